@@ -1,0 +1,70 @@
+# Every target works alone on a fresh machine: it makes what it needs first. `make help` lists them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants fuzz browser check clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "sgtm needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V)"; exit 1; }
+	@command -v cc >/dev/null || { echo "no C compiler: apt-get install gcc"; exit 1; }
+	@$(PYTHON) -c 'import sysconfig, pathlib, sys; sys.exit(not pathlib.Path(sysconfig.get_paths()["include"], "Python.h").exists())' || { echo "no Python headers: apt-get install python3-dev"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "no venv module: apt-get install python3-venv"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group dev
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable .
+	@touch $@
+
+install: $(VENV)/.installed fast  ## make .venv with everything, and build the compiled core
+
+SOURCES := $(wildcard sgtm/_fast/*.pyx sgtm/_fast/*.pxd sgtm/_fast/*.pxi sgtm/_fast/*.h) setup.py
+$(VENV)/.built: $(VENV)/.installed $(SOURCES)
+	$(BIN)/python setup.py --quiet build_ext --inplace
+	@touch $@
+
+fast: $(VENV)/.built  ## build the compiled core
+
+run: fast  ## the real server, a stand-in for the vendors, and recorded browser hits
+	$(BIN)/python -m sgtm demo
+
+test: fast  ## all tests
+	$(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/.installed  ## format, lint, import contract
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/cython-lint sgtm/_fast
+	$(BIN)/lint-imports
+
+types: fast  ## mypy strict, and the stubs of the core against the binaries
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest $(patsubst sgtm/_fast/%.pyx,sgtm._fast.%,$(wildcard sgtm/_fast/*.pyx))
+
+docs: fast  ## write docs/reference from the code
+	$(BIN)/python -m sgtm docs
+
+golden: fast  ## fill in golden cases that have no expectation yet, and show the difference
+	$(BIN)/python -m pytest tests/test_golden.py --update-golden -q
+	git --no-pager diff --stat -- tests/golden
+
+check: lint types test  ## what CI runs
+	$(BIN)/python -m sgtm docs --check
+
+bench: fast  ## ratios: parser, encoder, hashes, sender, server
+	$(BIN)/python -m benchmarks.parse
+	$(BIN)/python -m benchmarks.encode
+	$(BIN)/python -m benchmarks.hash
+	$(BIN)/python -m benchmarks.send
+	$(BIN)/python -m benchmarks.load
+
+instructions: fast  ## instructions per hit (valgrind) against the committed budget
+	$(BIN)/python -m benchmarks.instructions
+
+clean:  ## remove what was built
+	rm -rf $(VENV) build *.egg-info sgtm/_fast/*.so sgtm/_fast/*.c sgtm/_fast/*.html

@@ -1,0 +1,1 @@
+"""The compiled core. Imports nothing of the project; see README.md here."""

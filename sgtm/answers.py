@@ -1,0 +1,86 @@
+"""The HTTP side of an answer: CORS, cookies, cache headers; preflights; hints for lost requests.
+
+SPEC: requirements R197-R201, R276-R278; ga4-protocol 5.6 (CORS).
+"""
+
+import difflib
+import logging
+
+from sgtm.container.container import Container, ContainerClient
+from sgtm.cookies import CookieError, set_cookie_header
+from sgtm.hit import Hit
+from sgtm.messages import Answer, IncomingRequest, ServeScript
+
+log = logging.getLogger("sgtm.answers")
+
+NO_STORE = ("Cache-Control", "no-store")
+ALWAYS_ALLOWED_HEADERS = ("content-type", "x-gtm-server-preview")
+
+
+def preflight(container: Container, request: IncomingRequest) -> Answer | None:
+    """Answer an OPTIONS request for a path that some client owns; None where no client does."""
+    for client in container.clients:
+        if request.path in client.paths:
+            origin = request.header(b"origin")
+            if origin is not None and not client.origins.allows(origin):
+                return Answer(403, (NO_STORE,))
+            allowed = ", ".join((*ALWAYS_ALLOWED_HEADERS, *client.allowed_headers))
+            return Answer(
+                204,
+                (
+                    ("Access-Control-Allow-Methods", ", ".join((*client.component.methods, "OPTIONS"))),
+                    ("Access-Control-Allow-Headers", allowed),
+                    ("Access-Control-Max-Age", str(client.preflight_max_age_s)),
+                    *cors_headers(client, origin),
+                ),
+            )
+    return None
+
+
+def cors_headers(client: ContainerClient, origin: str | None) -> tuple[tuple[str, str], ...]:
+    """Reflect an allowed origin, with credentials. `null` never gets them: any page can be `null`."""
+    if origin is None or origin == "null" or not client.origins.allows(origin) or not _is_plain(origin):
+        return ()
+    return (
+        ("Access-Control-Allow-Origin", origin),
+        ("Access-Control-Allow-Credentials", "true"),
+        ("Vary", "Origin"),
+    )
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def finish_answer(hit: Hit) -> Answer:
+    """The client's answer with everything that the tags and the browser add to it."""
+    claimed = hit.claimed
+    answer = hit.script_answer if isinstance(claimed.answer, ServeScript) else claimed.answer
+    if answer is None:
+        answer = Answer(501)
+    if hit.waits and hit.has_failed and claimed.failure_answer is not None:
+        answer = claimed.failure_answer
+    elif hit.pixels and claimed.answer_with_pixels is not None:
+        answer = claimed.answer_with_pixels(tuple(hit.pixels))
+    headers = [*answer.headers]
+    if not any(name.lower() == "cache-control" for name, _ in headers):
+        headers.append(NO_STORE)
+    headers.extend(cors_headers(hit.client, hit.request.header(b"origin")))
+    for cookie in (*answer.cookies, *hit.cookies):
+        try:
+            headers.append(("Set-Cookie", set_cookie_header(cookie, hit.request.host)))
+        except CookieError as error:
+            log.warning("cookie refused", extra={"client": hit.client.name, "reason": str(error)})
+    answer = Answer(answer.status, tuple(headers), answer.body)
+    if hit.walk is not None:
+        hit.walk.answer = answer
+    return answer
+
+
+def hint_at_path(container: Container, request: IncomingRequest) -> str:
+    """Words that help with an unclaimed request; they name our own paths only (R261)."""
+    paths = [path for client in container.clients for path in client.paths]
+    if request.path in paths:
+        return f"the path {request.path} belongs to a client, which declined"
+    near = difflib.get_close_matches(request.path[:200], paths, n=1, cutoff=0.3)
+    return f"the nearest client path is {near[0]}" if near else "no client path is like it"

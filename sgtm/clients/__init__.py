@@ -1,0 +1,1 @@
+"""Clients: the first one that claims a request turns it into event data."""

@@ -1,0 +1,158 @@
+"""The registry: clients, variables and tags, each one file, registered by a decorator.
+
+    @tag("acme", vendor="acme")
+    def build(event: Event, parameters: Parameters) -> list[OutgoingRequest]: ...
+
+The parameters struct is read from the annotation, the page of the reference from the docstrings.
+Discovery imports every module of `sgtm.clients`, `sgtm.variables` and `sgtm.tags` whose name has
+no leading underscore, then the entry points `sgtm.clients`, `sgtm.variables` and `sgtm.tags`.
+"""
+
+import inspect
+import pkgutil
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Literal, TypeVar, get_type_hints
+
+from msgspec import Struct
+
+from sgtm.consent import ConsentType
+from sgtm.errors import ComponentError, Problem
+from sgtm.messages import DONE, Outcome, OutgoingRequest, VendorAnswer
+
+F = TypeVar("F", bound=Callable[..., Any])
+Kind = Literal["client", "variable", "tag"]
+Status = Literal["alpha", "beta", "stable"]
+Read = Callable[[VendorAnswer, Sequence[OutgoingRequest]], Outcome | list[Outcome]]
+Envelope = Callable[[Sequence[OutgoingRequest]], OutgoingRequest]
+Check = Callable[[dict[str, Any], str], list[Problem]]
+
+
+class Secret(Struct, frozen=True):
+    """A parameter that is a secret: components see its name, only the sender sees its value."""
+
+    name: str
+
+
+class Component(Struct, frozen=True, kw_only=True):
+    """One registered component type and everything declared about it."""
+
+    kind: Kind
+    type: str
+    function: Callable[..., Any]
+    parameters_type: type[Struct]
+    module: str
+    aliases: tuple[str, ...] = ()
+    status: Status = "stable"
+    check: Check | None = None
+    """Problems that the struct alone cannot find, from the parameters as written and their path."""
+    # clients
+    paths: Callable[[Any], tuple[str, ...]] | None = None
+    """Exact paths that an instance with these parameters can claim; None: it cannot say."""
+    methods: tuple[str, ...] = ("GET", "POST")
+    # tags
+    vendor: str = ""
+    is_advertising: bool = False
+    is_consent_aware: bool = False
+    """Adjusts by itself what it sends to the consent in the event, as Google's own tags do."""
+    consent: tuple[ConsentType, ...] = ()
+    """Consent types that `gate: all` asks for when the tag has no consent settings of its own."""
+    read: Read
+    envelope: Envelope | None = None
+    max_batch: int = 1
+
+    @property
+    def documentation(self) -> str:
+        """Docstring of the module: what it does, and where the vendor's rules stand."""
+        return inspect.getdoc(import_module(self.module)) or ""
+
+
+_REGISTRY: dict[Kind, dict[str, Component]] = {"client": {}, "variable": {}, "tag": {}}
+
+
+def read_status(answer: VendorAnswer, requests: Sequence[OutgoingRequest]) -> Outcome:
+    """The plain rule: 2xx is done, 408, 425, 429 and 5xx are tried again, the rest is dead."""
+    if 200 <= answer.status < 300:
+        return DONE
+    if answer.status in (408, 425, 429) or answer.status >= 500:
+        return Outcome("retry", f"HTTP {answer.status}")
+    return Outcome("refused" if answer.status in (401, 403) else "dead", f"HTTP {answer.status}")
+
+
+def _register(kind: Kind, type_: str, function: Callable[..., Any], **declared: Any) -> None:
+    where = f"{function.__module__}.{function.__qualname__}"
+    parameters_type = get_type_hints(function).get("parameters")
+    if not (isinstance(parameters_type, type) and issubclass(parameters_type, Struct)):
+        raise ComponentError(
+            "the argument `parameters` has no struct as its annotation",
+            where=where,
+            mend="write `parameters: Parameters`, a frozen msgspec.Struct",
+        )
+    component = Component(
+        kind=kind,
+        type=type_,
+        function=function,
+        parameters_type=parameters_type,
+        module=function.__module__,
+        **{"read": read_status, **declared},
+    )
+    for name in (type_, *component.aliases):
+        other = _REGISTRY[kind].setdefault(name, component)
+        if other.module != component.module:
+            raise ComponentError(
+                f"two {kind} components are called {name!r}", where=where, mend=f"the other is {other.module}"
+            )
+        _REGISTRY[kind][name] = component
+
+
+def client(type_: str, **declared: Any) -> Callable[[F], F]:
+    """Register `claim(request, parameters) -> Claimed | Declined | Pending` as a client type.
+
+    Keywords: aliases, status, check, paths, methods."""
+    return _decorator("client", type_, declared)
+
+
+def variable(type_: str, **declared: Any) -> Callable[[F], F]:
+    """Register `resolve(event, parameters) -> value` as a variable type; keywords: aliases, status, check."""
+    return _decorator("variable", type_, declared)
+
+
+def tag(type_: str, **declared: Any) -> Callable[[F], F]:
+    """Register `build(event, parameters) -> TagResult | list[OutgoingRequest] | Pending` as a tag type.
+
+    Keywords: aliases, status, check, vendor, is_advertising, is_consent_aware, consent, read,
+    envelope, max_batch."""
+    return _decorator("tag", type_, declared)
+
+
+def _decorator(kind: Kind, type_: str, declared: dict[str, Any]) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        _register(kind, type_, function, **declared)
+        return function
+
+    return decorate
+
+
+@cache
+def _discover() -> None:
+    for folder in ("clients", "variables", "tags"):
+        package = import_module(f"sgtm.{folder}")
+        for module in pkgutil.iter_modules(package.__path__):
+            if not module.name.startswith("_"):
+                import_module(f"sgtm.{folder}.{module.name}")
+        for entry_point in entry_points(group=f"sgtm.{folder}"):
+            entry_point.load()
+
+
+def find(kind: Kind, type_: str) -> Component | None:
+    """The component of that type or alias, or None."""
+    _discover()
+    return _REGISTRY[kind].get(type_)
+
+
+def components(kind: Kind) -> list[Component]:
+    """All components of a kind, by type, aliases left out."""
+    _discover()
+    return [component for name, component in sorted(_REGISTRY[kind].items()) if name == component.type]

@@ -1,0 +1,1 @@
+"""What is configured: a container file -> model -> one immutable compiled Container."""

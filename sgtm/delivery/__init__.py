@@ -1,0 +1,1 @@
+"""Send, at least once: outbox -> lanes (one per destination) -> retry -> sender."""

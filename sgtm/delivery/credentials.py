@@ -1,0 +1,64 @@
+"""Where secrets come from: the environment or a file, read when a request is sent.
+
+Nothing but the sender asks for a value, so nothing that is queued, logged or shown holds one, and
+a rotated secret heals what is queued.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from sgtm.errors import SgtmError
+
+
+class CredentialMissing(SgtmError):
+    """A secret is not there (variable unset, file missing or empty)."""
+
+
+class CredentialSource(Struct, frozen=True):
+    """One secret of the container: exactly one of the three fields is set."""
+
+    environment: str = ""
+    file: str = ""
+    literal: str = ""
+    """Written into the container file itself: works, and `check` warns."""
+
+    def __repr__(self) -> str:
+        return f"CredentialSource({self.environment or self.file or '<literal>'})"
+
+
+class Credentials:
+    """All secrets of a container, by name; values are read anew each time (files by their mtime)."""
+
+    def __init__(self, sources: Mapping[str, CredentialSource]) -> None:
+        self._sources = sources
+        self._files: dict[str, tuple[int, str]] = {}
+
+    def value(self, name: str) -> str:
+        """The secret called `name`. Raises CredentialMissing."""
+        source = self._sources.get(name)
+        value = ""
+        if source is not None:
+            if source.environment:
+                value = os.environ.get(source.environment, "")
+            elif source.file:
+                value = self._read_file(source.file)
+            else:
+                value = source.literal
+        if not value:
+            raise CredentialMissing(
+                "has no value", where=f"credential {name!r}", mend="set its variable or write its file"
+            )
+        return value
+
+    def _read_file(self, path: str) -> str:
+        try:
+            changed = Path(path).stat().st_mtime_ns
+            known = self._files.get(path)
+            if known is None or known[0] != changed:
+                known = self._files[path] = (changed, Path(path).read_text().strip())
+            return known[1]
+        except (OSError, UnicodeDecodeError):
+            return ""

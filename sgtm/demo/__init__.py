@@ -1,0 +1,1 @@
+"""The stand-in for vendors, recorded hits, and the tour of `make run`."""

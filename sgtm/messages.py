@@ -1,0 +1,232 @@
+"""The whole vocabulary of effects: plain structs that the stages hand to each other.
+
+Clients and tags do no I/O. They return these values; the pipeline, the server and the delivery
+carry them out. So every component can be tested, replayed and previewed without a network.
+
+    IncomingRequest --client--> Claimed | Declined | Pending
+    Event           --tag-----> TagResult | list[OutgoingRequest] | Pending
+    OutgoingRequest --sender--> VendorAnswer --tag's read--> Outcome
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+EventData = dict[str, Any]
+"""What a client made of one hit: a dict under Google's exact key names."""
+
+
+class IncomingRequest(Struct, frozen=True):
+    """One HTTP request as it came, plus the moment and the chance that it was given.
+
+    Everything that happens to a hit is a pure function of this struct and the container: there is
+    no other clock and no other source of randomness behind the server.
+    """
+
+    method: str
+    path: str
+    """Path as on the wire (no decoding), always beginning with `/`."""
+    query: bytes
+    """Raw query string without `?`; empty when there is none."""
+    headers: tuple[tuple[bytes, bytes], ...]
+    """Raw pairs in wire order; names in lower case."""
+    body: bytes
+    remote_address: str
+    """Canonical IP of the requester, trusted proxies already taken away."""
+    is_peer_trusted: bool
+    """The connection came from a configured proxy, so what it forwarded may be believed."""
+    scheme: str
+    host: str
+    """Host that the browser addressed, lower case, without port."""
+    received_micros: int
+    """Unix time of receipt in microseconds."""
+    seed: int
+    """64 random bits drawn at receipt; see `chance`."""
+    verdict: str | None = None
+    """What an earlier claim found out about a credential in this request (set on records, where
+    the credential itself is gone); None while nothing was checked."""
+
+    def header(self, name: bytes) -> str | None:
+        """First value of header `name` (lower case), or None. Invalid UTF-8 becomes U+FFFD."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("utf-8", "replace")
+        return None
+
+    def chance(self, purpose: str, size: int = 16) -> bytes:
+        """`size` (<= 64) random bytes that are always the same for this request and purpose."""
+        return hashlib.blake2b(purpose.encode(), digest_size=size, key=self.seed.to_bytes(8, "big")).digest()
+
+
+class Record(Struct, frozen=True):
+    """What the outbox keeps of a hit: the request as it came and the container it met.
+
+    Tags and requests follow from it again, so nothing else has to be kept.
+    """
+
+    request: IncomingRequest
+    container_version: str
+
+
+class Cookie(Struct, frozen=True):
+    """A cookie to set. `domain` "auto" means the registrable domain of the request's host."""
+
+    name: str
+    value: str
+    max_age_s: int
+    domain: str = "auto"
+    path: str = "/"
+    is_secure: bool = True
+    is_http_only: bool = False
+    same_site: Literal["Lax", "Strict", "None", ""] = "Lax"
+
+
+# -- what a client returns ---------------------------------------------------------------------
+
+
+class Answer(Struct, frozen=True):
+    """A finished HTTP answer. The pipeline adds cookies, CORS and cache headers."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    cookies: tuple[Cookie, ...] = ()
+
+
+def redirect(location: str, status: int = 302) -> Answer:
+    """An answer that sends the browser to `location` (which the client has checked)."""
+    return Answer(status, (("Location", location),))
+
+
+class ServeScript(Struct, frozen=True):
+    """The server shall serve this script: fetch it, cache it, revalidate it."""
+
+    url: str
+    content_type: str
+    max_age_s: int
+
+
+class Declined(Struct, frozen=True):
+    """The client does not claim the request, and says why in words."""
+
+    reason: str
+
+
+class Claimed(Struct, frozen=True):
+    """The client owns the request: these events run through the container, this is the answer.
+
+    `waits_for_tags` is the response policy `after_tags`: the answer leaves when every tag of every
+    event has succeeded; `failure_answer` takes its place when one has failed.
+    """
+
+    events: list[EventData]
+    answer: Answer | ServeScript
+    waits_for_tags: bool = False
+    failure_answer: Answer | None = None
+    verdict: str | None = None
+    """Result of checking a credential of the request; kept with the record instead of it."""
+    conceal: tuple[str, ...] = ()
+    """Query parameters and headers (lower case) that hold credentials: the record drops them."""
+    warnings: tuple[str, ...] = ()
+    answer_with_pixels: Callable[[tuple[str, ...]], Answer] | None = None
+    """Set when the browser can be asked to fetch pixels: makes the answer that asks for them."""
+    resent_hits: Literal["fire", "ga4_only"] = "fire"
+    """What tags do with hits that the browser sent again after consent (ga4-protocol 11.1.4)."""
+    notes: tuple[str, ...] = ()
+    """What preview should say about each event (same order), for example that it was sent again."""
+
+
+# -- what a tag returns ------------------------------------------------------------------------
+
+
+class CredentialUse(Struct, frozen=True):
+    """Where the sender puts a secret at the last moment: a header, or (GA4) the query."""
+
+    name: str
+    place: Literal["header", "query"]
+    key: str
+    """Header name or query parameter."""
+    prefix: str = ""
+    """Text before the secret, for example `Bearer `."""
+
+
+class OutgoingRequest(Struct, frozen=True):
+    """One request to a vendor. It names its credential and never holds it."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    credential: CredentialUse | None = None
+    item: bytes = b""
+    """For tags that batch: this event's share of the body. The tag's `envelope` makes the body."""
+    expires_micros: int | None = None
+    """Unix time after which the vendor would refuse the event; None: the lane's own rule."""
+
+
+class TagResult(Struct, frozen=True):
+    """What a firing tag wants done. A plain list of requests is the short form."""
+
+    requests: tuple[OutgoingRequest, ...] = ()
+    cookies: tuple[Cookie, ...] = ()
+    pixels: tuple[str, ...] = ()
+    """URLs that the browser shall fetch (only where the hit announced that it can)."""
+    warnings: tuple[str, ...] = ()
+    sends_nothing_because: str = ""
+
+
+class Pending(Struct, frozen=True):
+    """A step cannot go on before something has been answered.
+
+    The pipeline awaits `awaitable`; its result takes the place of this value (and may be Pending
+    again). Only asynchronous variables and the template runtime make one.
+    """
+
+    awaitable: Awaitable[Any]
+
+
+# -- what the vendor said ----------------------------------------------------------------------
+
+
+class VendorAnswer(Struct, frozen=True):
+    """A vendor's complete HTTP answer; header names in lower case, body cut at 1 MB."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """First value of header `name` (lower case), or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+class Outcome(Struct, frozen=True):
+    """A tag's judgement of one delivery, by status *and* body.
+
+    done      the vendor has the event
+    retry     transient: the lane tries again (not before `retry_after_s`)
+    dead      this event will never be accepted
+    isolate   one of a batch is bad: the lane sends the halves again, with the same ids
+    refused   credential or configuration: nothing of this destination will pass until mended
+    """
+
+    kind: Literal["done", "retry", "dead", "isolate", "refused"]
+    reason: str = ""
+    retry_after_s: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+DONE = Outcome("done")
+
+
+def record_of(request: IncomingRequest, claimed: Claimed, container_version: str) -> Record:
+    """The record of a claimed request: credentials dropped, the verdict on them kept."""
+    if claimed.conceal:
+        names = {name.encode() for name in claimed.conceal}
+        query = b"&".join(pair for pair in request.query.split(b"&") if pair.partition(b"=")[0] not in names)
+        headers = tuple(pair for pair in request.headers if pair[0] not in names)
+        request = replace(request, query=query, headers=headers, verdict=claimed.verdict)
+    return Record(request, container_version)

@@ -1,0 +1,20 @@
+"""Every metric, declared once: name -> (label, meaning). The reference page is made from this."""
+
+METRICS: dict[str, tuple[str, str]] = {
+    "sgtm_requests_claimed_total": ("client", "requests that this client claimed"),
+    "sgtm_requests_unclaimed_total": ("", "requests that no client claimed"),
+    "sgtm_requests_refused_total": ("reason", "requests refused before or after the claim"),
+    "sgtm_client_errors_total": ("client", "exceptions raised by a client while it looked at a request"),
+    "sgtm_client_timeouts_total": ("client", "claimed requests answered 504 because nothing answered them"),
+    "sgtm_events_total": ("client", "events that clients made"),
+    "sgtm_tags_fired_total": ("tag", "events for which the tag built something to send"),
+    "sgtm_tags_silent_total": ("tag", "events for which the tag had nothing to send, and said why"),
+    "sgtm_tags_blocked_total": ("tag", "events for which consent held the tag back"),
+    "sgtm_tags_failed_total": ("tag", "events for which the tag raised an exception"),
+    "sgtm_tag_warnings_total": ("tag", "warnings that the tag gave about an event"),
+    "sgtm_variable_errors_total": ("variable", "exceptions raised by a variable"),
+    "sgtm_deliveries_done_total": ("tag", "events that the vendor accepted"),
+    "sgtm_deliveries_retried_total": ("tag", "attempts that failed and will be repeated"),
+    "sgtm_deliveries_dead_total": ("tag", "events given up: refused for good, or expired"),
+    "sgtm_outbox_records": ("", "records that still owe something (gauge)"),
+}

@@ -1,0 +1,1 @@
+"""Wire formats, both directions, pure: used by clients, tags and the demo."""

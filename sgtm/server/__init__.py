@@ -1,0 +1,1 @@
+"""Accept a request, answer it."""

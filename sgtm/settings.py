@@ -1,0 +1,161 @@
+"""Settings of the process (not of the container): where it listens, what it trusts, its limits.
+
+One declaration serves all: the field `header_count` is the flag `--header-count` and the variable
+`SGTM_HEADER_COUNT`. A flag wins over a variable, a variable over the default. What several values
+may be given for (`trusted_proxies`) has a flag in the singular that can be repeated, and a
+variable with commas.
+"""
+
+import argparse
+import ipaddress
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import FieldInfo, fields
+
+from sgtm.errors import SettingsError
+
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(ge=0.0, le=3600.0)]
+
+_KIB = 1024
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """How this process runs. Defaults: SPEC reliability 2.4 (limits) and 6 (drain)."""
+
+    host: Annotated[str, Meta(description="Address to listen on.", min_length=1)] = "0.0.0.0"  # noqa: S104
+    port: Annotated[int, Meta(description="Port to listen on; 0 takes a free one.", ge=0, le=65535)] = 8080
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Network (CIDR) of a proxy whose X-Forwarded-* or Forwarded headers are believed.",
+            extra={"flag": "--trusted-proxy", "metavar": "CIDR"},
+        ),
+    ] = ()
+    forwarded_header: Annotated[
+        Literal["x-forwarded", "forwarded"],
+        Meta(
+            description="Which family your proxies write: X-Forwarded-For, -Host and -Proto (and Forwarded "
+            "where there is no X-Forwarded-For), or only Forwarded (RFC 7239)."
+        ),
+    ] = "x-forwarded"
+
+    request_line_bytes: Annotated[Count, Meta(description="Longest request target.")] = 8 * _KIB
+    collect_line_bytes: Annotated[
+        Count, Meta(description="Longest request target on paths that a client of the container names.")
+    ] = 16 * _KIB
+    header_bytes: Annotated[Count, Meta(description="Longest single header.")] = 8 * _KIB
+    headers_bytes: Annotated[Count, Meta(description="All headers of one request together.")] = 32 * _KIB
+    header_count: Annotated[Count, Meta(description="Headers of one request.")] = 100
+    body_bytes: Annotated[Count, Meta(description="Largest request body.")] = 1024 * _KIB
+    collect_body_bytes: Annotated[
+        Count, Meta(description="Largest request body on paths that end in /collect.")
+    ] = 128 * _KIB
+    body_timeout_s: Annotated[
+        Seconds, Meta(description="Seconds for a request body, and one more for each 16 KiB of it.")
+    ] = 10.0
+    keepalive_s: Annotated[
+        Seconds,
+        Meta(description="Seconds an idle connection is kept; behind a balancer longer than the balancer's."),
+    ] = 75.0
+
+    drain_delay_s: Annotated[
+        Seconds,
+        Meta(description="Seconds between SIGTERM (not ready any more) and the end of accepting; Ctrl-C: 0."),
+    ] = 5.0
+    drain_timeout_s: Annotated[
+        Seconds, Meta(description="Seconds for requests under way at shutdown, and again for deliveries.")
+    ] = 10.0
+
+    outbox_records: Annotated[Count, Meta(description="Records that the outbox in memory holds at most.")] = (
+        100_000
+    )
+    outbox_bytes: Annotated[Count, Meta(description="Bytes that the outbox in memory holds at most.")] = (
+        256 * _KIB**2
+    )
+
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least severe line that is logged.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "json", "text"], Meta(description="auto: text on a terminal, else JSON lines.")
+    ] = "auto"
+
+
+def variable_of(field_name: str) -> str:
+    """Name of the environment variable of a field: `port` -> `SGTM_PORT`."""
+    return f"SGTM_{field_name.upper()}"
+
+
+def flag_of(field: FieldInfo) -> str:
+    """Name of the flag of a field: `drain_delay_s` -> `--drain-delay-s`."""
+    return str(_extra(field).get("flag", "--" + field.name.replace("_", "-")))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add a flag for every field. Values stay text: `load` judges them all, with one kind of error."""
+    for field in fields(Settings):
+        parser.add_argument(
+            flag_of(field),
+            dest=field.name,
+            action="append" if _is_list(field) else "store",
+            metavar=_extra(field).get("metavar", field.name.rpartition("_")[2].upper()),
+            help=f"{_description(field)} [{variable_of(field.name)}; {_default_text(field)}]",
+        )
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
+    """Settings from parsed flags (None: not given) and the environment. Raises SettingsError."""
+    values: dict[str, Any] = {}
+    for field in fields(Settings):
+        flag, variable = flags.get(field.name), environment.get(variable_of(field.name))
+        if flag is not None:
+            values[field.name] = _read(field, flag, flag_of(field))
+        elif variable:
+            text = variable.replace(",", " ").split() if _is_list(field) else variable
+            values[field.name] = _read(field, text, variable_of(field.name))
+    return Settings(**values)
+
+
+def _read(field: FieldInfo, value: Any, where: str) -> Any:
+    if isinstance(value, list):
+        value = [part for item in value for part in item.replace(",", " ").split()]
+    try:
+        result = msgspec.convert(value, field.type, strict=False)
+        if field.name == "trusted_proxies":
+            for network in result:
+                ipaddress.ip_network(network)
+    except ValueError as error:  # msgspec.ValidationError is one
+        raise SettingsError(
+            f"{_shown(value)} cannot be used: {error}", where=where, mend=_description(field)
+        ) from None
+    return result
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else repr(value)
+
+
+def _meta(field: FieldInfo) -> Meta:
+    return next(
+        part for part in reversed(field.type.__metadata__) if isinstance(part, Meta) and part.description
+    )
+
+
+def _description(field: FieldInfo) -> str:
+    return str(_meta(field).description)
+
+
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    return _meta(field).extra or {}
+
+
+def _is_list(field: FieldInfo) -> bool:
+    return isinstance(field.default, tuple)
+
+
+def _default_text(field: FieldInfo) -> str:
+    return "none unless given" if field.default == () else f"default {field.default}"

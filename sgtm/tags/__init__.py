@@ -1,0 +1,1 @@
+"""Tags: event -> TagResult. Pure: no I/O, no clock, no chance."""

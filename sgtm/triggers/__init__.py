@@ -1,0 +1,1 @@
+"""Triggers decide which tags fire."""

@@ -1,0 +1,1 @@
+"""Variables: named values, resolved lazily, once per event and view."""
