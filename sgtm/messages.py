@@ -165,6 +165,8 @@ class OutgoingRequest(Struct, frozen=True):
     """For tags that batch: this event's share of the body. The tag's `envelope` makes the body."""
     expires_micros: int | None = None
     """Unix time after which the vendor would refuse the event; None: the lane's own rule."""
+    success_rule: bytes = b""
+    """What the tag's `read` must know of its parameters to judge the answer; never sent."""
 
 
 class TagResult(Struct, frozen=True):
