@@ -68,3 +68,11 @@ instructions: fast  ## instructions per hit (valgrind) against the committed bud
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build *.egg-info sgtm/_fast/*.so sgtm/_fast/*.c sgtm/_fast/*.html
+
+SANITIZED := build/sanitize/lib
+sanitize:  ## the compiled core under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(MAKE) --no-print-directory fast
+	SGTM_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize --build-lib $(SANITIZED)
+	LD_PRELOAD=$$(cc -print-file-name=libasan.so) PYTHONMALLOC=malloc PYTHONPATH=$(SANITIZED) \
+	ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	$(BIN)/pytest tests/fast -q -o pythonpath="$(SANITIZED) tests"

@@ -24,6 +24,7 @@ from sgtm.messages import DONE, Outcome, OutgoingRequest, VendorAnswer
 
 F = TypeVar("F", bound=Callable[..., Any])
 Kind = Literal["client", "variable", "tag"]
+ParametersType = type[Struct]
 Status = Literal["alpha", "beta", "stable"]
 Read = Callable[[VendorAnswer, Sequence[OutgoingRequest]], Outcome | list[Outcome]]
 Envelope = Callable[[Sequence[OutgoingRequest]], OutgoingRequest]
@@ -42,7 +43,7 @@ class Component(Struct, frozen=True, kw_only=True):
     kind: Kind
     type: str
     function: Callable[..., Any]
-    parameters_type: type[Struct]
+    parameters_type: ParametersType
     module: str
     aliases: tuple[str, ...] = ()
     status: Status = "stable"

@@ -19,6 +19,7 @@ class Hit:
 
     __slots__ = (
         "_all_settled",
+        "_given_back",
         "_has_run",
         "_outbox",
         "_owed",
@@ -54,6 +55,8 @@ class Hit:
         self.waits = claimed.waits_for_tags
         self._outbox = outbox
         self._owed: dict[str, int] = {}
+        self._given_back: set[str] = set()
+        """Tags with a delivery that the lanes gave back when they closed: still owed by the record."""
         self._has_run = False
         self._all_settled: asyncio.Future[None] | None = None
         if walk is not None:
@@ -70,8 +73,10 @@ class Hit:
             self._owed[tag] -= 1
             if outcome.kind != "done":
                 self.has_failed = True
+            if outcome.kind == "retry":
+                self._given_back.add(tag)
             if self._has_run:
-                if not self._owed[tag]:
+                if not self._owed[tag] and tag not in self._given_back:
                     self._outbox.settle(self.record_id, tag)
                 self._wake()
 
@@ -81,7 +86,10 @@ class Hit:
         """All tags have run: say so to the outbox, with what is still owed."""
         self._has_run = True
         if self.record_id >= 0:
-            self._outbox.ran(self.record_id, frozenset(tag for tag, count in self._owed.items() if count))
+            self._outbox.ran(self.record_id, self._owing())
+
+    def _owing(self) -> frozenset[str]:
+        return frozenset(tag for tag, count in self._owed.items() if count) | self._given_back
 
     async def all_settled(self) -> None:
         """Wait until nothing is owed any more."""

@@ -2,16 +2,15 @@
 that settle when the test says so."""
 
 import asyncio
-from collections import deque
 
 import msgspec
 import pytest
 from cases import make_request
+from doubles import HeldLanes, NotingOutbox
 
 from sgtm.component import Component, read_status
 from sgtm.container.container import Container, ContainerClient, ContainerTag, Origins
 from sgtm.delivery.lanes import DeliveryRules
-from sgtm.delivery.outbox import OutboxFull
 from sgtm.errors import ParametersError
 from sgtm.messages import (
     DONE,
@@ -36,7 +35,13 @@ class Nothing(msgspec.Struct, frozen=True):
 
 def component(kind, function, **declared):
     return Component(
-        kind=kind, type="t", function=function, parameters_type=Nothing, module=__name__, read=read_status, **declared
+        kind=kind,
+        type="t",
+        function=function,
+        parameters_type=Nothing,
+        module=__name__,
+        read=read_status,
+        **declared,
     )
 
 
@@ -53,33 +58,6 @@ def make_tag(function, name="tag", *, consent=(), parameters=lambda view: Nothin
 def make_container(clients, tags=(), **changes):
     container = Container("test", "v1", tuple(clients), tuple(tags), {}, tuple(tags), (), {}, 400, False)
     return msgspec.structs.replace(container, **changes)
-
-
-class NotingOutbox:
-    def __init__(self, commit=None, *, is_full=False):
-        self.told, self.commit, self.is_full = [], commit, is_full
-
-    def append(self, record):
-        if self.is_full:
-            raise OutboxFull("full")
-        self.told.append(("append", record))
-        return 7, self.commit
-
-    def ran(self, record_id, owing):
-        self.told.append(("ran", record_id, owing))
-
-    def settle(self, record_id, tag):
-        self.told.append(("settle", record_id, tag))
-
-
-class HeldLanes:
-    def __init__(self, outcome=None):
-        self.deliveries, self.outcome = deque(), outcome
-
-    def deliver(self, delivery):
-        self.deliveries.append(delivery)
-        if self.outcome is not None:
-            delivery.on_settled(self.outcome)
 
 
 def make_pipeline(container, outbox=None, lanes=None):
@@ -114,7 +92,9 @@ def test_the_first_client_that_claims_owns_the_request_and_the_others_are_not_as
 
 def test_what_nobody_claims_gets_the_configured_status_is_counted_and_hints_at_the_nearest_path():
     # SPEC: requirements R43, R261
-    container = make_container([make_client(lambda r: Declined("no"), paths=("/g/collect",))], unclaimed_status=404)
+    container = make_container(
+        [make_client(lambda r: Declined("no"), paths=("/g/collect",))], unclaimed_status=404
+    )
     pipeline, walk = make_pipeline(container), Walk()
     assert pipeline.run(make_request({"target": "/g/colect"}), walk).status == 404
     assert pipeline._counters.value("sgtm_requests_unclaimed_total") == 1
@@ -134,7 +114,9 @@ def test_a_client_that_raises_is_passed_over_and_named_without_the_text_of_the_e
 
 def test_a_hit_with_nothing_to_wait_for_gets_its_answer_without_an_event_loop():
     lanes, outbox = HeldLanes(), NotingOutbox()
-    pipeline = make_pipeline(make_container([make_client(lambda r: claim("e"))], [make_tag(send_one)]), outbox, lanes)
+    pipeline = make_pipeline(
+        make_container([make_client(lambda r: claim("e"))], [make_tag(send_one)]), outbox, lanes
+    )
     assert isinstance(pipeline.run(REQUEST), Answer), "the vendor has not answered yet"
     assert [told[0] for told in outbox.told] == ["append", "ran"]
     lanes.deliveries[0].on_settled(DONE)
@@ -161,6 +143,19 @@ def test_a_request_that_settles_at_once_owes_nothing_when_the_tags_have_run():
     assert outbox.told[1:] == [("ran", 7, frozenset())]
 
 
+def test_what_the_lanes_give_back_when_they_close_is_still_owed():
+    lanes, outbox = HeldLanes(), NotingOutbox()
+    two = make_tag(lambda event: send_one(event) * 2, "two")
+    make_pipeline(make_container([make_client(lambda r: claim("a"))], [two]), outbox, lanes).run(REQUEST)
+    lanes.deliveries[0].on_settled(Outcome("retry"))
+    lanes.deliveries[1].on_settled(DONE)
+    assert outbox.told[-1][0] == "ran"
+    at_once = NotingOutbox()
+    container = make_container([make_client(lambda r: claim("a"))], [two])
+    make_pipeline(container, at_once, HeldLanes(Outcome("retry"))).run(REQUEST)
+    assert at_once.told[-1] == ("ran", 7, frozenset({"two"}))
+
+
 def test_an_event_that_no_client_made_is_not_recorded():
     outbox = NotingOutbox()
     assert make_pipeline(make_container([make_client(lambda r: claim())]), outbox).run(REQUEST).status == 204
@@ -181,7 +176,11 @@ def test_one_failing_tag_changes_nothing_for_the_others():
         raise ParametersError("expected int", where="parameters.x")
 
     lanes, walk = HeldLanes(), Walk()
-    tags = [make_tag(explode, "bad"), make_tag(send_one, "misfit", parameters=misfit), make_tag(send_one, "good")]
+    tags = [
+        make_tag(explode, "bad"),
+        make_tag(send_one, "misfit", parameters=misfit),
+        make_tag(send_one, "good"),
+    ]
     make_pipeline(make_container([make_client(lambda r: claim("e"))], tags), None, lanes).run(REQUEST, walk)
     assert [delivery.tag for delivery in lanes.deliveries] == ["good"]
     assert [(t.name, t.outcome, t.reason) for t in walk.events[0].tags] == [
@@ -216,7 +215,12 @@ def test_unset_consent_counts_as_the_container_says(is_granted, fired):
 
 def test_hits_sent_again_fire_only_tags_that_could_not_fire_before_if_the_owner_says_so():
     # SPEC: ga4-protocol 11.1.4
-    data = {"event_name": "e", "x-ga-gcu": "1", "x-ga-gcd": "13t3t3t3t5l1", "x-sst-system_properties": {"gcut": "1"}}
+    data = {
+        "event_name": "e",
+        "x-ga-gcu": "1",
+        "x-ga-gcd": "13t3t3t3t5l1",
+        "x-sst-system_properties": {"gcut": "1"},
+    }
     tags = [
         make_tag(send_one, "ga4", is_consent_aware=True),
         make_tag(send_one, "ads", consent=("ad_storage",)),
@@ -247,7 +251,10 @@ def test_cookies_of_client_and_tags_are_in_the_answer_and_a_bad_one_is_left_out(
 def test_pixels_reach_the_browser_only_where_the_hit_can_take_them():
     tags = [make_tag(lambda event: TagResult(pixels=("https://p.example/",)))]
     can = claim("e", answer_with_pixels=lambda pixels: Answer(200, (), pixels[0].encode()))
-    assert make_pipeline(make_container([make_client(lambda r: can)], tags)).run(REQUEST).body == b"https://p.example/"
+    assert (
+        make_pipeline(make_container([make_client(lambda r: can)], tags)).run(REQUEST).body
+        == b"https://p.example/"
+    )
     assert make_pipeline(make_container([make_client(lambda r: claim("e"))], tags)).run(REQUEST).status == 204
 
 
@@ -269,7 +276,8 @@ def test_an_allowed_origin_is_reflected_with_credentials():
 
 
 @pytest.mark.parametrize(
-    "value", ["https://evilshop.example", "http://shop.example", "null", "https://shop.example.evil", "https://x.com"]
+    "value",
+    ["https://evilshop.example", "http://shop.example", "null", "https://shop.example.evil", "https://x.com"],
 )
 def test_an_origin_that_is_not_allowed_gets_403_no_cors_headers_and_no_tag(value):
     # SPEC: requirements R277
@@ -301,7 +309,9 @@ def test_a_preflight_is_answered_for_a_path_that_a_client_owns():
 
 async def test_the_answer_leaves_after_the_commit():
     commit = asyncio.get_running_loop().create_future()
-    answer = make_pipeline(make_container([make_client(lambda r: claim("e"))]), NotingOutbox(commit)).run(REQUEST)
+    answer = make_pipeline(make_container([make_client(lambda r: claim("e"))]), NotingOutbox(commit)).run(
+        REQUEST
+    )
     waiting = asyncio.ensure_future(answer)
     await asyncio.sleep(0)
     assert not waiting.done()
@@ -309,7 +319,9 @@ async def test_the_answer_leaves_after_the_commit():
     assert (await waiting).status == 204
 
 
-@pytest.mark.parametrize(("outcome", "status"), [(DONE, 200), (Outcome("dead"), 502), (Outcome("refused"), 502)])
+@pytest.mark.parametrize(
+    ("outcome", "status"), [(DONE, 200), (Outcome("dead"), 502), (Outcome("refused"), 502)]
+)
 async def test_after_tags_the_answer_waits_for_every_vendor_and_tells_a_failure(outcome, status):
     # SPEC: design, Response policy
     said = claim("a", "b", answer=Answer(200), waits_for_tags=True, failure_answer=Answer(502))
@@ -357,8 +369,7 @@ async def test_a_pending_tag_never_delays_the_answer_and_is_owed_until_it_has_ru
     assert (await pipeline.run(REQUEST)).status == 204
     assert [told[0] for told in outbox.told] == ["append"]
     go.set()
-    while pipeline._background:
-        await asyncio.sleep(0)
+    await asyncio.wait(pipeline._background)
     assert [told[0] for told in outbox.told] == ["append", "ran"]
     assert len(lanes.deliveries) == 1
 
@@ -390,7 +401,9 @@ async def test_a_script_is_served_by_whoever_serves_scripts():
 def test_a_credential_of_the_request_is_not_in_the_record_but_the_verdict_is():
     outbox = NotingOutbox()
     said = claim("e", conceal=("api_secret", "authorization"), verdict="api_secret 1 of 2")
-    request = make_request({"target": "/c?a=1&api_secret=s3cr3t&b=2", "headers": {"Authorization": "Basic x", "A": "b"}})
+    request = make_request(
+        {"target": "/c?a=1&api_secret=s3cr3t&b=2", "headers": {"Authorization": "Basic x", "A": "b"}}
+    )
     make_pipeline(make_container([make_client(lambda r: said)]), outbox).run(request)
     record = outbox.told[0][1]
     assert record.request.query == b"a=1&b=2"
@@ -402,6 +415,8 @@ def test_the_vendor_s_own_limit_of_age_shortens_the_expiry():
     lanes = HeldLanes()
     micros = REQUEST.received_micros
     soon = OutgoingRequest("POST", "https://v.example/", expires_micros=micros + 5)
-    container = make_container([make_client(lambda r: claim("e"))], [make_tag(lambda e: [soon, *send_one(e)])])
+    container = make_container(
+        [make_client(lambda r: claim("e"))], [make_tag(lambda e: [soon, *send_one(e)])]
+    )
     make_pipeline(container, None, lanes).run(REQUEST)
     assert [d.expires_micros - micros for d in lanes.deliveries] == [5, 86_400_000_000]

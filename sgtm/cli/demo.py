@@ -1,0 +1,54 @@
+"""See it work: sgtm demo
+
+Starts the real server with a shop's container and a stand-in for the vendors, sends it recorded
+browser hits, shows for each hit the client, the event, the tags and what each vendor received and
+answered, and stays up for hits of your own. With GA4_MEASUREMENT_ID, META_PIXEL_ID and
+META_ACCESS_TOKEN in the environment the events really go to these vendors.
+"""
+
+import argparse
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import uvloop
+
+from sgtm import settings
+from sgtm.demo.tour import SHOP, Tour
+from sgtm.observability import logs
+from sgtm.server.run import AddressInUse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Another folder than the shop's, the port, and whether to stay."""
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=SHOP,
+        help="folder with container.yaml and hits/ (default: the shop)",
+    )
+    parser.add_argument("--port", default=None, metavar="PORT", help="port to listen on (default 8080)")
+    parser.add_argument("--once", action="store_true", help="end after the recorded hits")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Take the tour; the exit status."""
+    # the recorded hits come from "behind a proxy": each says which visitor sent it
+    tour = {
+        "port": arguments.port,
+        "host": "127.0.0.1",
+        "trusted_proxies": ["127.0.0.0/8"],
+        "log_level": "warning",
+    }
+    chosen = settings.load(tour, os.environ)
+    logs.configure(chosen.log_level, chosen.log_format)
+    try:
+        demo = Tour(arguments.folder, chosen)
+    except AddressInUse as error:
+        print(f"error: {error}", file=sys.stderr)
+        return os.EX_TEMPFAIL
+    with suppress(KeyboardInterrupt):
+        uvloop.run(demo.run(stays=not arguments.once))
+    return 0

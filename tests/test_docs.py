@@ -1,0 +1,83 @@
+"""Documentation is tested: every curl line of README and docs works as written (R243), nothing is
+undocumented, links lead somewhere, and what is generated is fresh."""
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sgtm.component import components
+from sgtm.observability.names import METRICS
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
+)
+FENCE = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """Address of the running demo: what README's reader has in front of him."""
+    command = [sys.executable, "-u", "-m", "sgtm", "demo", "--port", "0"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        url = None
+        for line in process.stdout:
+            found = re.search(r"at (http://\S+)", line)
+            url = url or (found and found[1])
+            if line.startswith("Send your own hits"):
+                break
+        yield url
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+def curl_lines():
+    for page in PAGES:
+        for block in FENCE.findall(page.read_text()):
+            lines = block.replace("\\\n", " ").splitlines()
+            for line, following in zip(lines, [*lines[1:], ""], strict=True):
+                if line.startswith("curl "):
+                    yield pytest.param(line, following, id=f"{page.name}: {line[:60]}")
+
+
+@pytest.mark.parametrize(("line", "expected"), curl_lines())
+def test_a_curl_line_of_the_docs_is_answered_as_the_docs_say(line, expected, shop):
+    assert expected.startswith("# HTTP/1.1 "), f"say in the next line what is answered: {line}"
+    assert "http://localhost:8080" in line
+    command = line.replace("http://localhost:8080", shop)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].startswith(expected.removeprefix("# ")), done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_that_exist(page):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_every_component_has_a_page_and_every_metric_is_on_one():
+    for kind in ("client", "variable", "tag"):
+        for component in components(kind):
+            assert (ROOT / f"docs/reference/{kind}s/{component.type}.md").exists()
+    page = (ROOT / "docs/reference/metrics.md").read_text()
+    assert [name for name in METRICS if name not in page] == []
+
+
+def test_generated_pages_are_fresh():
+    done = subprocess.run(
+        [sys.executable, "-m", "sgtm", "docs", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

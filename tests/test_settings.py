@@ -1,0 +1,96 @@
+"""Settings: one declaration gives flags, variables, bounds and errors."""
+
+import argparse
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import fields
+
+from sgtm import settings
+from sgtm.errors import SettingsError
+from sgtm.settings import Settings
+
+
+def parse(*arguments: str, **environment: str) -> Settings:
+    parser = argparse.ArgumentParser()
+    settings.add_arguments(parser)
+    return settings.load(vars(parser.parse_args(arguments)), environment)
+
+
+def test_defaults_are_the_numbers_of_the_specification() -> None:
+    # SPEC: reliability 2.4 (limits) and 6 (drain)
+    default = parse()
+    assert default == Settings()
+    assert (default.collect_line_bytes, default.request_line_bytes) == (16_384, 8_192)
+    assert (default.header_bytes, default.headers_bytes, default.header_count) == (8_192, 32_768, 100)
+    assert (default.collect_body_bytes, default.body_bytes) == (131_072, 1_048_576)
+    assert (default.keepalive_s, default.drain_delay_s, default.drain_timeout_s) == (75.0, 5.0, 10.0)
+    assert default.trusted_proxies == ()
+
+
+def test_a_flag_wins_over_a_variable_and_a_variable_over_the_default() -> None:
+    assert parse(SGTM_PORT="9000").port == 9000
+    assert parse("--port", "9001", SGTM_PORT="9000").port == 9001
+    assert parse(SGTM_PORT="").port == 8080
+
+
+def test_several_values_come_from_repeated_flags_or_a_list_in_the_variable() -> None:
+    networks = ("10.0.0.0/8", "2001:db8::/32")
+    assert parse("--trusted-proxy", networks[0], "--trusted-proxy", networks[1]).trusted_proxies == networks
+    assert parse("--trusted-proxy", ",".join(networks)).trusted_proxies == networks
+    assert parse(SGTM_TRUSTED_PROXIES=", ".join(networks)).trusted_proxies == networks
+
+
+@pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
+def test_every_field_can_be_given_as_flag_and_as_variable(field: Any) -> None:
+    text = {"trusted_proxies": "10.0.0.0/8", "forwarded_header": "forwarded"}.get(field.name)
+    text = text or {"log_level": "debug", "log_format": "json", "host": "::1"}.get(field.name, "7")
+    by_flag = parse(settings.flag_of(field), text)
+    by_variable = parse(**{settings.variable_of(field.name): text})
+    assert by_flag == by_variable != Settings()
+
+
+@pytest.mark.parametrize(
+    ("environment", "where", "says"),
+    [
+        ({"SGTM_PORT": "eighty"}, "SGTM_PORT", "'eighty'"),
+        ({"SGTM_PORT": "65536"}, "SGTM_PORT", "<= 65535"),
+        ({"SGTM_BODY_BYTES": "0"}, "SGTM_BODY_BYTES", ">= 1"),
+        ({"SGTM_KEEPALIVE_S": "-1"}, "SGTM_KEEPALIVE_S", ">= 0"),
+        ({"SGTM_DRAIN_DELAY_S": "nan"}, "SGTM_DRAIN_DELAY_S", "nan"),
+        ({"SGTM_HOST": " "}, "SGTM_HOST", "Address or name"),
+        ({"SGTM_LOG_LEVEL": "loud"}, "SGTM_LOG_LEVEL", "one of: debug, info, warning, error"),
+        ({"SGTM_TRUSTED_PROXIES": "10.0.0.0/8 everyone"}, "SGTM_TRUSTED_PROXIES", "everyone"),
+        ({"SGTM_TRUSTED_PROXIES": "10.0.0.1/8"}, "SGTM_TRUSTED_PROXIES", "host bits"),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_its_place(
+    environment: dict[str, str], where: str, says: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(**environment)
+    assert caught.value.where == where
+    assert says in str(caught.value)
+    assert caught.value.mend
+
+
+def test_an_error_of_a_flag_names_the_flag() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse("--trusted-proxy", "nonsense")
+    assert caught.value.where == "--trusted-proxy"
+
+
+def test_settings_are_immutable() -> None:
+    with pytest.raises(AttributeError):
+        Settings().port = 1  # type: ignore[misc]
+
+
+def test_the_help_names_every_variable_and_describes_every_field() -> None:
+    parser = argparse.ArgumentParser()
+    settings.add_arguments(parser)
+    text = " ".join(parser.format_help().split())
+    for field in fields(Settings):
+        assert settings.variable_of(field.name) in text
+        assert settings.flag_of(field) in text
+    assert msgspec.json.schema(Settings)
