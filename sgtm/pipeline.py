@@ -14,7 +14,9 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Any, Protocol
 
-from sgtm.answers import finish_answer, hint_at_path, preflight
+from msgspec.structs import replace
+
+from sgtm.answers import NO_STORE, finish_answer, hint_at_path, preflight
 from sgtm.container.container import Container, ContainerClient, ContainerTag, View
 from sgtm.delivery.lanes import Delivery
 from sgtm.delivery.outbox import Outbox, OutboxFull
@@ -73,6 +75,11 @@ class Pipeline:
                 return answer
         return self._claim(self.container, request, walk, 0)
 
+    async def finish(self) -> None:
+        """Wait for tags that are still pending; for an orderly end."""
+        if self._background:
+            await asyncio.wait(self._background)
+
     # -- 1 claim: the first client, in priority order, that takes the request --------------------
 
     def _claim(
@@ -124,7 +131,7 @@ class Pipeline:
         self._counters.add("sgtm_requests_unclaimed_total")
         hint = hint_at_path(container, request)
         log.info("no client claimed a request", extra={"method": request.method, "hint": hint})
-        answer = Answer(container.unclaimed_status, (("Cache-Control", "no-store"),))
+        answer = Answer(container.unclaimed_status, (NO_STORE,))
         if walk is not None:
             walk.warnings.append(f"no client claimed this request; {hint}")
             walk.answer = answer
@@ -133,7 +140,7 @@ class Pipeline:
     def _timed_out(self, client: ContainerClient, walk: Walk | None) -> Answer:
         self._counters.add("sgtm_client_timeouts_total", client.name)
         log.error("client claimed a request and never answered it", extra={"client": client.name})
-        answer = Answer(504, (("Cache-Control", "no-store"),))
+        answer = Answer(504, (NO_STORE,))
         if walk is not None:
             walk.claimed_by = client.name
             walk.warnings.append(f"client {client.name!r} gave no answer in {client.claim_timeout_s:g} s")
@@ -173,6 +180,7 @@ class Pipeline:
 
     def _refuse(self, hit: Hit, answer: Answer, reason: str) -> Answer:
         self._counters.add("sgtm_requests_refused_total", reason)
+        answer = replace(answer, headers=(*answer.headers, NO_STORE))
         if hit.walk is not None:
             hit.walk.warnings.append(f"refused: {reason}")
             hit.walk.answer = answer

@@ -9,7 +9,7 @@ variable with commas.
 import argparse
 import ipaddress
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
@@ -26,7 +26,7 @@ _KIB = 1024
 class Settings(Struct, frozen=True, kw_only=True):
     """How this process runs. Defaults: SPEC reliability 2.4 (limits) and 6 (drain)."""
 
-    host: Annotated[str, Meta(description="Address to listen on.", min_length=1)] = "0.0.0.0"  # noqa: S104
+    host: Annotated[str, Meta(description="Address or name to listen on.", pattern=r"^\S+$")] = "0.0.0.0"  # noqa: S104
     port: Annotated[int, Meta(description="Port to listen on; 0 takes a free one.", ge=0, le=65535)] = 8080
     trusted_proxies: Annotated[
         tuple[str, ...],
@@ -130,9 +130,16 @@ def _read(field: FieldInfo, value: Any, where: str) -> Any:
                 ipaddress.ip_network(network)
     except ValueError as error:  # msgspec.ValidationError is one
         raise SettingsError(
-            f"{_shown(value)} cannot be used: {error}", where=where, mend=_description(field)
+            f"{_shown(value)} cannot be used: {error}", where=where, mend=_mend(field)
         ) from None
     return result
+
+
+def _mend(field: FieldInfo) -> str:
+    plain_type = get_args(field.type)[0]
+    if get_origin(plain_type) is Literal:
+        return f"Write one of: {', '.join(get_args(plain_type))}"
+    return _description(field).rstrip(".")
 
 
 def _shown(value: Any) -> str:

@@ -164,7 +164,7 @@ def test_an_event_that_no_client_made_is_not_recorded():
 
 def test_a_full_outbox_is_a_503_that_says_when_to_come_back():
     pipeline = make_pipeline(make_container([make_client(lambda r: claim("e"))]), NotingOutbox(is_full=True))
-    assert pipeline.run(REQUEST) == Answer(503, (("Retry-After", "5"),))
+    assert pipeline.run(REQUEST) == Answer(503, (("Retry-After", "5"), ("Cache-Control", "no-store")))
 
 
 def test_one_failing_tag_changes_nothing_for_the_others():
@@ -369,7 +369,7 @@ async def test_a_pending_tag_never_delays_the_answer_and_is_owed_until_it_has_ru
     assert (await pipeline.run(REQUEST)).status == 204
     assert [told[0] for told in outbox.told] == ["append"]
     go.set()
-    await asyncio.wait(pipeline._background)
+    await pipeline.finish()
     assert [told[0] for told in outbox.told] == ["append", "ran"]
     assert len(lanes.deliveries) == 1
 

@@ -1,0 +1,31 @@
+"""Run the server: sgtm serve CONTAINER
+
+Refuses what `sgtm check` refuses. Every setting is a flag or a variable. Exit status: 0 after an
+orderly end, 1 when it was cut short, 2 where container or settings cannot be used, 75 where another
+process has the port (trying later may help).
+"""
+
+import argparse
+import os
+import sys
+
+from sgtm import settings
+from sgtm.observability import logs
+from sgtm.server.run import AddressInUse, serve
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The container and a flag for each setting of the process."""
+    parser.add_argument("container", metavar="CONTAINER", help="path of a container.yaml")
+    settings.add_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or Ctrl-C; the exit status."""
+    chosen = settings.load(vars(arguments), os.environ)
+    logs.configure(chosen.log_level, chosen.log_format)
+    try:
+        return serve(arguments.container, chosen)
+    except AddressInUse as error:
+        print(f"error: {error}", file=sys.stderr)
+        return os.EX_TEMPFAIL

@@ -1,0 +1,163 @@
+"""From a request of aiohttp's to an Answer: check, describe, run the pipeline.
+
+Nothing behind this file knows aiohttp: it hands on an IncomingRequest made of the bytes as they
+were on the wire, with the moment and the chance that the hit is given.
+"""
+
+import asyncio
+import logging
+import os
+import struct
+import time
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import Protocol
+
+from aiohttp import web
+
+from sgtm.messages import Answer, IncomingRequest
+from sgtm.observability.metrics import Counters
+from sgtm.observability.walk import Walk
+from sgtm.server.connection import WrittenAnswer, refusal_answer
+from sgtm.server.health import Health
+from sgtm.server.limits import (
+    BAD_REQUEST,
+    INTERNAL_ERROR,
+    UNKNOWN_EXPECTATION,
+    UNKNOWN_VERSION,
+    Headers,
+    Limits,
+    Refusal,
+)
+from sgtm.server.proxy import Requester, TrustedProxies
+
+log = logging.getLogger("sgtm.server")
+
+_VERSIONS = ((1, 1), (1, 0))
+
+
+class Runs(Protocol):
+    """The pipeline, as the server needs it."""
+
+    def run(self, request: IncomingRequest, walk: Walk | None = None) -> Answer | Awaitable[Answer]:
+        """Take a request to its answer."""
+
+
+class Application:
+    """Handles every request of one worker."""
+
+    def __init__(
+        self,
+        pipeline: Runs,
+        health: Health,
+        limits: Limits,
+        proxies: TrustedProxies,
+        counters: Counters,
+        new_walk: Callable[[IncomingRequest], Walk | None] | None = None,
+    ) -> None:
+        self._pipeline, self._health, self._limits = pipeline, health, limits
+        self._proxies, self._counters, self._new_walk = proxies, counters, new_walk
+        self._under_way = 0
+        self._all_done: asyncio.Future[None] | None = None
+
+    async def nothing_under_way(self) -> None:
+        """Wait until no request is being handled."""
+        if self._under_way:
+            self._all_done = asyncio.get_running_loop().create_future()
+            await self._all_done
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """aiohttp's handler: always an answer, never an exception."""
+        self._under_way += 1
+        try:
+            return await self._write_answer(request)
+        finally:
+            self._under_way -= 1
+            if self._all_done is not None and not self._under_way and not self._all_done.done():
+                self._all_done.set_result(None)
+
+    async def _write_answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            written = WrittenAnswer(await self._answer(request), closes=self._health.is_draining)
+            await written.prepare(request)
+        except Refusal as refusal:
+            self._counters.add("sgtm_requests_refused_total", refusal.reason)
+            written = WrittenAnswer(refusal_answer(refusal.status, refusal.reason), closes=True)
+        except Exception as error:
+            log.error("request failed", extra={"error": type(error).__name__})
+            self._counters.add("sgtm_requests_refused_total", INTERNAL_ERROR[1])
+            written = WrittenAnswer(refusal_answer(*INTERNAL_ERROR), closes=self._health.is_draining)
+        return written
+
+    async def _answer(self, request: web.BaseRequest) -> Answer:
+        path, _, query = request.raw_path.partition("?")
+        answer = self._health.answer(path)
+        if answer is not None:
+            return answer
+        incoming = await self._describe(request, path, query)
+        walk = self._new_walk(incoming) if self._new_walk is not None else None
+        result = self._pipeline.run(incoming, walk)
+        return await result if isawaitable(result) else result
+
+    async def _describe(self, request: web.BaseRequest, path: str, query: str) -> IncomingRequest:
+        """The request as our own struct. Raises Refusal."""
+        received_micros = time.time_ns() // 1000
+        headers = tuple((name.lower(), value) for name, value in request.raw_headers)
+        if request.version not in _VERSIONS:
+            raise Refusal(*UNKNOWN_VERSION)
+        if not path.startswith("/"):
+            raise Refusal(*BAD_REQUEST)
+        self._limits.check_head(request.raw_path, path, headers)
+        requester = self._requester(request, headers)
+        body = b""
+        if request.body_exists:
+            await _answer_expectation(request, headers)
+            body = await self._limits.read_body(request, path)
+        return IncomingRequest(
+            method=request.method,
+            path=_bytes(path).decode("utf-8", "replace"),
+            query=_bytes(query),
+            headers=headers,
+            body=body,
+            remote_address=requester.remote_address,
+            is_peer_trusted=requester.is_peer_trusted,
+            scheme=requester.scheme,
+            host=requester.host,
+            received_micros=received_micros,
+            seed=_draw_seed(),
+        )
+
+    def _requester(self, request: web.BaseRequest, headers: Headers) -> Requester:
+        scheme = "http" if request.protocol.ssl_context is None else "https"
+        requester = self._proxies.requester(request.remote or "", headers, scheme)
+        if not requester.host and any(name == b"host" and value for name, value in headers):
+            raise Refusal(*BAD_REQUEST)
+        return requester
+
+
+def _bytes(text: str) -> bytes:
+    """aiohttp's text back into the bytes of the wire."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+async def _answer_expectation(request: web.BaseRequest, headers: Headers) -> None:
+    """Tell a requester that waits for it (curl, from 1 MB on) to send its body."""
+    expected = next((value for name, value in headers if name == b"expect"), None)
+    if expected is None:
+        return
+    if expected.lower() != b"100-continue":
+        raise Refusal(*UNKNOWN_EXPECTATION)
+    if not request.content.is_eof():
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself has not begun
+
+
+_SEEDS_AT_ONCE = 512
+_seeds: list[int] = []
+
+
+def _draw_seed() -> int:
+    """64 random bits; the kernel is asked once for many."""
+    if not _seeds:
+        _seeds.extend(struct.unpack(f"={_SEEDS_AT_ONCE}Q", os.urandom(8 * _SEEDS_AT_ONCE)))
+    return _seeds.pop()

@@ -1,0 +1,100 @@
+"""How large and how slow a request may be, and what is answered beyond that.
+
+SPEC: reliability 2.4. Every refusal closes the connection, is counted by its reason and never
+repeats anything of the request. aiohttp's parser holds the limits of the target, of one header and
+of their number while it reads; the rest is checked here.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from aiohttp import web
+from msgspec import Struct
+
+from sgtm.settings import Settings
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class Refusal(Exception):
+    """The request is not served. `reason` is the label of the counter and, with the status, all
+    that the requester is told."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+BAD_REQUEST = (400, "malformed request")
+BROKEN_BODY = (400, "broken body")
+SLOW_BODY = (408, "slow body")
+LARGE_BODY = (413, "large body")
+LONG_TARGET = (414, "long target")
+UNKNOWN_EXPECTATION = (417, "unknown expectation")
+LARGE_HEADERS = (431, "large headers")
+INTERNAL_ERROR = (500, "internal error")
+UNKNOWN_VERSION = (505, "unknown version")
+
+BYTES_PER_SECOND = 16 * 1024
+"""A body gets one more second for each of these (SPEC: reliability 2.4, body complete)."""
+
+
+class Limits(Struct, frozen=True):
+    """The limits of one worker: those of the settings, and the paths to which the wider ones apply."""
+
+    settings: Settings
+    named_paths: frozenset[str] = frozenset()
+    """Paths that clients of the container name: their targets may be longer."""
+
+    @classmethod
+    def of(cls, settings: Settings, named_paths: Iterable[str]) -> "Limits":
+        """Limits for a container whose clients name these paths."""
+        return cls(settings, frozenset(named_paths))
+
+    def check_head(self, target: str, path: str, headers: Headers) -> None:
+        """Raise Refusal if the target, a header, or all headers together are too long."""
+        settings = self.settings
+        if len(target) > settings.request_line_bytes and path not in self.named_paths:
+            raise Refusal(*LONG_TARGET)
+        sizes = [len(name) + len(value) for name, value in headers]
+        # aiohttp's own limit of a header leaves out the name of all but the first
+        if sum(sizes) > settings.headers_bytes or (sizes and max(sizes) > settings.header_bytes):
+            raise Refusal(*LARGE_HEADERS)
+
+    def body_bytes(self, path: str) -> int:
+        """The largest body on this path: a browser's beacon is small, a webhook may be large."""
+        is_collect = path.endswith("/collect")
+        return self.settings.collect_body_bytes if is_collect else self.settings.body_bytes
+
+    async def read_body(self, request: web.BaseRequest, path: str) -> bytes:
+        """The body as it came (never decompressed). Raises Refusal: too large, too slow, broken."""
+        most = self.body_bytes(path)
+        length = request.content_length
+        if length is not None and length > most:
+            raise Refusal(*LARGE_BODY)
+        content = request.content
+        try:
+            if content.is_eof():
+                body = content.read_nowait()
+                if len(body) > most:
+                    raise Refusal(*LARGE_BODY)
+                return body
+            return await self._read_slowly(request, most)
+        except TimeoutError:
+            raise Refusal(*SLOW_BODY) from None
+        except (web.RequestPayloadError, ConnectionError, RuntimeError):
+            # aiohttp: broken chunks, a lost connection, reading from a connection that is gone
+            raise Refusal(*BROKEN_BODY) from None
+
+    async def _read_slowly(self, request: web.BaseRequest, most: int) -> bytes:
+        started = asyncio.get_running_loop().time()
+        parts: list[bytes] = []
+        size = 0
+        async with asyncio.timeout(self.settings.body_timeout_s) as deadline:
+            while part := await request.content.readany():
+                size += len(part)
+                if size > most:
+                    raise Refusal(*LARGE_BODY)
+                parts.append(part)
+                deadline.reschedule(started + self.settings.body_timeout_s + size / BYTES_PER_SECOND)
+        return b"".join(parts)
