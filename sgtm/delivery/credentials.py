@@ -10,11 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from sgtm.errors import SgtmError
-
-
-class CredentialMissing(SgtmError):
-    """A secret is not there (variable unset, file missing or empty)."""
+from sgtm.delivery.errors import CredentialMissing
 
 
 class CredentialSource(Struct, frozen=True):
@@ -30,35 +26,37 @@ class CredentialSource(Struct, frozen=True):
 
 
 class Credentials:
-    """All secrets of a container, by name; values are read anew each time (files by their mtime)."""
+    """All secrets of a container, by name; values are read anew each time (files when they changed).
+
+    White space around a value is dropped: files and variables often end in a line break.
+    """
 
     def __init__(self, sources: Mapping[str, CredentialSource]) -> None:
         self._sources = sources
-        self._files: dict[str, tuple[int, str]] = {}
+        self._files: dict[str, tuple[tuple[int, int, int], str]] = {}
 
     def value(self, name: str) -> str:
         """The secret called `name`. Raises CredentialMissing."""
         source = self._sources.get(name)
-        value = ""
-        if source is not None:
-            if source.environment:
-                value = os.environ.get(source.environment, "")
-            elif source.file:
-                value = self._read_file(source.file)
-            else:
-                value = source.literal
+        value = "" if source is None else self._read(source).strip()
         if not value:
             raise CredentialMissing(
                 "has no value", where=f"credential {name!r}", mend="set its variable or write its file"
             )
         return value
 
+    def _read(self, source: CredentialSource) -> str:
+        if source.environment:
+            return os.environ.get(source.environment, "")
+        return self._read_file(source.file) if source.file else source.literal
+
     def _read_file(self, path: str) -> str:
         try:
-            changed = Path(path).stat().st_mtime_ns
+            found = os.stat(path)
+            stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
             known = self._files.get(path)
-            if known is None or known[0] != changed:
-                known = self._files[path] = (changed, Path(path).read_text().strip())
+            if known is None or known[0] != stamp:
+                known = self._files[path] = (stamp, Path(path).read_text())
             return known[1]
         except (OSError, UnicodeDecodeError):
             return ""

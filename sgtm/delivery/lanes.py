@@ -1,34 +1,123 @@
-"""Lanes (to be filled): one per destination."""
+"""Lanes: takes deliveries, one lane per destination, so that no vendor slows another.
 
+A destination is a host (scheme, name, port) with one credential. What happens inside one stands in
+`lane.py`; here is only the way to the right lane, and the end of all of them.
+"""
+
+import asyncio
+import random
 from collections.abc import Callable
-from typing import Any
 
-from msgspec import Struct
+from sgtm.delivery.clock import Clock, LoopClock
+from sgtm.delivery.delivery import Delivery, DeliveryRules
+from sgtm.delivery.errors import Refused
+from sgtm.delivery.lane import Lane, LaneState
+from sgtm.delivery.queue import LaneLimits
+from sgtm.delivery.request_writer import origin_of
+from sgtm.delivery.sender import Sender
+from sgtm.delivery.settling import OnDead, Settling
+from sgtm.messages import Outcome
+from sgtm.observability.metrics import Counters
 
-from sgtm.component import Component
-from sgtm.messages import OutgoingRequest, Outcome
-from sgtm.observability.walk import WalkedDelivery
+__all__ = ["Delivery", "DeliveryRules", "LaneLimits", "LaneState", "Lanes", "OnDead"]
 
-
-class DeliveryRules(Struct, frozen=True):
-    """How one tag's requests are sent; `delivery:` of a tag in container.yaml."""
-
-    timeout_s: float = 5.0
-    expires_after_s: float = 86_400.0
-    max_batch: int = 0
-    """Events in one request; 0: what the vendor allows."""
-    linger_ms: int = 50
-    """How long a batch waits for company (only tags that batch)."""
+_Key = tuple[str, str, int, str]
 
 
-class Delivery(Struct):
-    """One outgoing request on its way, with what is needed to judge and to settle it."""
+class Lanes:
+    """All lanes of a worker. Lives on one event loop; the sender stays its maker's to close.
 
-    tag: str
-    component: Component
-    request: OutgoingRequest
-    rules: DeliveryRules
-    on_settled: Callable[[Outcome], Any]
-    """Called exactly once with a `done`, `dead` or `refused` outcome."""
-    expires_micros: int
-    walked: WalkedDelivery | None = None
+    `on_dead(delivery, outcome)` is called for each delivery that is given up, before `on_settled`.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        counters: Counters,
+        *,
+        clock: Clock | None = None,
+        chance: Callable[[], float] = random.random,
+        limits: LaneLimits | None = None,
+        max_lanes: int = 1_000,
+        on_dead: OnDead | None = None,
+    ) -> None:
+        self._sender, self._chance, self._limits = sender, chance, limits or LaneLimits()
+        self._clock = clock or LoopClock()
+        self._settling = Settling(counters, self._clock, on_dead)
+        self._lanes: dict[_Key, Lane] = {}
+        self._max_lanes = max_lanes
+        self._retired: set[asyncio.Task[None]] = set()
+        self._is_closed = False
+
+    @property
+    def pending(self) -> int:
+        """Deliveries taken and not settled."""
+        return self._settling.pending
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Take one delivery; its `on_settled` is called exactly once. Never raises, never waits."""
+        self._settling.took()
+        if self._is_closed:
+            self._settling.handed_back(delivery)
+            return
+        credential = delivery.request.credential
+        try:
+            origin = origin_of(delivery.request.url)
+        except Refused as error:
+            self._settling.dead(delivery, "", Outcome("dead", f"Refused: {error}"))
+            return
+        key = (*origin, credential.name if credential is not None else "")
+        lane = self._lanes.get(key) or self._new_lane(key)
+        if lane is None:
+            self._settling.dead(delivery, origin[1], Outcome("dead", "too many destinations"))
+            return
+        lane.add(delivery)
+
+    def destinations(self) -> list[LaneState]:
+        """The state of every lane, by destination."""
+        return sorted(
+            (lane.state() for lane in self._lanes.values()),
+            key=lambda state: (state.destination, state.credential),
+        )
+
+    async def drain(self, timeout_s: float) -> int:
+        """Wait until everything is settled, `timeout_s` at most. How many are still pending."""
+        for lane in self._lanes.values():
+            lane.flush()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._settling.nothing_pending()
+        except TimeoutError:
+            pass
+        return self.pending
+
+    async def close(self) -> None:
+        """Stop all lanes. What is not settled is handed back with a `retry` outcome: still owed."""
+        self._is_closed = True
+        await asyncio.gather(*(lane.close() for lane in self._lanes.values()), *self._retired)
+        self._lanes.clear()
+
+    def _new_lane(self, key: _Key) -> Lane | None:
+        if len(self._lanes) >= self._max_lanes and not self._retire_one():
+            return None
+        scheme, host, port, credential = key
+        lane = self._lanes[key] = Lane(
+            f"{scheme}://{host}:{port}",
+            credential,
+            sender=self._sender,
+            settling=self._settling,
+            clock=self._clock,
+            chance=self._chance,
+            limits=self._limits,
+        )
+        return lane
+
+    def _retire_one(self) -> bool:
+        """Make room for another destination: the oldest lane at rest goes."""
+        key = next((key for key, lane in self._lanes.items() if lane.is_idle), None)
+        if key is None:
+            return False
+        closing = asyncio.get_running_loop().create_task(self._lanes.pop(key).close())
+        self._retired.add(closing)
+        closing.add_done_callback(self._retired.discard)
+        return True

@@ -16,5 +16,4 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_deliveries_done_total": ("tag", "events that the vendor accepted"),
     "sgtm_deliveries_retried_total": ("tag", "attempts that failed and will be repeated"),
     "sgtm_deliveries_dead_total": ("tag", "events given up: refused for good, or expired"),
-    "sgtm_outbox_records": ("", "records that still owe something (gauge)"),
 }

@@ -3,6 +3,9 @@
 A record is the request as it came. Settled is one bit per (record, tag): set when all that the tag
 owed for the record is done, dead or expired. A record whose tags have run and are all settled is
 finished and may be forgotten.
+
+`ran` and `settle` may come in any order, more than once, and for a record that is finished already:
+what is known twice changes nothing.
 """
 
 from collections.abc import Awaitable, Iterator
@@ -29,6 +32,9 @@ class Unfinished(Struct, frozen=True):
 class Outbox(Protocol):
     """What every engine does. Calls never block; a durable engine commits in the background."""
 
+    def __len__(self) -> int:
+        """Records that still owe something."""
+
     def append(self, record: Record) -> tuple[int, Awaitable[None] | None]:
         """Keep a record; the answer may leave when the awaitable is done (None: at once).
 
@@ -44,4 +50,4 @@ class Outbox(Protocol):
         """Records to run again after a crash or a long outage, oldest first."""
 
     def close(self) -> None:
-        """Commit what is left; nothing is appended afterwards."""
+        """Commit what is left; nothing is appended afterwards (OutboxFull)."""

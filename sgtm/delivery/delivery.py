@@ -1,0 +1,158 @@
+"""Delivery: one outgoing request on its way. Batch: the deliveries that travel in one request."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from sgtm.component import Component
+from sgtm.delivery.clock import Alarm
+from sgtm.messages import CredentialUse, Outcome, OutgoingRequest
+from sgtm.observability.walk import WalkedDelivery
+
+MAX_BATCH_BYTES = 1_048_576
+"""Bound of a batch's body (SPEC: reliability 3, rule 10); a larger single item travels alone."""
+_ENVELOPE_BYTES = 1_024
+_FIXED_BYTES = 1_024
+
+BatchKey = tuple[str, str, tuple[tuple[str, str], ...], CredentialUse | None]
+
+
+class DeliveryRules(Struct, frozen=True):
+    """How one tag's requests are sent; `delivery:` of a tag in container.yaml."""
+
+    timeout_s: Annotated[
+        float, Meta(gt=0, le=60, description="Seconds for one attempt, from connecting to the whole answer.")
+    ] = 5.0
+    expires_after_s: Annotated[
+        float, Meta(gt=0, description="Seconds after the receipt of the hit when its events are given up.")
+    ] = 86_400.0
+    max_batch: Annotated[int, Meta(ge=0, description="Events in one request; 0: what the vendor allows.")] = 0
+    linger_ms: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000,
+            description="Milliseconds for which a batch waits for company, if the tag batches.",
+        ),
+    ] = 50
+
+
+class Delivery(Struct, eq=False):
+    """One outgoing request on its way, with what is needed to judge and to settle it."""
+
+    tag: str
+    component: Component
+    request: OutgoingRequest
+    rules: DeliveryRules
+    on_settled: Callable[[Outcome], Any]
+    """Called exactly once with a `done`, `dead` or `refused` outcome; with `retry` when the lanes
+    are closed before that: it is still owed, and an outbox that outlives us keeps its record."""
+    expires_micros: int
+    walked: WalkedDelivery | None = None
+    attempts: int = 0
+    """How often it was sent so far; the lane counts."""
+    deadline_s: float = 0.0
+    """`expires_micros` on the lane's monotonic clock; the lane sets it."""
+    size_bytes: int = 0
+    """About what it holds in memory; the lane weighs it."""
+    last_reason: str = ""
+    """Why the latest attempt did not do; the lane notes it for whoever asks why it expired."""
+
+    @property
+    def is_batched(self) -> bool:
+        """Its tag makes one request of many such."""
+        return bool(self.request.item) and self.component.envelope is not None
+
+    @property
+    def batch_key(self) -> BatchKey:
+        """Deliveries with the same key may travel together."""
+        request = self.request
+        return self.tag, request.url, request.headers, request.credential
+
+    @property
+    def item_bytes(self) -> int:
+        """Its share of a batch's body, a comma included."""
+        return len(self.request.item) + 1
+
+    def weigh(self) -> None:
+        """Set `size_bytes`."""
+        request = self.request
+        self.size_bytes = _FIXED_BYTES + len(request.url) + len(request.body) + len(request.item)
+
+    @property
+    def max_batch(self) -> int:
+        """Events in one request: the operator's bound within the vendor's."""
+        allowed = self.component.max_batch
+        return min(self.rules.max_batch or allowed, allowed)
+
+
+class Batch:
+    """One or many deliveries for one request. It is in one place at a time: forming, ready, waiting
+    for its retry, or in the hands of one worker."""
+
+    __slots__ = ("alarm", "deliveries", "is_isolated", "item_bytes", "key")
+
+    def __init__(self, deliveries: Iterable[Delivery], *, is_isolated: bool = False) -> None:
+        self.deliveries = deque(deliveries)
+        first = self.deliveries[0]
+        self.key: BatchKey | None = None
+        self.item_bytes = 0
+        if first.is_batched:
+            self.key = first.batch_key
+            self.item_bytes = sum(delivery.item_bytes for delivery in self.deliveries)
+        self.is_isolated = is_isolated
+        """Part of a batch with a bad event in it: never joined with others again."""
+        self.alarm: Alarm | None = None
+        """Rings when it has waited for company long enough."""
+
+    @property
+    def attempts(self) -> int:
+        """Those of the delivery that was tried most often."""
+        if self.key is None:
+            return self.deliveries[0].attempts
+        return max(delivery.attempts for delivery in self.deliveries)
+
+    @property
+    def is_full(self) -> bool:
+        """No other delivery fits."""
+        return len(self.deliveries) >= self.deliveries[0].max_batch
+
+    def fits(self, item_bytes: int, count: int = 1) -> bool:
+        """Whether `count` more deliveries of `item_bytes` in all can travel with these."""
+        return (
+            len(self.deliveries) + count <= self.deliveries[0].max_batch
+            and self.item_bytes + item_bytes <= MAX_BATCH_BYTES - _ENVELOPE_BYTES
+        )
+
+    def add(self, delivery: Delivery) -> None:
+        """Take one more (`fits` said yes)."""
+        self.deliveries.append(delivery)
+        self.item_bytes += delivery.item_bytes
+
+    def can_take_over(self, other: "Batch") -> bool:
+        """Whether all of `other` can travel with these."""
+        are_kin = (
+            self.key is not None and self.key == other.key and not (self.is_isolated or other.is_isolated)
+        )
+        return are_kin and self.fits(other.item_bytes, len(other.deliveries))
+
+    def take_over(self, other: "Batch") -> None:
+        """All of `other` travel with these (`can_take_over` said yes)."""
+        self.deliveries.extend(other.deliveries)
+        self.item_bytes += other.item_bytes
+
+    def pop_first(self) -> Delivery:
+        """Take the oldest out."""
+        delivery = self.deliveries.popleft()
+        self.item_bytes -= delivery.item_bytes
+        return delivery
+
+    def drop_expired(self, now: float) -> list[Delivery]:
+        """Take those out whose time is over."""
+        expired = [delivery for delivery in self.deliveries if delivery.deadline_s <= now]
+        if expired:
+            self.deliveries = deque(delivery for delivery in self.deliveries if delivery.deadline_s > now)
+            self.item_bytes -= sum(delivery.item_bytes for delivery in expired)
+        return expired

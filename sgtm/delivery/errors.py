@@ -1,0 +1,57 @@
+"""Why a request could not be sent: the closed list. Every sender raises one of these, or nothing.
+
+                     may have arrived   worth another try
+    ConnectFailed           no                yes
+    TimedOut                yes               yes
+    Disconnected            yes               yes
+    BadAnswer               yes               yes
+    Refused                 no                no      our own rules forbid the request as it is
+    CredentialMissing       no                no      nothing of this destination can be sent
+
+No text of theirs holds a URL, a header, a body or a secret (SPEC: reliability 3, rule 9).
+"""
+
+from typing import ClassVar
+
+from sgtm.errors import SgtmError
+
+
+class SendError(SgtmError):
+    """A request did not bring a complete answer."""
+
+    may_have_arrived: ClassVar[bool] = True
+    """The vendor may have the request all the same: another try may be a duplicate (same id)."""
+    is_transient: ClassVar[bool] = True
+    """The same request may pass later."""
+
+
+class ConnectFailed(SendError):
+    """No connection: name not found, refused, certificate not accepted, no answer in time."""
+
+    may_have_arrived = False
+
+
+class TimedOut(SendError):
+    """Connected, but the answer was not complete in time."""
+
+
+class Disconnected(SendError):
+    """The connection broke before the answer was complete."""
+
+
+class BadAnswer(SendError):
+    """What came back is not HTTP, or not one unambiguous message."""
+
+
+class Refused(SendError):
+    """The request breaks a rule of the request writer (SPEC: reliability 3, rule 7)."""
+
+    may_have_arrived = False
+    is_transient = False
+
+
+class CredentialMissing(SendError):
+    """A secret is not there (variable unset, file missing or empty) or cannot stand in a header."""
+
+    may_have_arrived = False
+    is_transient = False

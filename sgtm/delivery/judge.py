@@ -1,0 +1,75 @@
+"""From one attempt to the outcome of each delivery: the tag's own words, made safe.
+
+Nothing a tag's `envelope` or `read` does wrong loses a delivery: what they cannot say is judged by
+the plain rule on the status, and what that calls a success without their word is dead, with the
+reason, since sending it again could only be a duplicate.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from sgtm.component import read_status
+from sgtm.delivery.delivery import Delivery
+from sgtm.delivery.errors import CredentialMissing, SendError
+from sgtm.messages import Outcome, OutgoingRequest, VendorAnswer
+
+
+class Attempt(Struct):
+    """What came of sending some deliveries in one request: an outcome for each."""
+
+    outcomes: list[Outcome]
+    answer: VendorAnswer | None = None
+    error: str = ""
+    """Class name of what the sender raised."""
+
+
+KINDS = frozenset({"done", "retry", "dead", "isolate", "refused"})
+
+
+def request_of(deliveries: Sequence[Delivery]) -> OutgoingRequest | Outcome:
+    """The request in which these travel; an outcome where the tag's `envelope` cannot make one."""
+    first = deliveries[0]
+    if not first.is_batched or first.component.envelope is None:
+        return first.request
+    try:
+        made = first.component.envelope([delivery.request for delivery in deliveries])
+    except Exception as error:
+        return Outcome("isolate", f"the tag's envelope raised {type(error).__name__}")
+    return (
+        made
+        if isinstance(made, OutgoingRequest)
+        else Outcome("isolate", "the tag's envelope made no request")
+    )
+
+
+def judge_answer(deliveries: Sequence[Delivery], answer: VendorAnswer) -> list[Outcome]:
+    """One outcome per delivery, by the tag's `read`."""
+    requests = [delivery.request for delivery in deliveries]
+    try:
+        said = deliveries[0].component.read(answer, requests)
+    except Exception as error:
+        return _without_the_tag(answer, requests, f"the tag's read raised {type(error).__name__}")
+    if isinstance(said, Outcome) and said.kind in KINDS:
+        return [said] * len(requests)
+    if isinstance(said, list) and len(said) == len(requests) and all(map(_is_outcome, said)):
+        return said
+    return _without_the_tag(answer, requests, "the tag's read gave no outcome for each event")
+
+
+def judge_error(error: SendError) -> Outcome:
+    """What a failed attempt means for what was sent."""
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(error, CredentialMissing):
+        return Outcome("refused", reason)
+    return Outcome("retry" if error.is_transient else "dead", reason)
+
+
+def _is_outcome(said: object) -> bool:
+    return isinstance(said, Outcome) and said.kind in KINDS
+
+
+def _without_the_tag(answer: VendorAnswer, requests: list[OutgoingRequest], why: str) -> list[Outcome]:
+    plain = read_status(answer, requests)
+    kind = "dead" if plain.kind == "done" else plain.kind
+    return [Outcome(kind, f"{why} (HTTP {answer.status})")] * len(requests)

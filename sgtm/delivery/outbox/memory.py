@@ -1,0 +1,105 @@
+"""The memory engine: bounded, and it says what it loses.
+
+It promises nothing beyond the life of the process: whatever is unfinished when the process ends,
+however it ends, is lost (SPEC: reliability 1.2). `len()` is how many records that would be now.
+"""
+
+import logging
+from collections.abc import Iterator
+
+from sgtm.delivery.outbox import OutboxFull, Unfinished
+from sgtm.messages import Record
+
+log = logging.getLogger("sgtm.delivery.outbox")
+
+_FIXED_BYTES = 1_024
+
+
+class _Kept:
+    """A record and its bits."""
+
+    __slots__ = ("owing", "record", "settled", "size_bytes")
+
+    def __init__(self, record: Record, size_bytes: int) -> None:
+        self.record, self.size_bytes = record, size_bytes
+        self.owing: frozenset[str] | None = None
+        self.settled: set[str] = set()
+
+    @property
+    def is_finished(self) -> bool:
+        return self.owing is not None and self.owing <= self.settled
+
+
+class MemoryOutbox:
+    """Keeps records until they are finished, up to `max_records` and `max_bytes`."""
+
+    def __init__(self, max_records: int = 100_000, max_bytes: int = 268_435_456) -> None:
+        self.size_bytes = 0
+        """About what the kept records hold in memory."""
+        self._max_records, self._max_bytes = max_records, max_bytes
+        self._kept: dict[int, _Kept] = {}
+        self._next_id = 0
+        self._is_closed = False
+
+    def __len__(self) -> int:
+        """Records that still owe something."""
+        return len(self._kept)
+
+    def append(self, record: Record) -> tuple[int, None]:
+        """See Outbox. The answer may leave at once. Raises OutboxFull."""
+        size_bytes = _size_bytes(record)
+        if self._is_closed:
+            raise OutboxFull("is closed", where="outbox", mend="the process is going down: ask again later")
+        if len(self._kept) >= self._max_records:
+            raise _full(f"holds {len(self._kept)} records")
+        if self.size_bytes + size_bytes > self._max_bytes:
+            raise _full(f"holds {self.size_bytes} bytes")
+        record_id = self._next_id
+        self._next_id += 1
+        self._kept[record_id] = _Kept(record, size_bytes)
+        self.size_bytes += size_bytes
+        return record_id, None
+
+    def ran(self, record_id: int, owing: frozenset[str]) -> None:
+        """See Outbox."""
+        kept = self._kept.get(record_id)
+        if kept is not None:
+            kept.owing = owing
+            self._forget_if_finished(record_id, kept)
+
+    def settle(self, record_id: int, tag: str) -> None:
+        """See Outbox."""
+        kept = self._kept.get(record_id)
+        if kept is not None:
+            kept.settled.add(tag)
+            self._forget_if_finished(record_id, kept)
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """See Outbox."""
+        for record_id, kept in list(self._kept.items()):
+            yield Unfinished(record_id, kept.record, frozenset(kept.settled))
+
+    def close(self) -> None:
+        """See Outbox. Says how many records are lost."""
+        self._is_closed = True
+        if self._kept:
+            log.warning("the memory outbox loses unfinished records", extra={"records": len(self._kept)})
+
+    def _forget_if_finished(self, record_id: int, kept: _Kept) -> None:
+        if kept.is_finished:
+            del self._kept[record_id]
+            self.size_bytes -= kept.size_bytes
+
+
+def _size_bytes(record: Record) -> int:
+    request = record.request
+    headers = sum(len(name) + len(value) for name, value in request.headers)
+    return _FIXED_BYTES + len(request.path) + len(request.query) + len(request.body) + headers
+
+
+def _full(what: str) -> OutboxFull:
+    return OutboxFull(
+        what,
+        where="outbox (memory)",
+        mend="a vendor is down or too slow: see the destinations, or raise the outbox's bounds",
+    )

@@ -1,0 +1,166 @@
+"""LaneQueue: what waits in one lane, in three places.
+
+forming   batches that wait for company, one per key, each with its own alarm
+ready     first in, first out
+waiting   retries, by the time when they are due
+
+It knows nothing of destinations and outcomes; the lane decides what may leave, and when.
+"""
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from sgtm.delivery.clock import Clock
+from sgtm.delivery.delivery import Batch, BatchKey, Delivery
+
+
+class LaneLimits(Struct, frozen=True):
+    """Bounds of each lane."""
+
+    concurrency: int = 256
+    """Requests under way: 256 carry 2,560 a second at a round trip of 100 ms."""
+    max_queued: int = 20_000
+    max_queued_bytes: int = 67_108_864
+
+
+class LaneQueue:
+    """The deliveries of one lane that are not under way. `on_ready` is called when a batch is formed."""
+
+    def __init__(self, limits: LaneLimits, clock: Clock, on_ready: Callable[[], None]) -> None:
+        self.count = self.size_bytes = 0
+        self._limits, self._clock, self._on_ready = limits, clock, on_ready
+        self._forming: dict[BatchKey, Batch] = {}
+        self._ready: deque[Batch] = deque()
+        self._waiting: list[tuple[float, int, Batch]] = []
+        self._numbers = itertools.count()
+
+    # -- in --------------------------------------------------------------------------------------
+
+    def add(self, delivery: Delivery) -> None:
+        """Take a new delivery: ready at once, or in a batch that waits for company."""
+        self._count(delivery, 1)
+        if delivery.is_batched:
+            self._join(delivery)
+        else:
+            self._ready.append(Batch([delivery]))
+
+    def put_first(self, batch: Batch) -> None:
+        """This batch is next."""
+        self._count_all(batch, 1)
+        self._ready.appendleft(batch)
+
+    def wait_until(self, due: float, batch: Batch) -> None:
+        """This batch is a retry that is due at `due`."""
+        self._count_all(batch, 1)
+        heapq.heappush(self._waiting, (due, next(self._numbers), batch))
+
+    def flush(self) -> None:
+        """Let no batch wait for company any longer."""
+        for batch in list(self._forming.values()):
+            self._formed(batch)
+
+    def _join(self, delivery: Delivery) -> None:
+        key = delivery.batch_key
+        batch = self._forming.get(key)
+        if batch is not None and not batch.fits(delivery.item_bytes):
+            self._formed(batch)
+            batch = None
+        if batch is None:
+            new = batch = self._forming[key] = Batch([delivery])
+            linger_s = delivery.rules.linger_ms / 1_000
+            batch.alarm = self._clock.call_at(self._clock.now() + linger_s, lambda: self._formed(new))
+        else:
+            batch.add(delivery)
+        if batch.is_full:
+            self._formed(batch)
+
+    def _formed(self, batch: Batch) -> None:
+        self._stop_forming(batch)
+        self._ready.append(batch)
+        self._on_ready()
+
+    def _stop_forming(self, batch: Batch) -> None:
+        if batch.alarm is not None:
+            batch.alarm.cancel()
+            batch.alarm = None
+        if batch.key is not None:
+            self._forming.pop(batch.key, None)
+
+    # -- out -------------------------------------------------------------------------------------
+
+    @property
+    def next_due(self) -> float | None:
+        """When the first retry is due."""
+        return self._waiting[0][0] if self._waiting else None
+
+    @property
+    def has_ready(self) -> bool:
+        """Something could leave at once."""
+        return bool(self._ready)
+
+    def take_due(self) -> Batch:
+        """The first retry (`next_due` says there is one), with what may travel along."""
+        return self._taken(heapq.heappop(self._waiting)[2])
+
+    def take_ready(self) -> Batch:
+        """The first of the ready ones (`has_ready` says there is one), with what may travel along."""
+        return self._taken(self._ready.popleft())
+
+    def take_expired(self, now: float) -> list[Delivery]:
+        """The expired at the head of the ready ones, where the oldest are."""
+        expired: list[Delivery] = []
+        while self._ready and self._ready[0].deliveries[0].deadline_s <= now:
+            batch = self._ready.popleft()
+            self._count_all(batch, -1)
+            expired += batch.drop_expired(now)
+            if batch.deliveries:
+                self.put_first(batch)
+        return expired
+
+    def is_full_for(self, delivery: Delivery) -> bool:
+        """There is no room for one more."""
+        limits = self._limits
+        is_full = self.count >= limits.max_queued
+        return is_full or self.size_bytes + delivery.size_bytes > limits.max_queued_bytes
+
+    def take_oldest(self) -> Delivery | None:
+        """What has waited longest for its turn (but for batches that are forming: `flush` first)."""
+        if not self._ready:
+            if not self._waiting:
+                return None
+            self._ready.append(heapq.heappop(self._waiting)[2])
+        batch = self._ready[0]
+        delivery = batch.pop_first()
+        if not batch.deliveries:
+            self._ready.popleft()
+        self._count(delivery, -1)
+        return delivery
+
+    def take_all(self) -> list[Delivery]:
+        """Everything, for the end."""
+        for batch in list(self._forming.values()):
+            self._stop_forming(batch)
+            self._ready.append(batch)
+        batches = [*self._ready, *(batch for _, _, batch in self._waiting)]
+        self._ready.clear()
+        self._waiting.clear()
+        self.count = self.size_bytes = 0
+        return [delivery for batch in batches for delivery in batch.deliveries]
+
+    def _taken(self, batch: Batch) -> Batch:
+        while self._ready and batch.can_take_over(self._ready[0]):
+            batch.take_over(self._ready.popleft())
+        self._count_all(batch, -1)
+        return batch
+
+    def _count(self, delivery: Delivery, sign: int) -> None:
+        self.count += sign
+        self.size_bytes += sign * delivery.size_bytes
+
+    def _count_all(self, batch: Batch, sign: int) -> None:
+        for delivery in batch.deliveries:
+            self._count(delivery, sign)

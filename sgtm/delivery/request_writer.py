@@ -1,0 +1,89 @@
+"""What may be written to a vendor's socket: one function, every request passes it.
+
+SPEC: reliability 3, rule 7: tokens, no control characters, framing headers are ours alone, the
+target is percent-encoded and never decoded again. The secret enters here and nowhere else.
+"""
+
+import re
+from functools import lru_cache
+from urllib.parse import quote
+
+from sgtm.delivery.credentials import Credentials
+from sgtm.delivery.errors import CredentialMissing, Refused
+from sgtm.messages import CredentialUse, OutgoingRequest
+
+Written = tuple[str, str, list[tuple[str, str]]]
+
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_ORIGIN = re.compile(
+    r"(https?)://((?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?)(?=[/?]|\Z)", re.I
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
+_VISIBLE_ONLY = re.compile(r"[!-~]*")
+_OURS = frozenset(
+    {"host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "expect"}
+    | {"keep-alive", "forwarded"}
+)
+
+
+def origin_of(url: str) -> tuple[str, str, int]:
+    """(scheme, host, port) of an absolute http or https URL, in lower case. Raises Refused.
+
+    No user info, no fragment, host names in ASCII (an international name as punycode)."""
+    match = _ORIGIN.match(url)
+    if match is None or "#" in url:
+        raise Refused("not an absolute http or https URL", where="url", mend="write https://host/path")
+    scheme, authority, port = match[1].lower(), match[2].lower(), match[3]
+    number = int(port) if port else (443 if scheme == "https" else 80)
+    if not 0 < number < 65_536:
+        raise Refused("not a port", where="url", mend="a port is a number from 1 to 65535")
+    return scheme, authority.removesuffix(f":{port}") if port else authority, number
+
+
+def write_request(request: OutgoingRequest, credentials: Credentials) -> Written:
+    """(method, target URL, headers) as they go to the socket, the secret in its place.
+
+    Raises Refused or CredentialMissing."""
+    origin_of(request.url)
+    if _TOKEN.fullmatch(request.method) is None:
+        raise Refused("the method is not a token", where="method", mend="write GET, POST, ...")
+    url = request.url
+    if _VISIBLE_ONLY.fullmatch(url) is None:
+        url = quote(url, safe=_VISIBLE)
+    headers = [_checked_header(name, value) for name, value in request.headers]
+    use = request.credential
+    if use is not None:
+        secret = credentials.value(use.name)
+        if use.place == "query":
+            url += f"{'&' if '?' in url else '?'}{quote(use.key, safe='')}={quote(secret, safe='')}"
+        else:
+            headers.append(_secret_header(use, secret))
+    return request.method, url, headers
+
+
+def _checked_header(name: str, value: str) -> tuple[str, str]:
+    lower = _checked_name(name)
+    # Printable text, nearly all there is, needs no second look.
+    if not value.isprintable() and _CONTROL.search(value) is not None:
+        raise Refused(f"{lower!r} holds a control character", where="headers", mend="take line breaks out")
+    return name, value
+
+
+@lru_cache(1_024)
+def _checked_name(name: str) -> str:
+    if _TOKEN.fullmatch(name) is None:
+        raise Refused("a header name is not a token", where="headers", mend="use letters, digits and -")
+    lower = name.lower()
+    if lower in _OURS or lower.startswith("proxy-"):
+        raise Refused(f"{lower!r} is written by the sender", where="headers", mend="leave it out")
+    return lower
+
+
+def _secret_header(use: CredentialUse, secret: str) -> tuple[str, str]:
+    name, value = _checked_header(use.key, use.prefix)
+    if _CONTROL.search(secret) is not None:
+        raise CredentialMissing(
+            "holds a control character", where=f"credential {use.name!r}", mend="write the bare token"
+        )
+    return name, value + secret

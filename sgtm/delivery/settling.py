@@ -1,0 +1,114 @@
+"""Settling: every delivery ends here, once. Counts, walk, dead letters, log lines."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from sgtm.delivery.clock import Clock
+from sgtm.delivery.delivery import Delivery
+from sgtm.messages import Outcome, VendorAnswer
+from sgtm.observability.metrics import Counters
+
+log = logging.getLogger("sgtm.delivery")
+
+OnDead = Callable[[Delivery, Outcome], None]
+_SAME_LINE_AFTER_S = 10.0
+_MAX_REASONS = 1_000
+
+
+class Settling:
+    """What the lanes tell of their deliveries. `on_dead` is where dead letters can be kept."""
+
+    def __init__(self, counters: Counters, clock: Clock, on_dead: OnDead | None) -> None:
+        self.pending = 0
+        """Deliveries taken and not settled."""
+        self._counters, self._clock, self._on_dead = counters, clock, on_dead
+        self._nothing_pending: asyncio.Future[None] | None = None
+        self._said: dict[tuple[str, str, str], tuple[float, int]] = {}
+
+    def took(self) -> None:
+        """A delivery came in."""
+        self.pending += 1
+
+    def judged(self, delivery: Delivery, outcome: Outcome, answer: VendorAnswer | None, error: str) -> None:
+        """An attempt ended so; for some outcomes that is not the delivery's end."""
+        if outcome.kind != "done":
+            delivery.last_reason = outcome.reason
+        if outcome.warnings:
+            self._counters.add("sgtm_tag_warnings_total", delivery.tag, len(outcome.warnings))
+        walked = delivery.walked
+        if walked is not None:
+            walked.attempts, walked.outcome, walked.answer, walked.error = (
+                delivery.attempts,
+                outcome,
+                answer,
+                error,
+            )
+
+    def retries(self, delivery: Delivery) -> None:
+        """It will be sent again."""
+        self._counters.add("sgtm_deliveries_retried_total", delivery.tag)
+
+    def done(self, delivery: Delivery, outcome: Outcome) -> None:
+        """The vendor has it."""
+        self._counters.add("sgtm_deliveries_done_total", delivery.tag)
+        self._settle(delivery, outcome)
+
+    def dead(self, delivery: Delivery, destination: str, outcome: Outcome) -> None:
+        """It is given up: `outcome` is dead, or refused when nobody mended the destination in time."""
+        self._counters.add("sgtm_deliveries_dead_total", delivery.tag)
+        self._say_dead(delivery, destination, outcome)
+        if self._on_dead is not None:
+            try:
+                self._on_dead(delivery, outcome)
+            except Exception as error:
+                log.error("keeping a dead letter failed", extra={"error": type(error).__name__})
+        self._settle(delivery, outcome)
+
+    def handed_back(self, delivery: Delivery) -> None:
+        """The lanes close and it is still owed."""
+        self._settle(delivery, Outcome("retry", "the process is going down"))
+
+    async def nothing_pending(self) -> None:
+        """Wait until every delivery is settled."""
+        if self.pending:
+            if self._nothing_pending is None or self._nothing_pending.done():
+                self._nothing_pending = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._nothing_pending)
+
+    def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
+        if delivery.walked is not None:
+            delivery.walked.outcome = outcome
+        try:
+            delivery.on_settled(outcome)
+        except Exception as error:
+            log.error(
+                "settling a delivery failed", extra={"tag": delivery.tag, "error": type(error).__name__}
+            )
+        self.pending -= 1
+        waiter = self._nothing_pending
+        if waiter is not None and not self.pending and not waiter.done():
+            waiter.set_result(None)
+
+    def _say_dead(self, delivery: Delivery, destination: str, outcome: Outcome) -> None:
+        # The same words at most every 10 s, so that an outage does not become a flood of lines.
+        key = (delivery.tag, destination, outcome.kind)
+        now = self._clock.now()
+        said_at, unsaid = self._said.get(key, (float("-inf"), 0))
+        if now - said_at < _SAME_LINE_AFTER_S:
+            self._said[key] = (said_at, unsaid + 1)
+            return
+        if len(self._said) >= _MAX_REASONS:
+            self._said.clear()
+        self._said[key] = (now, 0)
+        log.warning(
+            "delivery given up",
+            extra={
+                "tag": delivery.tag,
+                "destination": destination,
+                "outcome": outcome.kind,
+                "reason": outcome.reason,
+                "attempts": delivery.attempts,
+                "more_since_last_line": unsaid,
+            },
+        )

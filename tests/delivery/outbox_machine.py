@@ -1,0 +1,119 @@
+"""The outbox protocol as a model: plain dicts beside any engine. Each engine's test subclasses it.
+
+    class MemoryMachine(OutboxMachine):
+        survives = False
+        def open(self): return MemoryOutbox()
+
+SPEC: design.md Delivery (settled is one bit per record and tag; a `run` bit; a tag that did not
+fire owes nothing), reliability 1.4 fault 16.
+"""
+
+import msgspec
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from sgtm.messages import IncomingRequest, Record
+
+TAGS = ("ga4", "meta", "http")
+some_tags = st.frozensets(st.sampled_from(TAGS))
+
+
+def make_record(seed=0, body=b"", **said):
+    request = IncomingRequest(
+        **{
+            "method": "POST",
+            "path": "/g/collect",
+            "query": b"v=2",
+            "headers": ((b"host", b"shop.example"),),
+            "body": body,
+            "remote_address": "203.0.113.9",
+            "is_peer_trusted": False,
+            "scheme": "https",
+            "host": "shop.example",
+            "received_micros": 1_764_000_000_000_000,
+            "seed": seed,
+            **said,
+        }
+    )
+    return Record(request, "v1")
+
+
+class Model(msgspec.Struct):
+    record: Record
+    settled: set[str] = msgspec.field(default_factory=set)
+    owing: frozenset[str] | None = None
+
+    @property
+    def is_finished(self):
+        return self.owing is not None and self.owing <= self.settled
+
+
+class OutboxMachine(RuleBasedStateMachine):
+    """Appends, runs, settles and reopens; after each step the engine owes what the model owes."""
+
+    records = Bundle("records")
+    survives = True
+    """Unfinished records outlive the process; what they owe is then known by `unfinished` alone."""
+
+    def open(self):
+        """A new engine on the same storage."""
+        raise AssertionError("an engine's machine says how to open it")
+
+    def commit(self, outbox, waited):
+        """Let `waited` (what `append` returned) be done."""
+        assert waited is None
+
+    def __init__(self):
+        super().__init__()
+        self.outbox = self.open()
+        self.model = {}
+        self.ever = set()
+        self.count = 0
+
+    @rule(target=records, body=st.binary(max_size=20))
+    def append(self, body):
+        self.count += 1
+        record = make_record(self.count, body)
+        record_id, waited = self.outbox.append(record)
+        self.commit(self.outbox, waited)
+        assert record_id not in self.ever, "an id is never given twice"
+        self.ever.add(record_id)
+        self.model[record_id] = Model(record)
+        return record_id
+
+    @rule(record_id=records, owing=some_tags)
+    def ran(self, record_id, owing):
+        kept = self.model.get(record_id)
+        if kept is None or kept.owing is None:  # a record runs once; a stray call changes nothing
+            self.outbox.ran(record_id, owing)
+            if kept is not None:
+                kept.owing = owing
+
+    @rule(record_id=records, tag=st.sampled_from(TAGS))
+    def settle(self, record_id, tag):
+        self.outbox.settle(record_id, tag)
+        if record_id in self.model:
+            self.model[record_id].settled.add(tag)
+
+    @rule()
+    def reopen(self):
+        self.outbox.close()
+        if self.survives:
+            self.outbox = self.open()
+            for kept in self.model.values():
+                kept.owing = None
+
+    @invariant()
+    def owes_what_the_model_owes(self):
+        self.model = {record_id: kept for record_id, kept in self.model.items() if not kept.is_finished}
+        found = list(self.outbox.unfinished())
+        assert [it.record_id for it in found] == sorted(self.model), (
+            "oldest first, none missing, none too many"
+        )
+        for it in found:
+            assert it.record == self.model[it.record_id].record
+            assert it.settled == self.model[it.record_id].settled
+        assert len(self.outbox) == len(self.model)
+
+    def teardown(self):
+        self.outbox.close()
