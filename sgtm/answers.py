@@ -66,7 +66,11 @@ def finish_answer(hit: Hit) -> Answer:
     if not any(name.lower() == "cache-control" for name, _ in headers):
         headers.append(NO_STORE)
     headers.extend(cors_headers(hit.client, hit.request.header(b"origin")))
-    for cookie in (*answer.cookies, *hit.cookies):
+    # the tags of a batch may all set one cookie: the last word counts
+    cookies = {
+        (cookie.name, cookie.domain, cookie.path): cookie for cookie in (*answer.cookies, *hit.cookies)
+    }
+    for cookie in cookies.values():
         try:
             headers.append(("Set-Cookie", set_cookie_header(cookie, hit.request.host)))
         except CookieError as error:

@@ -72,6 +72,8 @@ class Pipeline:
         if request.method == "OPTIONS":
             answer = preflight(self.container, request)
             if answer is not None:
+                if walk is not None:
+                    walk.answer = answer
                 return answer
         return self._claim(self.container, request, walk, 0)
 

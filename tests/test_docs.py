@@ -46,7 +46,7 @@ def curl_lines():
                     yield pytest.param(line, following, id=f"{page.name}: {line[:60]}")
 
 
-@pytest.mark.parametrize(("line", "expected"), curl_lines())
+@pytest.mark.parametrize(("line", "expected"), list(curl_lines()))
 def test_a_curl_line_of_the_docs_is_answered_as_the_docs_say(line, expected, shop):
     assert expected.startswith("# HTTP/1.1 "), f"say in the next line what is answered: {line}"
     assert "http://localhost:8080" in line

@@ -248,6 +248,12 @@ def test_cookies_of_client_and_tags_are_in_the_answer_and_a_bad_one_is_left_out(
     assert all("Domain=shop.example" in value for value in cookies)
 
 
+def test_a_cookie_that_several_events_set_is_in_the_answer_once_and_the_last_word_counts():
+    tag = make_tag(lambda event: TagResult(cookies=(Cookie("_fbp", event.name, 100),)))
+    answer = make_pipeline(make_container([make_client(lambda r: claim("a", "b"))], [tag])).run(REQUEST)
+    assert [value.partition(";")[0] for name, value in answer.headers if name == "Set-Cookie"] == ["_fbp=b"]
+
+
 def test_pixels_reach_the_browser_only_where_the_hit_can_take_them():
     tags = [make_tag(lambda event: TagResult(pixels=("https://p.example/",)))]
     can = claim("e", answer_with_pixels=lambda pixels: Answer(200, (), pixels[0].encode()))

@@ -7,6 +7,7 @@ SPEC: requirements R57-R62, R298, R299; ga4-protocol 2.4 and 5.4 (formats and mo
               = the script's id                                             (migrated from `_ga`)
 """
 
+import hmac
 import re
 from base64 import b64encode
 from urllib.parse import quote, unquote
@@ -51,9 +52,15 @@ def new_visitor(request: IncomingRequest, client_id: str, domain: str) -> Visito
     return Visitor(client_id, value, is_new=True)
 
 
-def new_client_id(request: IncomingRequest, script_id: str | None) -> str:
-    """A server-managed id: 32 random bytes, and the time that the script's id carries, if it does."""
-    made = b64encode(request.chance("fpid", 32)).decode()
+def new_client_id(request: IncomingRequest, script_id: str | None, key: str = "") -> str:
+    """A server-managed id: 32 bytes, and the time that the script's id carries, if it does.
+
+    Hits that leave the browser together, before the first one's cookie has come back, are one visitor: with
+    a key the bytes follow from the script's id, which no script can do after us. Else they are of chance.
+    """
+    is_derived = bool(key and script_id)
+    secret = hmac.digest(key.encode(), f"sgtm FPID 1 {script_id}".encode(), "sha256") if is_derived else b""
+    made = b64encode(secret or request.chance("fpid", 32)).decode()
     match = _SCRIPT_ID.fullmatch(script_id) if script_id else None
     return f"{made}.{match[1]}" if match else made
 

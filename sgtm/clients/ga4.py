@@ -95,8 +95,9 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             pattern="^(.{16,})?$",
-            description="Key of FPLC, at least 16 characters of chance, the same in the containers of all "
-            "your domains, as `${ENV}`. It is no vendor's credential and opens nothing else. Empty: no FPLC.",
+            description="Key of FPLC and of new ids, at least 16 characters of chance, the same in the "
+            "containers of all your domains, as `${ENV}`. It is no vendor's credential and opens nothing "
+            "else. Empty: no FPLC, and hits sent together by a new visitor get an id each.",
         ),
     ] = ""
     unset_consent: Annotated[
@@ -256,7 +257,7 @@ def _visitor(request: IncomingRequest, data: EventData, parameters: Parameters) 
     if client_id is None:
         script_id = visitors.script_id(request, data.get("client_id"))
         client_id = script_id if parameters.migrate_from_js_client_id else None
-        client_id = client_id or visitors.new_client_id(request, script_id)
+        client_id = client_id or visitors.new_client_id(request, script_id, parameters.linker_key)
     return visitors.new_visitor(request, client_id, parameters.cookie_domain)
 
 

@@ -92,6 +92,16 @@ def test_a_new_id_is_32_bytes_and_the_time_of_the_script_s_id():
     assert second == "1746564151"
 
 
+def test_hits_sent_together_by_a_new_visitor_get_one_id_where_there_is_a_key():
+    # SPEC: requirements R307; seen of gtag.js after a consent update: two hits within 10 ms, both without FPID
+    key, other = "a key of more than 16", make_request({"seed": 2})
+    first = new_client_id(make_request(), "584335997.1746564151", key)
+    assert first == new_client_id(other, "584335997.1746564151", key)
+    assert first != new_client_id(other, "584335997.1746564151", f"{key}!")
+    assert first != new_client_id(other, "584335998.1746564151", key)
+    assert new_client_id(make_request(), None, key) != new_client_id(other, None, key)
+
+
 @pytest.mark.parametrize("script_id", ["555", None, "a.b", "1.2.3", ".5", "5."])
 def test_an_id_without_time_gives_a_new_id_without_time(script_id):
     # ga4-protocol 2.4: cid=555
