@@ -12,7 +12,7 @@ from msgspec import Struct
 from sgtm.component import Component
 from sgtm.consent import ConsentType
 from sgtm.delivery.credentials import CredentialSource
-from sgtm.delivery.lanes import DeliveryRules
+from sgtm.delivery.delivery import DeliveryRules
 from sgtm.event import Event, undefined
 
 
@@ -23,12 +23,14 @@ class View:
     the one that its transformations leave (SPEC: sandbox-api 5.10, A1).
     """
 
-    __slots__ = ("_values", "container", "event")
+    __slots__ = ("_values", "container", "event", "failed_variables")
 
     def __init__(self, event: Event, container: "Container") -> None:
         self.event = event
         self.container = container
         self._values: dict[int, Any] = {}
+        self.failed_variables: tuple[str, ...] = ()
+        """Names of variables that raised for this view; each of them is False."""
 
     def value(self, slot: int) -> Any:
         """Value of the variable in `slot`; inside its own evaluation (a cycle) it is undefined."""

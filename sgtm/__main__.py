@@ -1,0 +1,7 @@
+"""`python -m sgtm` is `sgtm`."""
+
+import sys
+
+from sgtm.cli import main
+
+sys.exit(main())

@@ -1,0 +1,205 @@
+"""Front door: container.yaml -> ContainerVersion, and what could not be read on the way.
+
+    bytes -> Document (plain data, lines) -> ${ENV}, secrets -> one struct per entity
+
+Each entity is read by itself and each field by itself, so one mistake hides no other. Nothing here
+knows what a tag does; `check.py` judges and `compile.py` gives meaning.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from msgspec import Struct, inspect
+
+from sgtm.component import Component, Kind, find
+from sgtm.container.document import Document, Path, read_document
+from sgtm.container.environment import Written
+from sgtm.container.field_types import kind_of
+from sgtm.container.fields import fields_of, read_fields
+from sgtm.container.model import (
+    FORMAT_VERSION,
+    Client,
+    ConsentPolicy,
+    ContainerVersion,
+    Tag,
+    Variable,
+)
+from sgtm.container.report import KINDS, Report, listed
+from sgtm.delivery.delivery import DeliveryRules
+from sgtm.errors import Problem
+from sgtm.triggers.trigger import AllEvents, CustomEvent
+
+STRUCTS: dict[str, type[Struct]] = {"clients": Client, "variables": Variable, "tags": Tag}
+COMPONENTS: dict[str, Kind] = {"clients": "client", "variables": "variable", "tags": "tag"}
+_NO_REFERENCES = "write the value itself: variables work in `parameters:` only"
+TRIGGERS: dict[str, type[Struct]] = {"all_events": AllEvents, "custom_event": CustomEvent}
+
+
+class Reading(Struct):
+    """One container file as read: what it says, where each entity stands, and what is wrong."""
+
+    report: Report
+    model: ContainerVersion
+    places: dict[str, list[Path]]
+    """For each list of the model the path of each of its entities in the document."""
+    source: bytes = b""
+
+
+def read_container(path: str | FilePath, environment: Mapping[str, str] | None = None) -> Reading:
+    """Read a container file. Never raises; `environment` is that of the process unless given."""
+    file = FilePath(path)
+    try:
+        return read_source(file.read_bytes(), str(path), environment)
+    except OSError as error:
+        what = "there is no such file" if isinstance(error, FileNotFoundError) else "the file cannot be read"
+    report = Report(str(path), Document())
+    report.problems.append(Problem("error", what, str(path), "give the path of a container.yaml"))
+    return Reading(report, ContainerVersion(), {kind: [] for kind in KINDS})
+
+
+def read_source(
+    source: bytes, file_name: str = "container.yaml", environment: Mapping[str, str] | None = None
+) -> Reading:
+    """Read the bytes of a container file."""
+    document = read_document(source)
+    report = Report(file_name, document)
+    for flaw in document.flaws:
+        where = f"{file_name}:{flaw.line}: {report.words(flaw.path)}".removesuffix(": ")
+        report.problems.append(Problem("error", flaw.what, where, flaw.mend))
+    reading = Reading(report, ContainerVersion(), {kind: [] for kind in KINDS}, source)
+    if _is_container(document.data, report):
+        _Entrance(reading, Written(report, environment)).walk(document.data)
+    return reading
+
+
+def _is_container(data: Any, report: Report) -> bool:
+    first_line = f"write `sgtm: {FORMAT_VERSION}` as the first line"
+    if report.problems and data is None:
+        return False
+    if data is None:
+        report.error((), "is empty", f"{first_line}, then clients and tags; see `examples/`")
+    elif not isinstance(data, dict):
+        report.error((), f"is {kind_of(data)}, not a container", f"{first_line}, then `clients:` and `tags:`")
+    elif "exportFormatVersion" in data:
+        report.error(
+            (), "is a Google Tag Manager export", "exports cannot be loaded yet; write a container.yaml"
+        )
+    elif "sgtm" not in data:
+        report.error((), "the format version is missing", first_line)
+        return True
+    elif data["sgtm"] != FORMAT_VERSION or isinstance(data["sgtm"], bool):
+        what = f"{data['sgtm']!r} is no format version that this sgtm reads"
+        report.error(("sgtm",), what, f"write `sgtm: {FORMAT_VERSION}`")
+        return True
+    else:
+        return True
+    return False
+
+
+class _Entrance:
+    """Walks the document once, entity by entity."""
+
+    def __init__(self, reading: Reading, written: Written) -> None:
+        self._reading = reading
+        self._report = reading.report
+        self._written = written
+
+    def walk(self, data: dict[str, Any]) -> None:
+        """Fill the reading's model."""
+        lists = frozenset(KINDS)
+        top = {key: value for key, value in data.items() if key not in lists}
+        top = self._filled(ContainerVersion, top, ())
+        consent = top.pop("consent", None)
+        values = self._fields(ContainerVersion, top, (), lists | {"sgtm", "consent"}) or {}
+        values["consent"] = self._struct(ConsentPolicy, consent, ("consent",)) or ConsentPolicy()
+        for kind in KINDS:
+            values[kind] = self._entities(kind, data.get(kind))
+        self._reading.model = ContainerVersion(**values)
+
+    def _filled(
+        self,
+        struct_type: type[Struct],
+        written: dict[str, Any],
+        path: Path,
+        component: Component | None = None,
+    ) -> dict[str, Any]:
+        """What was written, with `${ENV}` and secrets as the fields and the component's parameters want
+        them."""
+        types = {field.name: field.type for field in fields_of(struct_type)}
+        if component is not None:
+            types["parameters"] = inspect.type_info(component.parameters_type)
+        return {
+            key: self._written.value(value, types.get(key, inspect.AnyType()), (*path, key))
+            for key, value in written.items()
+        }
+
+    def _fields(
+        self, struct_type: type[Struct], written: dict[str, Any], path: Path, ignores: frozenset[str]
+    ) -> dict[str, Any] | None:
+        return read_fields(
+            struct_type, written, path, self._report, ignores=ignores, no_references=_NO_REFERENCES
+        )
+
+    def _struct(self, struct_type: type[Struct], written: Any, path: Path) -> Any:
+        """A struct of which every field may be left out, and all of them with it."""
+        if written is None:
+            return struct_type()
+        if not self._is_mapping(written, path, f"write {_keys(struct_type)} below it"):
+            return None
+        values = self._fields(struct_type, written, path, frozenset())
+        return None if values is None else struct_type(**values)
+
+    def _is_mapping(self, written: Any, path: Path, mend: str) -> bool:
+        if not isinstance(written, dict):
+            self._report.error(path, f"is {kind_of(written)}, not a mapping", mend)
+        return isinstance(written, dict)
+
+    def _entities(self, kind: str, written: Any) -> tuple[Any, ...]:
+        if written is None:
+            return ()
+        if not isinstance(written, list):
+            what = f"is {kind_of(written)}, not a list"
+            self._report.error((kind,), what, f"begin each {KINDS[kind]} with `- name: ...`")
+            return ()
+        entities = []
+        for index, item in enumerate(written):
+            entity = self._entity(kind, item, (kind, index))
+            if entity is not None:
+                entities.append(entity)
+                self._reading.places[kind].append((kind, index))
+        return tuple(entities)
+
+    def _entity(self, kind: str, written: Any, path: Path) -> Any:
+        mend = f"write `- name: ...` and `type: ...` for each {KINDS[kind]}"
+        if not self._is_mapping(written, path, mend):
+            return None
+        if kind == "triggers":
+            return self._trigger(written, path)
+        component = find(COMPONENTS[kind], str(written.get("type")))
+        written = self._filled(STRUCTS[kind], written, path, component)
+        parameters = written.pop("parameters", None) or {}
+        inner = {"delivery": written.pop("delivery", None)} if kind == "tags" else {}
+        values = self._fields(STRUCTS[kind], written, path, frozenset({"parameters", *inner}))
+        if inner:
+            inner["delivery"] = self._struct(DeliveryRules, inner["delivery"], (*path, "delivery"))
+        mend = "write a `name: value` for each below it"
+        is_read = self._is_mapping(parameters, (*path, "parameters"), mend) and None not in inner.values()
+        return STRUCTS[kind](**values, **inner, parameters=parameters) if values and is_read else None
+
+    def _trigger(self, written: dict[str, Any], path: Path) -> Any:
+        type_ = written.get("type")
+        struct_type = TRIGGERS.get(type_) if isinstance(type_, str) else None
+        if struct_type is None:
+            what = f"{type_!r} is not a type of trigger" if type_ is not None else "`type` is missing"
+            place = (*path, "type") if type_ is not None else path
+            otherwise = f"write one of: {listed(TRIGGERS)}"
+            self._report.unknown(place, what, str(type_), TRIGGERS, otherwise=otherwise)
+            return None
+        written = self._filled(struct_type, written, path)
+        values = self._fields(struct_type, written, path, frozenset({"type"}))
+        return None if values is None else struct_type(**values)
+
+
+def _keys(struct_type: type[Struct]) -> str:
+    return listed(f"`{field.name}:`" for field in fields_of(struct_type))
