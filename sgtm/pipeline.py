@@ -208,6 +208,8 @@ class Pipeline:
                 pending.append((event, tag, result, walked))
             elif result is not None:
                 self._deliver(hit, event, tag, result, walked)
+        for name in view.failed_variables:
+            self._counters.add("sgtm_variable_errors_total", name)
 
     def _build(
         self, hit: Hit, tag: ContainerTag, view: View, walked: WalkedTag | None

@@ -9,7 +9,7 @@ from cases import make_request
 from doubles import HeldLanes, NotingOutbox
 
 from sgtm.component import Component, read_status
-from sgtm.container.container import Container, ContainerClient, ContainerTag, Origins
+from sgtm.container.container import Container, ContainerClient, ContainerTag, ContainerVariable, Origins
 from sgtm.delivery.lanes import DeliveryRules
 from sgtm.errors import ParametersError
 from sgtm.messages import (
@@ -188,6 +188,20 @@ def test_one_failing_tag_changes_nothing_for_the_others():
         ("misfit", "failed", "parameters.x: expected int"),
         ("good", "fired", ""),
     ]
+
+
+def test_a_variable_that_raises_is_counted_by_name():
+    def explode(view):
+        view.failed_variables += ("v",)
+        return False
+
+    variable = ContainerVariable("v", explode)
+    tag = make_tag(send_one, parameters=lambda view: Nothing() if view.value(0) is False else None)
+    pipeline = make_pipeline(
+        make_container([make_client(lambda r: claim("e"))], [tag, tag], variables=(variable,))
+    )
+    pipeline.run(REQUEST)
+    assert pipeline._counters.value("sgtm_variable_errors_total", "v") == 1, "evaluated once per view"
 
 
 def test_consent_holds_a_tag_back_with_the_reason_and_never_the_claim():

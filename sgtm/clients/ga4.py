@@ -102,7 +102,10 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
     unset_consent: Annotated[
         Literal["granted", "denied"],
-        Meta(description="What it means for cookies that a hit says nothing about consent."),
+        Meta(
+            description="What it means for cookies that a hit says nothing about consent. Left out: what "
+            "the container says (`consent.unset`)."
+        ),
     ] = "granted"
     refresh_cookies: Annotated[
         tuple[str, ...],

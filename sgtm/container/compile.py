@@ -112,6 +112,9 @@ class _Compiler:
         component = _component("client", client)
         written = self._with_secrets("clients", client)
         known = {key: value for key, value in written.items() if not any(references_in(value))}
+        if "unset_consent" in component.parameters_type.__struct_fields__:
+            # a client that keeps cookies by consent follows the container, unless it says otherwise
+            known.setdefault("unset_consent", self._model.consent.unset)
         parameters = _convert_constant(known, component, client)
         return ContainerClient(
             name=client.name,

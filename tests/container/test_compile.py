@@ -293,3 +293,19 @@ def test_a_file_is_loaded_and_a_broken_one_is_refused_with_all_its_problems(tmp_
 def test_a_model_that_cannot_run_is_refused_without_a_check_too(tag):
     with pytest.raises(ContainerError):
         compile_container(ContainerVersion(tags=(tag,)))
+
+
+# -- consent of clients --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unset", ["denied", "granted"])
+def test_a_client_that_keeps_cookies_follows_the_container(unset):
+    client = Client(name="GA4", type="ga4", parameters={})
+    model = ContainerVersion(clients=(client,), consent=ConsentPolicy(unset=unset, gate="declared"))
+    assert compile_container(model).clients[0].parameters.unset_consent == unset
+
+
+def test_a_client_may_say_otherwise_than_the_container():
+    client = Client(name="GA4", type="ga4", parameters={"unset_consent": "granted"})
+    model = ContainerVersion(clients=(client,), consent=ConsentPolicy(unset="denied", gate="declared"))
+    assert compile_container(model).clients[0].parameters.unset_consent == "granted"
