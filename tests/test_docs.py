@@ -34,7 +34,7 @@ def shop():
         yield url
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.communicate(timeout=30)
 
 
 def curl_lines():
