@@ -29,10 +29,10 @@ from sgtm.errors import Problem
 from sgtm.event import Event
 from sgtm.identifiers import hash_person, plain_text
 from sgtm.messages import Cookie, CredentialUse, OutgoingRequest, TagResult
-from sgtm.tags._meta_answer import read
-from sgtm.tags._meta_browser import browser, enhancement_cookie, read_enhancement
-from sgtm.tags._meta_custom_data import custom_data, missing_of_purchase, number
-from sgtm.tags._meta_event import (
+from sgtm.tags._meta.answer import read
+from sgtm.tags._meta.browser import browser, enhancement_cookie, read_enhancement
+from sgtm.tags._meta.custom_data import custom_data, missing_of_purchase, number
+from sgtm.tags._meta.event import (
     EVENT_NAMES,
     ActionSource,
     ServerEvent,
@@ -42,8 +42,8 @@ from sgtm.tags._meta_event import (
     match_keys,
     seconds,
 )
-from sgtm.tags._meta_passed_on import limited_data_use, passed_on
-from sgtm.tags._meta_user_data import is_enough, known_person, verbatim_ids
+from sgtm.tags._meta.passed_on import limited_data_use, passed_on
+from sgtm.tags._meta.user_data import is_enough, known_person, verbatim_ids
 
 __all__ = ["Parameters", "build", "check", "envelope", "match_keys", "read"]
 

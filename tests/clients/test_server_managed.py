@@ -93,7 +93,7 @@ def test_a_new_id_is_32_bytes_and_the_time_of_the_script_s_id():
 
 
 def test_hits_sent_together_by_a_new_visitor_get_one_id_where_there_is_a_key():
-    # SPEC: requirements R307; seen of gtag.js after a consent update: two hits within 10 ms, both without FPID
+    # SPEC: requirements R307; gtag.js sends two within 10 ms after a consent update, both without FPID
     key, other = "a key of more than 16", make_request({"seed": 2})
     first = new_client_id(make_request(), "584335997.1746564151", key)
     assert first == new_client_id(other, "584335997.1746564151", key)

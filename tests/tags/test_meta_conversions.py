@@ -18,8 +18,8 @@ from sgtm.component import find
 from sgtm.demo.vendor import Vendor
 from sgtm.event import make_event, undefined
 from sgtm.messages import OutgoingRequest, VendorAnswer
-from sgtm.tags._meta_event import EVENT_NAMES, ServerEvent, UserData, seconds
-from sgtm.tags._meta_user_data import is_enough
+from sgtm.tags._meta.event import EVENT_NAMES, ServerEvent, UserData, seconds
+from sgtm.tags._meta.user_data import is_enough
 from sgtm.tags.meta_conversions import build, check, envelope, match_keys, read
 
 TAG = find("tag", "meta_conversions")

@@ -9,8 +9,8 @@ from typing import Any
 
 from sgtm.event import Event
 from sgtm.identifiers import plain_text
-from sgtm.tags._meta_custom_data import decoded, json_tree, number
-from sgtm.tags._meta_event import seconds
+from sgtm.tags._meta.custom_data import decoded, json_tree, number
+from sgtm.tags._meta.event import seconds
 
 APP_DATA = frozenset(
     {

@@ -10,7 +10,7 @@ import msgspec
 
 from sgtm.event import Event, to_number
 from sgtm.identifiers import plain_text
-from sgtm.tags._meta_event import Content
+from sgtm.tags._meta.event import Content
 
 MAX_DEPTH = 8
 """Trees from event data are cut here; nothing that Meta documents is as deep."""

@@ -16,7 +16,7 @@ from sgtm._fast.identifiers import as_digest
 from sgtm.cookies import read_cookie, registrable_domain
 from sgtm.event import Event
 from sgtm.messages import Cookie
-from sgtm.tags._meta_user_data import browser_address
+from sgtm.tags._meta.user_data import browser_address
 
 LIFE_S = 7_776_000
 """90 days."""
