@@ -19,22 +19,22 @@ ALWAYS_ALLOWED_HEADERS = ("content-type", "x-gtm-server-preview")
 
 def preflight(container: Container, request: IncomingRequest) -> Answer | None:
     """Answer an OPTIONS request for a path that some client owns; None where no client does."""
-    for client in container.clients:
-        if request.path in client.paths:
-            origin = request.header(b"origin")
-            if origin is not None and not client.origins.allows(origin):
-                return Answer(403, (NO_STORE,))
-            allowed = ", ".join((*ALWAYS_ALLOWED_HEADERS, *client.allowed_headers))
-            return Answer(
-                204,
-                (
-                    ("Access-Control-Allow-Methods", ", ".join((*client.component.methods, "OPTIONS"))),
-                    ("Access-Control-Allow-Headers", allowed),
-                    ("Access-Control-Max-Age", str(client.preflight_max_age_s)),
-                    *cors_headers(client, origin),
-                ),
-            )
-    return None
+    owners = [client for client in container.clients if request.path in client.paths]
+    if not owners:
+        return None
+    origin = request.header(b"origin")
+    client = next((one for one in owners if origin is None or one.origins.allows(origin)), None)
+    if client is None:
+        return Answer(403, (NO_STORE,))
+    return Answer(
+        204,
+        (
+            ("Access-Control-Allow-Methods", ", ".join((*client.component.methods, "OPTIONS"))),
+            ("Access-Control-Allow-Headers", ", ".join((*ALWAYS_ALLOWED_HEADERS, *client.allowed_headers))),
+            ("Access-Control-Max-Age", str(client.preflight_max_age_s)),
+            *cors_headers(client, origin),
+        ),
+    )
 
 
 def cors_headers(client: ContainerClient, origin: str | None) -> tuple[tuple[str, str], ...]:
@@ -61,7 +61,7 @@ def finish_answer(hit: Hit) -> Answer:
     if hit.waits and hit.has_failed and claimed.failure_answer is not None:
         answer = claimed.failure_answer
     elif hit.pixels and claimed.answer_with_pixels is not None:
-        answer = claimed.answer_with_pixels(tuple(hit.pixels))
+        answer = _with_pixels(hit, answer)
     headers = [*answer.headers]
     if not any(name.lower() == "cache-control" for name, _ in headers):
         headers.append(NO_STORE)
@@ -79,6 +79,15 @@ def finish_answer(hit: Hit) -> Answer:
     if hit.walk is not None:
         hit.walk.answer = answer
     return answer
+
+
+def _with_pixels(hit: Hit, answer: Answer) -> Answer:
+    """The answer by which the browser is asked to fetch pixels; the plain one if the client cannot."""
+    try:
+        return hit.claimed.answer_with_pixels(tuple(hit.pixels)) if hit.claimed.answer_with_pixels else answer
+    except Exception as error:
+        log.error("client raised", extra={"client": hit.client.name, "error": type(error).__name__})
+        return answer
 
 
 def hint_at_path(container: Container, request: IncomingRequest) -> str:

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable
 
-from sgtm.container.container import Container, ContainerClient
+from sgtm.container.container import Container, ContainerClient, ContainerTag
 from sgtm.delivery.outbox import Outbox
 from sgtm.event import Event
-from sgtm.messages import Answer, Claimed, Cookie, IncomingRequest, Outcome
+from sgtm.messages import Answer, Claimed, Cookie, IncomingRequest, Outcome, Pending
 from sgtm.observability.walk import Walk, WalkedEvent, WalkedTag
 
 
@@ -28,6 +28,7 @@ class Hit:
         "container",
         "cookies",
         "has_failed",
+        "pending",
         "pixels",
         "record_id",
         "request",
@@ -50,6 +51,8 @@ class Hit:
         self.record_id = -1
         self.cookies: list[Cookie] = []
         self.pixels: list[str] = []
+        self.pending: list[tuple[ContainerTag, Pending, WalkedTag | None]] = []
+        """Firings that cannot go on before something has been answered."""
         self.script_answer: Answer | None = None
         self.has_failed = False
         self.waits = claimed.waits_for_tags
@@ -60,7 +63,7 @@ class Hit:
         self._has_run = False
         self._all_settled: asyncio.Future[None] | None = None
         if walk is not None:
-            walk.method, walk.path, walk.claimed_by = request.method, request.path, client.name
+            walk.claimed_by = client.name
             walk.warnings.extend(claimed.warnings)
 
     # -- debts -----------------------------------------------------------------------------------

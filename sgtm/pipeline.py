@@ -14,8 +14,6 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Any, Protocol
 
-from msgspec.structs import replace
-
 from sgtm.answers import NO_STORE, finish_answer, hint_at_path, preflight
 from sgtm.container.container import Container, ContainerClient, ContainerTag, View
 from sgtm.delivery.lanes import Delivery
@@ -34,14 +32,15 @@ from sgtm.messages import (
     record_of,
 )
 from sgtm.observability.metrics import Counters
-from sgtm.observability.walk import Walk, WalkedDelivery, WalkedTag
+from sgtm.observability.walk import Walk, WalkedTag
 
 log = logging.getLogger("sgtm.pipeline")
 
 Said = Claimed | Declined | Pending
-Waiting = tuple[Event, ContainerTag, Pending, WalkedTag | None]
-"""A firing that cannot go on before something has been answered."""
 ServeScripts = Callable[[ServeScript, IncomingRequest], Awaitable[Answer]]
+
+PENDING_TIMEOUT_S = 20.0
+"""Longest time a tag may wait for answers before it fails (SPEC: reliability 4.2, wall time)."""
 
 
 class Lanes(Protocol):
@@ -68,13 +67,13 @@ class Pipeline:
         self._background: set[asyncio.Task[None]] = set()
 
     def run(self, request: IncomingRequest, walk: Walk | None = None) -> Answer | Awaitable[Answer]:
-        """Hop 0: take a request to its answer. An event keeps the container that it began with."""
+        """Take a request to its answer. An event keeps the container that it began with."""
+        if walk is not None:
+            walk.method, walk.path = request.method, request.path
         if request.method == "OPTIONS":
             answer = preflight(self.container, request)
             if answer is not None:
-                if walk is not None:
-                    walk.answer = answer
-                return answer
+                return noted(answer, walk)
         return self._claim(self.container, request, walk, 0)
 
     async def finish(self) -> None:
@@ -90,22 +89,24 @@ class Pipeline:
         for position in range(first, len(container.clients)):
             client = container.clients[position]
             said = self._ask(client, request)
-            if type(said) is Pending:
+            if isinstance(said, Pending):
                 return self._claim_later(container, request, walk, position, said)
-            if type(said) is Claimed:
+            if isinstance(said, Claimed):
                 return self._run_claimed(container, client, request, said, walk)
-            if walk is not None and type(said) is Declined:
+            if walk is not None:
                 walk.declined.append((client.name, said.reason))
         return self._unclaimed(container, request, walk)
 
     def _ask(self, client: ContainerClient, request: IncomingRequest) -> Said:
         try:
-            said: Said = client.component.function(request, client.parameters)
+            return sound(client.component.function(request, client.parameters))
         except Exception as error:
-            self._counters.add("sgtm_client_errors_total", client.name)
-            log.error("client raised", extra={"client": client.name, "error": type(error).__name__})
-            return Declined(f"raised {type(error).__name__}")
-        return said
+            return self._client_failed(client, error)
+
+    def _client_failed(self, client: ContainerClient, error: Exception) -> Declined:
+        self._counters.add("sgtm_client_errors_total", client.name)
+        log.error("client raised", extra={"client": client.name, "error": type(error).__name__})
+        return Declined(f"raised {type(error).__name__}")
 
     async def _claim_later(
         self, container: Container, request: IncomingRequest, walk: Walk | None, position: int, said: Said
@@ -114,13 +115,11 @@ class Pipeline:
         try:
             async with asyncio.timeout(client.claim_timeout_s):
                 while isinstance(said, Pending):
-                    said = await said.awaitable
+                    said = sound(await said.awaitable)
         except TimeoutError:
             return self._timed_out(client, walk)
         except Exception as error:
-            self._counters.add("sgtm_client_errors_total", client.name)
-            log.error("client raised", extra={"client": client.name, "error": type(error).__name__})
-            said = Declined(f"raised {type(error).__name__}")
+            said = self._client_failed(client, error)
         if isinstance(said, Claimed):
             answer = self._run_claimed(container, client, request, said, walk)
         else:
@@ -133,21 +132,17 @@ class Pipeline:
         self._counters.add("sgtm_requests_unclaimed_total")
         hint = hint_at_path(container, request)
         log.info("no client claimed a request", extra={"method": request.method, "hint": hint})
-        answer = Answer(container.unclaimed_status, (NO_STORE,))
         if walk is not None:
             walk.warnings.append(f"no client claimed this request; {hint}")
-            walk.answer = answer
-        return answer
+        return noted(Answer(container.unclaimed_status, (NO_STORE,)), walk)
 
     def _timed_out(self, client: ContainerClient, walk: Walk | None) -> Answer:
         self._counters.add("sgtm_client_timeouts_total", client.name)
         log.error("client claimed a request and never answered it", extra={"client": client.name})
-        answer = Answer(504, (NO_STORE,))
         if walk is not None:
             walk.claimed_by = client.name
             walk.warnings.append(f"client {client.name!r} gave no answer in {client.claim_timeout_s:g} s")
-            walk.answer = answer
-        return answer
+        return noted(Answer(504, (NO_STORE,)), walk)
 
     # -- 2 the record, then the events -----------------------------------------------------------
 
@@ -162,7 +157,7 @@ class Pipeline:
         hit = Hit(container, client, request, claimed, walk, self._outbox)
         origin = request.header(b"origin")
         if origin is not None and not client.origins.allows(origin):
-            return self._refuse(hit, Answer(403), "origin")
+            return self._refuse(hit, Answer(403, (NO_STORE,)), "origin")
         self._counters.add("sgtm_requests_claimed_total", client.name)
         commit = None
         if claimed.events:
@@ -170,27 +165,29 @@ class Pipeline:
                 record = record_of(request, claimed, container.version)
                 hit.record_id, commit = self._outbox.append(record)
             except OutboxFull:
-                return self._refuse(hit, Answer(503, (("Retry-After", "5"),)), "outbox full")
-        pending: list[Waiting] = []
+                return self._refuse(hit, Answer(503, (NO_STORE, ("Retry-After", "5"))), "outbox full")
         for index, data in enumerate(claimed.events):
-            self._run_event(hit, make_event(data, request, client.name, index), pending)
-        if not pending:
+            self._run_event(hit, make_event(data, request, client.name, index))
+        if not hit.pending:
             hit.tags_have_run()
-        if commit is None and not pending and not hit.waits and not isinstance(claimed.answer, ServeScript):
+        if (
+            commit is None
+            and not hit.pending
+            and not hit.waits
+            and not isinstance(claimed.answer, ServeScript)
+        ):
             return finish_answer(hit)
-        return self._answer_later(hit, commit, pending)
+        return self._answer_later(hit, commit)
 
     def _refuse(self, hit: Hit, answer: Answer, reason: str) -> Answer:
         self._counters.add("sgtm_requests_refused_total", reason)
-        answer = replace(answer, headers=(*answer.headers, NO_STORE))
         if hit.walk is not None:
             hit.walk.warnings.append(f"refused: {reason}")
-            hit.walk.answer = answer
-        return answer
+        return noted(answer, hit.walk)
 
     # -- 3 one event: which tags fire ------------------------------------------------------------
 
-    def _run_event(self, hit: Hit, event: Event, pending: list[Waiting]) -> None:
+    def _run_event(self, hit: Hit, event: Event) -> None:
         container = hit.container
         self._counters.add("sgtm_events_total", event.client_name)
         hit.walk_event(event)
@@ -198,28 +195,24 @@ class Pipeline:
         for tag in container.tags_for(event.name):
             walked = hit.walk_tag(tag.name)
             reason = held_back(hit, event, tag)
-            if reason:
-                self._counters.add("sgtm_tags_blocked_total", tag.name)
-                if walked is not None:
-                    walked.outcome, walked.reason = "blocked by consent", reason
+            if not reason:
+                self._fire(hit, tag, view, walked)
                 continue
-            result = self._build(hit, tag, view, walked)
-            if isinstance(result, Pending):
-                pending.append((event, tag, result, walked))
-            elif result is not None:
-                self._deliver(hit, event, tag, result, walked)
+            self._counters.add("sgtm_tags_blocked_total", tag.name)
+            if walked is not None:
+                walked.outcome, walked.reason = "blocked by consent", reason
         for name in view.failed_variables:
             self._counters.add("sgtm_variable_errors_total", name)
 
-    def _build(
-        self, hit: Hit, tag: ContainerTag, view: View, walked: WalkedTag | None
-    ) -> TagResult | list[Any] | Pending | None:
+    def _fire(self, hit: Hit, tag: ContainerTag, view: View, walked: WalkedTag | None) -> None:
         try:
-            result: TagResult | list[Any] | Pending = tag.component.function(view.event, tag.parameters(view))
+            result = tag.component.function(view.event, tag.parameters(view))
+            if isinstance(result, Pending):
+                hit.pending.append((tag, result, walked))
+            else:
+                self._deliver(hit, tag, result, walked)
         except Exception as error:
             self._tag_failed(hit, tag, error, walked)
-            return None
-        return result
 
     def _tag_failed(self, hit: Hit, tag: ContainerTag, error: Exception, walked: WalkedTag | None) -> None:
         hit.has_failed = True
@@ -233,29 +226,21 @@ class Pipeline:
     # -- 4 hand what the tag built to the lanes --------------------------------------------------
 
     def _deliver(
-        self,
-        hit: Hit,
-        event: Event,
-        tag: ContainerTag,
-        result: TagResult | list[Any],
-        walked: WalkedTag | None,
+        self, hit: Hit, tag: ContainerTag, result: TagResult | list[Any], walked: WalkedTag | None
     ) -> None:
         if not isinstance(result, TagResult):
             result = TagResult(tuple(result))
         hit.cookies.extend(result.cookies)
         hit.pixels.extend(result.pixels)
-        self._counters.add("sgtm_tags_fired_total" if result.requests else "sgtm_tags_silent_total", tag.name)
+        is_silent = bool(result.sends_nothing_because)
+        self._counters.add("sgtm_tags_silent_total" if is_silent else "sgtm_tags_fired_total", tag.name)
         if result.warnings:
             self._counters.add("sgtm_tag_warnings_total", tag.name, len(result.warnings))
         if walked is not None:
-            walked.outcome = "sent nothing" if result.sends_nothing_because else "fired"
-            walked.reason = result.sends_nothing_because
-            walked.warnings.extend(result.warnings)
-        expires = event.request.received_micros + int(tag.delivery.expires_after_s * 1_000_000)
+            walked.note(result)
+        latest = hit.request.received_micros + int(tag.delivery.expires_after_s * 1_000_000)
         for request in result.requests:
-            walked_delivery = WalkedDelivery(request) if walked is not None else None
-            if walked is not None and walked_delivery is not None:
-                walked.deliveries.append(walked_delivery)
+            expires = min(latest, request.expires_micros or latest)
             self._lanes.deliver(
                 Delivery(
                     tag=tag.name,
@@ -263,20 +248,15 @@ class Pipeline:
                     request=request,
                     rules=tag.delivery,
                     on_settled=hit.owe(tag.name),
-                    expires_micros=min(expires, request.expires_micros or expires),
-                    walked=walked_delivery,
+                    expires_micros=expires,
+                    walked=walked.delivery(request) if walked is not None else None,
                 )
             )
 
     # -- 5 the answer, when it has to wait -------------------------------------------------------
 
-    async def _answer_later(
-        self,
-        hit: Hit,
-        commit: Awaitable[None] | None,
-        pending: list[Waiting],
-    ) -> Answer:
-        running = self._in_background(self._run_pending(hit, pending)) if pending else None
+    async def _answer_later(self, hit: Hit, commit: Awaitable[None] | None) -> Answer:
+        running = self._run_in_background(hit) if hit.pending else None
         try:
             async with asyncio.timeout(hit.client.claim_timeout_s):
                 if commit is not None:
@@ -296,43 +276,50 @@ class Pipeline:
             return Answer(501)
         return await self._serve_script(script, request)
 
-    async def _run_pending(self, hit: Hit, pending: list[Waiting]) -> None:
-        async def resolve(event: Event, tag: ContainerTag, result: Any, walked: WalkedTag | None) -> None:
-            try:
-                async with asyncio.timeout(PENDING_TIMEOUT_S):
-                    while isinstance(result, Pending):
-                        result = await result.awaitable
-                self._deliver(hit, event, tag, result, walked)
-            except Exception as error:
-                self._tag_failed(hit, tag, error, walked)
-
-        await asyncio.gather(*(resolve(*step) for step in pending))
-        hit.tags_have_run()
-
-    def _in_background(self, work: Any) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)
+    def _run_in_background(self, hit: Hit) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.ensure_future(self._run_pending(hit))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
 
+    async def _run_pending(self, hit: Hit) -> None:
+        async def resolve(tag: ContainerTag, result: Any, walked: WalkedTag | None) -> None:
+            try:
+                async with asyncio.timeout(PENDING_TIMEOUT_S):
+                    while isinstance(result, Pending):
+                        result = await result.awaitable
+                self._deliver(hit, tag, result, walked)
+            except Exception as error:
+                self._tag_failed(hit, tag, error, walked)
 
-PENDING_TIMEOUT_S = 20.0
-"""Longest time a tag may wait for answers before it fails (SPEC: reliability 4.2, wall time)."""
+        await asyncio.gather(*(resolve(*waiting) for waiting in hit.pending))
+        hit.tags_have_run()
+
+
+def sound(said: Any) -> Said:
+    """What a client said, if it is one of the things a client can say. Raises TypeError."""
+    if not isinstance(said, (Claimed, Declined, Pending)):
+        raise TypeError("a client says Claimed, Declined or Pending")
+    if isinstance(said, Claimed) and not all(isinstance(data, dict) for data in said.events):
+        raise TypeError("event data are dicts")
+    return said
 
 
 def held_back(hit: Hit, event: Event, tag: ContainerTag) -> str:
     """Why consent keeps the tag from firing, or "" when it may fire."""
-    missing = event.consent.missing(
-        tag.required_consent, is_unset_granted=hit.container.is_unset_consent_granted
-    )
+    is_unset_granted = hit.container.is_unset_consent_granted
+    missing = event.consent.missing(tag.required_consent, is_unset_granted=is_unset_granted)
     if missing:
         return f"consent not granted: {', '.join(missing)}"
-    if (
-        event.consent.is_update
-        and hit.claimed.resent_hits == "ga4_only"
-        and not tag.component.is_consent_aware
-    ):
-        newly = event.consent.newly_granted()
-        if not any(name in newly for name in tag.required_consent):
-            return "sent again after consent, and this tag fired the first time"
-    return ""
+    if not event.consent.is_update or hit.claimed.resent_hits == "fire" or tag.component.is_consent_aware:
+        return ""
+    newly_granted = event.consent.newly_granted()
+    could_fire_before = not any(name in newly_granted for name in tag.required_consent)
+    return "sent again after consent, and this tag fired the first time" if could_fire_before else ""
+
+
+def noted(answer: Answer, walk: Walk | None) -> Answer:
+    """The answer, put on the walk if there is one."""
+    if walk is not None:
+        walk.answer = answer
+    return answer

@@ -112,6 +112,23 @@ def test_a_client_that_raises_is_passed_over_and_named_without_the_text_of_the_e
     assert "jane" not in caplog.text
 
 
+@pytest.mark.parametrize("nonsense", [None, 7, Answer(204), Claimed(["no dict"], Answer(204)), Claimed])
+def test_a_client_that_says_what_no_client_can_say_has_failed(nonsense):
+    walk = Walk()
+    assert make_pipeline(make_container([make_client(lambda r: nonsense)])).run(REQUEST, walk).status == 400
+    assert walk.declined == [("client", "raised TypeError")]
+
+
+@pytest.mark.parametrize("nonsense", [None, 7, ["no request"], TagResult(requests=(1,)), {"url": "x"}])
+def test_a_tag_that_returns_what_no_tag_can_return_has_failed_alone(nonsense):
+    lanes, walk, outbox = HeldLanes(), Walk(), NotingOutbox()
+    tags = [make_tag(lambda event: nonsense, "bad"), make_tag(send_one, "good")]
+    make_pipeline(make_container([make_client(lambda r: claim("e"))], tags), outbox, lanes).run(REQUEST, walk)
+    assert [delivery.tag for delivery in lanes.deliveries] == ["good"]
+    assert outbox.told[-1] == ("ran", 7, frozenset({"good"})), "what failed owes nothing"
+    assert [tag.outcome for tag in walk.events[0].tags] == ["failed", "fired"]
+
+
 def test_a_hit_with_nothing_to_wait_for_gets_its_answer_without_an_event_loop():
     lanes, outbox = HeldLanes(), NotingOutbox()
     pipeline = make_pipeline(
@@ -164,7 +181,7 @@ def test_an_event_that_no_client_made_is_not_recorded():
 
 def test_a_full_outbox_is_a_503_that_says_when_to_come_back():
     pipeline = make_pipeline(make_container([make_client(lambda r: claim("e"))]), NotingOutbox(is_full=True))
-    assert pipeline.run(REQUEST) == Answer(503, (("Retry-After", "5"), ("Cache-Control", "no-store")))
+    assert pipeline.run(REQUEST) == Answer(503, (("Cache-Control", "no-store"), ("Retry-After", "5")))
 
 
 def test_one_failing_tag_changes_nothing_for_the_others():
@@ -268,6 +285,12 @@ def test_a_cookie_that_several_events_set_is_in_the_answer_once_and_the_last_wor
     assert [value.partition(";")[0] for name, value in answer.headers if name == "Set-Cookie"] == ["_fbp=b"]
 
 
+def test_pixels_that_the_client_cannot_ask_for_leave_the_plain_answer():
+    tags = [make_tag(lambda event: TagResult(pixels=("https://p.example/",)))]
+    said = claim("e", answer_with_pixels=lambda pixels: 1 / 0)
+    assert make_pipeline(make_container([make_client(lambda r: said)], tags)).run(REQUEST).status == 204
+
+
 def test_pixels_reach_the_browser_only_where_the_hit_can_take_them():
     tags = [make_tag(lambda event: TagResult(pixels=("https://p.example/",)))]
     can = claim("e", answer_with_pixels=lambda pixels: Answer(200, (), pixels[0].encode()))
@@ -324,6 +347,11 @@ def test_a_preflight_is_answered_for_a_path_that_a_client_owns():
     assert headers["Access-Control-Allow-Headers"] == "content-type, x-gtm-server-preview, x-own"
     assert headers["Access-Control-Max-Age"] == "600"
     assert pipeline.run(origin("https://x.example", "OPTIONS")).status == 403
+    other = make_client(lambda r: Declined("no"), "other", origins=Origins(frozenset({"https://x.example"})))
+    both = make_pipeline(make_container([make_client(lambda r: Declined("no"), origins=SHOP), other]))
+    assert both.run(origin("https://x.example", "OPTIONS")).status == 204, (
+        "any owner of the path may allow it"
+    )
     assert pipeline.run(make_request({"target": "/other", "method": "OPTIONS"})).status == 400
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from sgtm.messages import Answer, EventData, Outcome, OutgoingRequest, VendorAnswer
+from sgtm.messages import Answer, EventData, Outcome, OutgoingRequest, TagResult, VendorAnswer
 
 
 class WalkedDelivery(Struct):
@@ -25,6 +25,17 @@ class WalkedTag(Struct):
     reason: str = ""
     warnings: list[str] = field(default_factory=list)
     deliveries: list[WalkedDelivery] = field(default_factory=list)
+
+    def note(self, result: TagResult) -> None:
+        """What the tag made of the event."""
+        self.outcome = "sent nothing" if result.sends_nothing_because else "fired"
+        self.reason = result.sends_nothing_because
+        self.warnings.extend(result.warnings)
+
+    def delivery(self, request: OutgoingRequest) -> WalkedDelivery:
+        """A new delivery of this tag, for the lane to fill in."""
+        self.deliveries.append(WalkedDelivery(request))
+        return self.deliveries[-1]
 
 
 class WalkedEvent(Struct):
