@@ -2,7 +2,6 @@
 undocumented, links lead somewhere, and what is generated is fresh."""
 
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +32,7 @@ def shop():
                 break
         yield url
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.communicate(timeout=30)
 
 

@@ -7,6 +7,7 @@ META_ACCESS_TOKEN in the environment the events really go to these vendors.
 """
 
 import argparse
+import asyncio
 import os
 import sys
 from contextlib import suppress
@@ -49,6 +50,6 @@ def run(arguments: argparse.Namespace) -> int:
     except AddressInUse as error:
         print(f"error: {error}", file=sys.stderr)
         return os.EX_TEMPFAIL
-    with suppress(KeyboardInterrupt):
+    with suppress(asyncio.CancelledError):
         uvloop.run(demo.run(stays=not arguments.once))
     return 0

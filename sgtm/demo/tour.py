@@ -6,6 +6,7 @@ that somebody looks at each request's walk.
 
 import asyncio
 import os
+import signal
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -59,7 +60,11 @@ class Tour:
         self._listening: socket.socket = bind(settings)
 
     async def run(self, *, stays: bool) -> None:
-        """Send the recorded hits, show what became of each; then show what others send, if it stays."""
+        """Send the recorded hits, show what became of each; then show what others send, if it stays.
+
+        SIGINT and SIGTERM cancel it: the server drains, then CancelledError is raised."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, asyncio.current_task().cancel)  # type: ignore[union-attr]
         async with Vendor() as vendor:
             real = use_stand_in(vendor.url, os.environ)
             container = load_container(self._folder / "container.yaml")
