@@ -107,11 +107,11 @@ class Hit:
 
     # -- walk ------------------------------------------------------------------------------------
 
-    def walk_event(self, event: Event) -> None:
+    def walk_event(self, event: Event, note: str = "") -> None:
         """Note an event, if anybody looks."""
         if self.walk is not None:
             notes = self.claimed.notes
-            note = notes[event.index] if event.index < len(notes) else ""
+            note = note or (notes[event.index] if event.index < len(notes) else "")
             self.walk.events.append(WalkedEvent(event.name, event.data, note))
 
     def walk_tag(self, name: str) -> WalkedTag | None:

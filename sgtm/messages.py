@@ -133,6 +133,9 @@ class Claimed(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     answer_with_pixels: Callable[[tuple[str, ...]], Answer] | None = None
     """Set when the browser can be asked to fetch pixels: makes the answer that asks for them."""
+    repeat_keys: tuple[str, ...] = ()
+    """One text per event (same order) that is equal only for the same hit sent twice; an event whose key
+    was seen before is dropped. Empty: repeats are not looked for (R115)."""
     resent_hits: Literal["fire", "ga4_only"] = "fire"
     """What tags do with hits that the browser sent again after consent (ga4-protocol 11.1.4)."""
     notes: tuple[str, ...] = ()
@@ -178,6 +181,9 @@ class TagResult(Struct, frozen=True):
     """URLs that the browser shall fetch (only where the hit announced that it can)."""
     warnings: tuple[str, ...] = ()
     sends_nothing_because: str = ""
+    match_keys: tuple[str, ...] = ()
+    """Names of what identifies the person in these requests (`em`, `fbp`): the vendor's match quality
+    depends on them, so they are counted (R137)."""
 
 
 class Pending(Struct, frozen=True):

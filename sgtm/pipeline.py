@@ -2,7 +2,8 @@
 
     run -> claim -> append the record -> make events -> fire each tag -> deliver -> answer
 
-Rules. Everything here is a function of the request and the container. The answer leaves when the
+Rules. Everything here is a function of the request and the container (and, for clients that ask for
+it, of the hits that came shortly before: `repeats.py`). The answer leaves when the
 record is committed (`after_enqueue`), or when the tags have succeeded (`waits_for_tags`). A hop that
 has nothing to wait for does not wait: `run` returns the answer itself, and an awaitable only if it
 must. No exception of a component leaves this file, nor its text (it may hold personal data).
@@ -33,6 +34,7 @@ from sgtm.messages import (
 )
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk, WalkedTag
+from sgtm.repeats import Repeats
 
 log = logging.getLogger("sgtm.pipeline")
 
@@ -64,6 +66,7 @@ class Pipeline:
         self.container = container
         self._outbox, self._lanes, self._counters = outbox, lanes, counters
         self._serve_script = serve_script
+        self._repeats = Repeats()
         self._background: set[asyncio.Task[None]] = set()
 
     def run(self, request: IncomingRequest, walk: Walk | None = None) -> Answer | Awaitable[Answer]:
@@ -167,7 +170,12 @@ class Pipeline:
             except OutboxFull:
                 return self._refuse(hit, Answer(503, (NO_STORE, ("Retry-After", "5"))), "outbox full")
         for index, data in enumerate(claimed.events):
-            self._run_event(hit, make_event(data, request, client.name, index))
+            event = make_event(data, request, client.name, index)
+            if claimed.repeat_keys and self._repeats.is_repeat(claimed.repeat_keys[index]):
+                self._counters.add("sgtm_events_repeated_total", client.name)
+                hit.walk_event(event, "dropped: the same hit had come before")
+            else:
+                self._run_event(hit, event)
         if not hit.pending:
             hit.tags_have_run()
         if (
@@ -236,6 +244,8 @@ class Pipeline:
         self._counters.add("sgtm_tags_silent_total" if is_silent else "sgtm_tags_fired_total", tag.name)
         if result.warnings:
             self._counters.add("sgtm_tag_warnings_total", tag.name, len(result.warnings))
+        for key in result.match_keys:
+            self._counters.add("sgtm_match_keys_total", f"{tag.name}/{key}")
         if walked is not None:
             walked.note(result)
         latest = hit.request.received_micros + int(tag.delivery.expires_after_s * 1_000_000)
@@ -300,8 +310,11 @@ def sound(said: Any) -> Said:
     """What a client said, if it is one of the things a client can say. Raises TypeError."""
     if not isinstance(said, (Claimed, Declined, Pending)):
         raise TypeError("a client says Claimed, Declined or Pending")
-    if isinstance(said, Claimed) and not all(isinstance(data, dict) for data in said.events):
-        raise TypeError("event data are dicts")
+    if isinstance(said, Claimed):
+        if not all(isinstance(data, dict) for data in said.events):
+            raise TypeError("event data are dicts")
+        if said.repeat_keys and len(said.repeat_keys) != len(said.events):
+            raise TypeError("there is one repeat key per event")
     return said
 
 

@@ -112,7 +112,17 @@ def test_a_client_that_raises_is_passed_over_and_named_without_the_text_of_the_e
     assert "jane" not in caplog.text
 
 
-@pytest.mark.parametrize("nonsense", [None, 7, Answer(204), Claimed(["no dict"], Answer(204)), Claimed])
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        None,
+        7,
+        Answer(204),
+        Claimed(["no dict"], Answer(204)),
+        Claimed,
+        Claimed([{}], Answer(204), repeat_keys="ab"),
+    ],
+)
 def test_a_client_that_says_what_no_client_can_say_has_failed(nonsense):
     walk = Walk()
     assert make_pipeline(make_container([make_client(lambda r: nonsense)])).run(REQUEST, walk).status == 400
@@ -265,6 +275,31 @@ def test_hits_sent_again_fire_only_tags_that_could_not_fire_before_if_the_owner_
         make_pipeline(make_container([make_client(lambda r, c=again: c)], tags), None, lanes).run(REQUEST)
         fired[policy] = [delivery.tag for delivery in lanes.deliveries]
     assert fired == {"fire": ["ga4", "ads", "analytics", "ungated"], "ga4_only": ["ga4", "ads"]}
+
+
+def test_a_hit_that_comes_twice_is_one_event_if_its_client_asks_for_that():
+    # SPEC: requirements R115
+    said = Claimed([{"event_name": "a"}, {"event_name": "b"}], Answer(204), repeat_keys=("1", "2"))
+    lanes, outbox = HeldLanes(), NotingOutbox()
+    pipeline = make_pipeline(
+        make_container([make_client(lambda r: said)], [make_tag(send_one)]), outbox, lanes
+    )
+    pipeline.run(REQUEST)
+    walk = Walk()
+    assert pipeline.run(REQUEST, walk).status == 204
+    assert len(lanes.deliveries) == 2
+    assert [event.note for event in walk.events] == ["dropped: the same hit had come before"] * 2
+    assert pipeline._counters.value("sgtm_events_repeated_total", "client") == 2
+    assert outbox.told[-1] == ("ran", 7, frozenset()), "a repeat owes nothing"
+
+
+def test_what_identifies_the_person_is_counted_by_key():
+    # SPEC: requirements R137
+    tag = make_tag(lambda event: TagResult(tuple(send_one(event)), match_keys=("em", "fbp")), "Meta")
+    pipeline, walk = make_pipeline(make_container([make_client(lambda r: claim("a", "b"))], [tag])), Walk()
+    pipeline.run(REQUEST, walk)
+    assert pipeline._counters.value("sgtm_match_keys_total", "Meta/em") == 2
+    assert walk.events[0].tags[0].match_keys == ("em", "fbp")
 
 
 def test_cookies_of_client_and_tags_are_in_the_answer_and_a_bad_one_is_left_out():

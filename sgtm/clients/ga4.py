@@ -124,9 +124,17 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
     resent_hits: Annotated[
         Literal["fire", "ga4_only"],
         Meta(
-            description="Which tags see hits that the browser sends again after consent: all, or GA4's alone."
+            description="Which tags fire on hits that the browser sends again after consent: all, or beside "
+            "GA4's only those that need what was granted now; the others fired the first time."
         ),
     ] = "fire"
+    drop_repeated_hits: Annotated[
+        bool,
+        Meta(
+            description="Drop an event that came before: same visitor, session, event, page load and hit "
+            "number. Each worker remembers the latest 65,536. Hits without hit number are never dropped."
+        ),
+    ] = False
     redirect_parameter: Annotated[
         str, Meta(description="Query parameter with an address to send the browser to. Empty: none.")
     ] = ""
@@ -181,6 +189,7 @@ def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Decline
     if not events:
         return Claimed([], ANSWERS[parameters.answer], warnings=tuple(warnings))
     can_ask_for_pixels = "x-ga-mp2-richsstsse" in events[0]
+    repeat_keys = _repeat_keys(request, events) if parameters.drop_repeated_hits else ()
     cookies = _identify(request, events, parameters)
     answer, is_redirect = _answer(request, parameters, warnings)
     notes = tuple("sent again after consent" if is_resent(data) else "" for data in events)
@@ -193,8 +202,21 @@ def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Decline
         answer_with_pixels=(
             partial(_ask_for_pixels, cookies) if can_ask_for_pixels and not is_redirect else None
         ),
+        repeat_keys=repeat_keys,
         resent_hits=parameters.resent_hits,
         notes=notes if any(notes) else (),
+    )
+
+
+def _repeat_keys(request: IncomingRequest, events: list[EventData]) -> tuple[str, ...]:
+    """What two copies of a hit have in common and no two hits. SPEC: R115; ga4-protocol 6 (`cid`, `_p`,
+    `_s`), 11.1.3 (the events of a batch share one `_s`)."""
+    names = ("client_id", "ga_session_id", "event_name", "x-ga-page_id", "x-ga-request_count")
+    return tuple(
+        "\n".join([str(index), *(str(data.get(name, "")) for name in names)])
+        if "x-ga-request_count" in data and "x-ga-page_id" in data
+        else f"{request.seed} {index}"
+        for index, data in enumerate(events)
     )
 
 

@@ -55,6 +55,8 @@ def _show_event(event: WalkedEvent) -> list[str]:
 def _show_tag(tag: WalkedTag) -> list[str]:
     lines = [f"   tag       {tag.name}: {tag.outcome}{f', {tag.reason}' if tag.reason else ''}"]
     lines += [f"             warning: {warning}" for warning in tag.warnings]
+    if tag.match_keys:
+        lines.append(f"             knows the person by {', '.join(tag.match_keys)}")
     for delivery in tag.deliveries:
         lines += _show_delivery(delivery)
     return lines

@@ -12,6 +12,8 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_tags_blocked_total": ("tag", "events for which consent held the tag back"),
     "sgtm_tags_failed_total": ("tag", "events for which the tag raised an exception"),
     "sgtm_tag_warnings_total": ("tag", "warnings that the tag gave about an event"),
+    "sgtm_events_repeated_total": ("client", "events dropped because the same hit had come before"),
+    "sgtm_match_keys_total": ("tag/key", "events sent with this key of the person, for match quality"),
     "sgtm_variable_errors_total": ("variable", "exceptions raised by a variable"),
     "sgtm_deliveries_done_total": ("tag", "events that the vendor accepted"),
     "sgtm_deliveries_retried_total": ("tag", "attempts that failed and will be repeated"),

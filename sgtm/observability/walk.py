@@ -24,6 +24,7 @@ class WalkedTag(Struct):
     outcome: Literal["fired", "blocked by consent", "failed", "sent nothing"]
     reason: str = ""
     warnings: list[str] = field(default_factory=list)
+    match_keys: tuple[str, ...] = ()
     deliveries: list[WalkedDelivery] = field(default_factory=list)
 
     def note(self, result: TagResult) -> None:
@@ -31,6 +32,7 @@ class WalkedTag(Struct):
         self.outcome = "sent nothing" if result.sends_nothing_because else "fired"
         self.reason = result.sends_nothing_because
         self.warnings.extend(result.warnings)
+        self.match_keys = result.match_keys
 
     def delivery(self, request: OutgoingRequest) -> WalkedDelivery:
         """A new delivery of this tag, for the lane to fill in."""

@@ -214,7 +214,9 @@ def build(event: Event, parameters: Parameters) -> TagResult:
     warnings += advice(server_event)
     item = encode_event(server_event, warnings)
     request = _request(event, parameters, item, expires_micros)
-    return TagResult((request,), cookies=cookies, warnings=tuple(warnings))
+    return TagResult(
+        (request,), cookies=cookies, warnings=tuple(warnings), match_keys=match_keys(server_event)
+    )
 
 
 def _request(event: Event, parameters: Parameters, item: bytes, expires_micros: int) -> OutgoingRequest:

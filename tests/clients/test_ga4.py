@@ -396,3 +396,24 @@ def test_no_hit_makes_the_client_raise_and_every_cookie_can_be_sent(query, cooki
     assert isinstance(said, Claimed)
     for sent in said.answer.cookies:
         assert set_cookie_header(sent, request.host)
+
+
+# -- hits that come twice ----------------------------------------------------------------------------
+
+
+def test_copies_of_a_hit_have_one_key_and_no_two_hits_do():
+    # SPEC: requirements R115; ga4-protocol 11.1.3 (one `_s` for all events of a batch)
+    hit = "/g/collect?v=2&tid=G-A1&cid=1.2&sid=9&_p=77&_s=3"
+    parameters = Parameters(drop_repeated_hits=True)
+
+    def keys(target, body="", seed=1):
+        request = make_request({"method": "POST", "target": target, "body": body, "seed": seed})
+        return claim(request, parameters).repeat_keys
+
+    assert keys(f"{hit}&en=a") == keys(f"{hit}&en=a&tfd=99", seed=2)
+    assert len(set(keys(hit, "en=a\r\nen=a"))) == 2
+    others = [f"{hit}&en=b", f"{hit[:-1]}4&en=a", hit.replace("_p=77", "_p=78") + "&en=a"]
+    assert not set(keys(f"{hit}&en=a")) & {key for other in others for key in keys(other)}
+    without = "/g/collect?v=2&tid=G-A1&cid=1.2&en=a"
+    assert keys(without) != keys(without, seed=2), "without hit number nobody can tell"
+    assert claim(make_request({"target": f"{hit}&en=a"}), Parameters()).repeat_keys == ()

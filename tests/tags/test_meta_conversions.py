@@ -42,6 +42,15 @@ def item(data, **more):
     return json.loads(request.item)
 
 
+def test_the_result_names_the_keys_of_the_person_that_were_sent():
+    # SPEC: requirements R137
+    assert built({"event_id": "e", **ID, "user_agent": "UA"}).match_keys == (
+        "external_id",
+        "client_user_agent",
+    )
+    assert built({"event_id": "e"}).match_keys == ()
+
+
 # -- declared beside the tag -------------------------------------------------------------------
 
 

@@ -1,0 +1,29 @@
+"""Repeats: which hits were seen shortly before. The one state between requests, and it is explicit.
+
+A proxy or a browser that sends a hit a second time makes it count twice. Clients that want such hits
+dropped name each event by a text that is equal only for the same hit (`Claimed.repeat_keys`). The
+memory is this worker's own, bounded, and gone with it: a lost memory means a double, never a loss.
+"""
+
+import hashlib
+
+SIZE = 65_536
+"""Hits remembered at most, 16 bytes of digest each; at 1,000 hits a second that is a minute."""
+
+
+class Repeats:
+    """The latest hits, by a digest of their keys."""
+
+    def __init__(self, size: int = SIZE) -> None:
+        self._size = size
+        self._seen: dict[bytes, None] = {}
+
+    def is_repeat(self, key: str) -> bool:
+        """Whether this hit was seen before; it is remembered from now on."""
+        digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if digest in self._seen:
+            return True
+        if len(self._seen) >= self._size:
+            del self._seen[next(iter(self._seen))]
+        self._seen[digest] = None
+        return False
