@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sgtm.component import components
+from sgtm.container.check import check_container
 from sgtm.observability.names import METRICS
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +54,23 @@ def test_a_curl_line_of_the_docs_is_answered_as_the_docs_say(line, expected, sho
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith(expected.removeprefix("# ")), done.stdout
+
+
+def containers():
+    for page in PAGES:
+        for number, block in enumerate(
+            re.findall(r"```yaml\n(sgtm: 1\n.*?)```", page.read_text(), re.DOTALL)
+        ):
+            yield pytest.param(block, id=f"{page.name} {number}")
+
+
+@pytest.mark.parametrize("text", list(containers()))
+def test_a_container_of_the_docs_is_one_that_serve_takes(text, tmp_path, monkeypatch):
+    for name in re.findall(r"\$\{(\w+)\}", text):
+        monkeypatch.setenv(name, "1234567890123456")
+    path = tmp_path / "container.yaml"
+    path.write_text(text)
+    assert [problem for problem in check_container(path) if problem.severity == "error"] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
