@@ -9,8 +9,10 @@ carry them out. So every component can be tested, replayed and previewed without
 """
 
 import hashlib
+import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -145,15 +147,97 @@ class Claimed(Struct, frozen=True):
 # -- what a tag returns ------------------------------------------------------------------------
 
 
+class OAuth2Refresh(Struct, frozen=True, tag="oauth2_refresh", omit_defaults=True):
+    """An access token got with a refresh token (SPEC: RFC 6749, 6). Names of secrets, no values."""
+
+    token_url: str
+    client_id: str
+    client_secret: str
+    """Name of the secret."""
+    refresh_token: str
+    """Name of the secret."""
+    scope: str = ""
+    client_auth: Literal["body", "basic"] = "body"
+    """How the client proves itself: in the form, or as HTTP Basic (SPEC: RFC 6749, 2.3.1)."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Names of the secrets that the token is made from."""
+        return (self.client_secret, self.refresh_token)
+
+
+class ClientCredentials(Struct, frozen=True, tag="client_credentials", omit_defaults=True):
+    """An access token got with the client's own secret (SPEC: RFC 6749, 4.4)."""
+
+    token_url: str
+    client_id: str
+    client_secret: str
+    """Name of the secret."""
+    scope: str = ""
+    client_auth: Literal["body", "basic"] = "body"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Names of the secrets that the token is made from."""
+        return (self.client_secret,)
+
+
+class GoogleServiceAccount(Struct, frozen=True, tag="google_service_account"):
+    """An access token got with an assertion that the account's key has signed (SPEC: RFC 7523, 2.1)."""
+
+    service_account: str
+    """Name of the secret that holds the key file, as JSON."""
+    scope: str
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Names of the secrets that the token is made from."""
+        return (self.service_account,)
+
+
+MadeBy = OAuth2Refresh | ClientCredentials | GoogleServiceAccount
+
+
+class CredentialProof(Struct, frozen=True):
+    """A value that shows that the sender also knows a second secret: lowercase hex of HMAC-SHA256,
+    the second secret as the key, the credential as the message."""
+
+    name: str
+    """Name of the second secret."""
+    place: Literal["header", "query"]
+    key: str
+    """Header name or query parameter."""
+
+
 class CredentialUse(Struct, frozen=True):
-    """Where the sender puts a secret at the last moment: a header, or (GA4) the query."""
+    """Where the sender puts a credential at the last moment: a header, or (GA4) the query.
+
+    It is the secret called `name` itself or, with `made_by`, an access token that the sender gets for
+    it; `name` then only says to people which secret to look at.
+    """
 
     name: str
     place: Literal["header", "query"]
     key: str
     """Header name or query parameter."""
     prefix: str = ""
-    """Text before the secret, for example `Bearer `."""
+    """Text before the credential, for example `Bearer `."""
+    made_by: MadeBy | None = None
+    proof: CredentialProof | None = None
+
+
+def may_carry_secrets(url: str) -> bool:
+    """Whether secrets may be posted to `url`: https, or plain http that stays on this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+    except ValueError:
+        return False
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback
 
 
 class OutgoingRequest(Struct, frozen=True):
@@ -234,7 +318,9 @@ def record_of(request: IncomingRequest, claimed: Claimed, container_version: str
     """The record of a claimed request: credentials dropped, the verdict on them kept."""
     if claimed.conceal:
         names = {name.encode() for name in claimed.conceal}
-        query = b"&".join(pair for pair in request.query.split(b"&") if pair.partition(b"=")[0] not in names)
+        # a name may be escaped: what reads the credential decodes it
+        pairs = request.query.split(b"&")
+        query = b"&".join(pair for pair in pairs if unquote_to_bytes(pair.partition(b"=")[0]) not in names)
         headers = tuple(pair for pair in request.headers if pair[0] not in names)
         request = replace(request, query=query, headers=headers, verdict=claimed.verdict)
     return Record(request, container_version)

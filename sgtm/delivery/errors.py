@@ -7,6 +7,8 @@
     BadAnswer               yes               yes
     Refused                 no                no      our own rules forbid the request as it is
     CredentialMissing       no                no      nothing of this destination can be sent
+    CredentialRefused       no                no      the same: no access token is given for the secret
+    TokenUnavailable        no                yes     nobody said whether there is an access token
 
 No text of theirs holds a URL, a header, a body or a secret (SPEC: reliability 3, rule 9).
 """
@@ -51,7 +53,20 @@ class Refused(SendError):
 
 
 class CredentialMissing(SendError):
-    """A secret is not there (variable unset, file missing or empty) or cannot stand in a header."""
+    """A secret is not there (variable unset, file missing or empty) or cannot be what it should be."""
 
     may_have_arrived = False
     is_transient = False
+
+
+class CredentialRefused(SendError):
+    """The token endpoint gives no access token for this secret: it is wrong, revoked or has expired."""
+
+    may_have_arrived = False
+    is_transient = False
+
+
+class TokenUnavailable(SendError):
+    """The token endpoint is not well: no connection, no answer in time, or none that can be used."""
+
+    may_have_arrived = False

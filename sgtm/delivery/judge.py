@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from sgtm.component import read_status
 from sgtm.delivery.delivery import Delivery
-from sgtm.delivery.errors import CredentialMissing, SendError
+from sgtm.delivery.errors import CredentialMissing, CredentialRefused, SendError
 from sgtm.messages import Outcome, OutgoingRequest, VendorAnswer
 
 
@@ -60,7 +60,7 @@ def judge_answer(deliveries: Sequence[Delivery], answer: VendorAnswer) -> list[O
 def judge_error(error: SendError) -> Outcome:
     """What a failed attempt means for what was sent."""
     reason = f"{type(error).__name__}: {error}"
-    if isinstance(error, CredentialMissing):
+    if isinstance(error, (CredentialMissing, CredentialRefused)):
         return Outcome("refused", reason)
     return Outcome("retry" if error.is_transient else "dead", reason)
 

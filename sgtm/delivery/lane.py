@@ -89,7 +89,8 @@ class Lane:
         if self._queue.is_full_for(delivery):
             self._make_room_for(delivery)
         self._queue.add(delivery)
-        self._wake()
+        if self._queue.has_ready:
+            self._wake()
 
     def _make_room_for(self, delivery: Delivery) -> None:
         """A full lane gives up what has waited longest for its turn. An outbox that can be read again
@@ -119,6 +120,8 @@ class Lane:
 
     def _take(self) -> Batch | None:
         """The next batch that may leave now; it is under way from here on."""
+        if not self._queue.count:
+            return None
         now = self._clock.now()
         while now >= self._paused_until and self._circuit.allows(now):
             if self._may_retry(now):

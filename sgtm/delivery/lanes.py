@@ -16,12 +16,12 @@ from sgtm.delivery.queue import LaneLimits
 from sgtm.delivery.request_writer import origin_of
 from sgtm.delivery.sender import Sender
 from sgtm.delivery.settling import OnDead, Settling
-from sgtm.messages import Outcome
+from sgtm.messages import CredentialUse, Outcome
 from sgtm.observability.metrics import Counters
 
 __all__ = ["Delivery", "DeliveryRules", "LaneLimits", "LaneState", "Lanes", "OnDead"]
 
-_Key = tuple[str, str, int, str]
+_Key = tuple[str, str, int, CredentialUse | None]
 
 
 class Lanes:
@@ -60,13 +60,12 @@ class Lanes:
         if self._is_closed:
             self._settling.handed_back(delivery)
             return
-        credential = delivery.request.credential
         try:
             origin = origin_of(delivery.request.url)
         except Refused as error:
             self._settling.dead(delivery, "", Outcome("dead", f"Refused: {error}"))
             return
-        key = (*origin, credential.name if credential is not None else "")
+        key = (*origin, delivery.request.credential)
         lane = self._lanes.get(key) or self._new_lane(key)
         if lane is None:
             self._settling.dead(delivery, origin[1], Outcome("dead", "too many destinations"))
@@ -103,7 +102,7 @@ class Lanes:
         scheme, host, port, credential = key
         lane = self._lanes[key] = Lane(
             f"{scheme}://{host}:{port}",
-            credential,
+            credential.name if credential is not None else "",
             sender=self._sender,
             settling=self._settling,
             clock=self._clock,

@@ -1,16 +1,18 @@
 """What may be written to a vendor's socket: one function, every request passes it.
 
 SPEC: reliability 3, rule 7: tokens, no control characters, framing headers are ours alone, the
-target is percent-encoded and never decoded again. The secret enters here and nowhere else.
+target is percent-encoded and never decoded again. The credential enters here and nowhere else.
 """
 
+import hmac
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import quote
 
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.errors import CredentialMissing, Refused
-from sgtm.messages import CredentialUse, OutgoingRequest
+from sgtm.messages import CredentialProof, CredentialUse, OutgoingRequest
 
 Written = tuple[str, str, list[tuple[str, str]]]
 
@@ -41,25 +43,42 @@ def origin_of(url: str) -> tuple[str, str, int]:
     return scheme, authority.removesuffix(f":{port}") if port else authority, number
 
 
-def write_request(request: OutgoingRequest, credentials: Credentials) -> Written:
-    """(method, target URL, headers) as they go to the socket, the secret in its place.
+def write_request(request: OutgoingRequest, credentials: Credentials, token: str | None = None) -> Written:
+    """(method, target URL, headers) as they go to the socket, the credential in its place.
 
+    `token` is the access token, where the credential is made and not a secret itself.
     Raises Refused or CredentialMissing."""
-    origin_of(request.url)
-    if _TOKEN.fullmatch(request.method) is None:
-        raise Refused("the method is not a token", where="method", mend="write GET, POST, ...")
-    url = request.url
-    if _VISIBLE_ONLY.fullmatch(url) is None:
-        url = quote(url, safe=_VISIBLE)
-    headers = [_checked_header(name, value) for name, value in request.headers]
+    method, url, headers = write_parts(request.method, request.url, request.headers)
     use = request.credential
     if use is not None:
-        secret = credentials.value(use.name)
-        if use.place == "query":
-            url += f"{'&' if '?' in url else '?'}{quote(use.key, safe='')}={quote(secret, safe='')}"
-        else:
-            headers.append(_secret_header(use, secret))
-    return request.method, url, headers
+        credential = credentials.value(use.name) if token is None else token
+        url = _put(use, use.prefix, credential, url, headers)
+        proof = use.proof
+        if proof is not None:
+            secret = credentials.value(proof.name)
+            proved = hmac.digest(secret.encode(), credential.encode(), "sha256").hex()
+            url = _put(proof, "", proved, url, headers)
+    return method, url, headers
+
+
+def write_parts(method: str, url: str, headers: Sequence[tuple[str, str]]) -> Written:
+    """The parts of a request without a credential, checked and encoded. Raises Refused."""
+    origin_of(url)
+    if _TOKEN.fullmatch(method) is None:
+        raise Refused("the method is not a token", where="method", mend="write GET, POST, ...")
+    if _VISIBLE_ONLY.fullmatch(url) is None:
+        url = quote(url, safe=_VISIBLE)
+    return method, url, [_checked_header(name, value) for name, value in headers]
+
+
+def _put(
+    use: CredentialUse | CredentialProof, prefix: str, value: str, url: str, headers: list[tuple[str, str]]
+) -> str:
+    """Put `value` into its header, or into the URL that is returned."""
+    if use.place == "query":
+        return f"{url}{'&' if '?' in url else '?'}{quote(use.key, safe='')}={quote(value, safe='')}"
+    headers.append(_secret_header(use, prefix, value))
+    return url
 
 
 def _checked_header(name: str, value: str) -> tuple[str, str]:
@@ -80,8 +99,8 @@ def _checked_name(name: str) -> str:
     return lower
 
 
-def _secret_header(use: CredentialUse, secret: str) -> tuple[str, str]:
-    name, value = _checked_header(use.key, use.prefix)
+def _secret_header(use: CredentialUse | CredentialProof, prefix: str, secret: str) -> tuple[str, str]:
+    name, value = _checked_header(use.key, prefix)
     if _CONTROL.search(secret) is not None:
         raise CredentialMissing(
             "holds a control character", where=f"credential {use.name!r}", mend="write the bare token"

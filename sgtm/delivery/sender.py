@@ -11,13 +11,17 @@ from typing import Protocol
 import aiohttp
 from yarl import URL
 
+from sgtm.delivery.clock import Clock, LoopClock
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.errors import BadAnswer, ConnectFailed, Disconnected, Refused, SendError, TimedOut
-from sgtm.delivery.request_writer import write_request
-from sgtm.messages import OutgoingRequest, VendorAnswer
+from sgtm.delivery.request_writer import Written, write_parts, write_request
+from sgtm.delivery.tokens import Tokens
+from sgtm.messages import CredentialUse, MadeBy, OutgoingRequest, VendorAnswer
 
 MAX_KEPT_BYTES = 1_048_576
 MAX_READ_BYTES = 8 * MAX_KEPT_BYTES
+_LEAST_S = 0.001
+"""Nothing left of a time-out is not the library's zero, which means for ever."""
 
 
 class Sender(Protocol):
@@ -42,6 +46,7 @@ class PooledSender:
         connect_timeout_s: float = 3.0,
         connections: int = 1_000,
         ca_file: str | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.credentials = credentials
         self._connect_timeout_s, self._connections = connect_timeout_s, connections
@@ -52,6 +57,7 @@ class PooledSender:
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
+        self._tokens = Tokens(credentials, self._post, clock or LoopClock())
 
     async def __aenter__(self) -> "PooledSender":
         return self
@@ -64,30 +70,60 @@ class PooledSender:
         self._is_closed = True
         if self._session is not None:
             await self._session.close()
+        await self._tokens.settle()
 
     async def send(self, request: OutgoingRequest, timeout_s: float) -> VendorAnswer:
         """See Sender. `timeout_s` covers everything from the connection to the answer's last byte."""
-        method, url, headers = write_request(request, self.credentials)
+        use = request.credential
+        if use is not None and use.made_by is not None:
+            return await self._send_with_token(request, use, use.made_by, timeout_s)
+        written = write_request(request, self.credentials)
+        return await self._send(written, request.body, self._timeout(timeout_s))
+
+    async def _send_with_token(
+        self, request: OutgoingRequest, use: CredentialUse, made_by: MadeBy, timeout_s: float
+    ) -> VendorAnswer:
+        """Get the token, and another one if the vendor says 401 to the first, all in one time-out."""
+        now = asyncio.get_running_loop().time
+        deadline = now() + timeout_s
+
+        async def send(token: str) -> VendorAnswer:
+            written = write_request(request, self.credentials, token)
+            left_s = max(_LEAST_S, deadline - now())
+            return await self._send(written, request.body, self._new_timeout(left_s))
+
+        token = await self._tokens.token(use, made_by, deadline)
+        answer = await send(token)
+        if answer.status == 401 and self._tokens.may_replace(made_by, token):
+            answer = await send(await self._tokens.token(use, made_by, deadline))
+        return answer
+
+    async def _post(
+        self, url: str, headers: tuple[tuple[str, str], ...], body: bytes, timeout_s: float
+    ) -> VendorAnswer:
+        """Take a form to a token endpoint."""
+        return await self._send(write_parts("POST", url, headers), body, self._timeout(timeout_s))
+
+    async def _send(self, written: Written, body: bytes, bounds: aiohttp.ClientTimeout) -> VendorAnswer:
         try:
-            return await self._exchange(method, URL(url, encoded=True), headers, request.body, timeout_s)
+            return await self._exchange(written, body, bounds)
         except Exception as error:
             failure = _wrapped(error)
         # Raised out here so that the library's exception, which knows the URL, is not its context.
         raise failure
 
-    async def _exchange(
-        self, method: str, url: URL, headers: list[tuple[str, str]], body: bytes, timeout_s: float
-    ) -> VendorAnswer:
+    async def _exchange(self, written: Written, body: bytes, bounds: aiohttp.ClientTimeout) -> VendorAnswer:
         if self._is_closed:
             raise ConnectFailed("the sender is closed")
+        method, url, headers = written
         session = self._session or self._open()
         async with session.request(
             method,
-            url,
+            URL(url, encoded=True),
             headers=headers,
             data=body or None,
             allow_redirects=False,
-            timeout=self._timeouts.get(timeout_s) or self._timeout(timeout_s),
+            timeout=bounds,
         ) as response:
             kept = await _read_body(response)
             raw = response.raw_headers
@@ -110,9 +146,13 @@ class PooledSender:
 
     def _timeout(self, timeout_s: float) -> aiohttp.ClientTimeout:
         # One object for each time-out that tags ask for: a handful, so they are kept.
-        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._connect_timeout_s)
-        self._timeouts[timeout_s] = timeout
+        timeout = self._timeouts.get(timeout_s)
+        if timeout is None:
+            timeout = self._timeouts[timeout_s] = self._new_timeout(timeout_s)
         return timeout
+
+    def _new_timeout(self, timeout_s: float) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._connect_timeout_s)
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:

@@ -1,8 +1,9 @@
 """HTTP request: sends an event to any HTTP endpoint, in the form that it expects.
 
 The body is the event data as JSON, a JSON tree or a text or a form of your own with `{{Variables}}`
-in it, or nothing. The secret is put in by the sender (`auth`, `secret`), so it is never stored or
-shown. Success is judged by status and, if you say so, by a value inside the JSON answer.
+in it, or nothing. The secret, or an access token that is got and renewed with it, is put in when the
+request is sent (`auth`), so it is never stored or shown. Success is judged by status and, if you say
+so, by a value inside the JSON answer.
 
 The host is fixed in the container: event data can fill the path, the query, headers and the body,
 never choose where the request goes.
@@ -19,10 +20,11 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from sgtm.component import Secret, read_status, tag
+from sgtm.component import read_status, tag
 from sgtm.errors import Problem
 from sgtm.event import Event, number_text, read_key_path, undefined
-from sgtm.messages import DONE, CredentialUse, Outcome, OutgoingRequest, TagResult, VendorAnswer
+from sgtm.messages import DONE, Outcome, OutgoingRequest, TagResult, VendorAnswer
+from sgtm.tags._auth import AuthParameters, check_auth, credential_use
 
 CONNECTION_HEADERS = frozenset(
     {
@@ -50,7 +52,7 @@ class Body(Struct, frozen=True, forbid_unknown_fields=True):
     ] = UNSET
 
 
-class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
+class Parameters(AuthParameters, Struct, frozen=True, forbid_unknown_fields=True):
     """What is sent where, and what counts as success."""
 
     url: Annotated[
@@ -84,23 +86,6 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
     content_type: Annotated[str, Meta(description="Content-Type of the body; empty: what fits the body.")] = (
         ""
     )
-    auth: Annotated[
-        Literal["none", "bearer", "basic", "header", "query"],
-        Meta(
-            description="How the secret is shown: `Authorization: Bearer` or `Basic` (the secret is the "
-            "base64 of `user:password`), or a header or query parameter called `auth_key`."
-        ),
-    ] = "none"
-    secret: Annotated[
-        Secret | None, Meta(description="The token, key or password, as `${ENV}` or a file.")
-    ] = None
-    auth_key: Annotated[
-        str,
-        Meta(
-            pattern="^[!#$%&'*+.^_`|~0-9A-Za-z-]*$",
-            description="Name of the header or query parameter that takes the secret.",
-        ),
-    ] = ""
     success_statuses: Annotated[
         tuple[Annotated[int, Meta(ge=100, le=599)], ...],
         Meta(description="Statuses that count as success; empty: every 2xx."),
@@ -124,7 +109,8 @@ def check(parameters: dict[str, Any], where: str) -> list[Problem]:
         *_check_url(parameters.get("url"), f"{where}.url"),
         *_check_headers(parameters.get("headers"), f"{where}.headers"),
         *_check_body(parameters, where),
-        *_check_auth(parameters, where),
+        *check_auth(parameters, where),
+        *_check_auth_key(parameters, where),
     ]
 
 
@@ -183,22 +169,12 @@ def _check_body(parameters: dict[str, Any], where: str) -> list[Problem]:
     return problems
 
 
-def _check_auth(parameters: dict[str, Any], where: str) -> list[Problem]:
-    auth = parameters.get("auth", "none")
-    problems = []
-    if auth != "none" and not parameters.get("secret"):
-        problems.append(Problem("error", f"auth {auth!r} has no secret", where, "write `secret: ${NAME}`"))
-    if auth == "none" and parameters.get("secret"):
-        problems.append(Problem("error", "is not used", f"{where}.secret", "say in `auth` how it is shown"))
-    if auth in ("header", "query") and not parameters.get("auth_key"):
-        problems.append(Problem("error", f"auth {auth!r} has no key", where, "write `auth_key: <name>`"))
-    elif auth == "header" and not _may_be_set(str(parameters["auth_key"])):
-        mend = "name a header that is yours to set"
-        problems.append(Problem("error", "is a header that cannot be set", f"{where}.auth_key", mend))
-    if auth == "query":
-        mend = "use a header if the endpoint takes one: URLs end up in logs on the way"
-        problems.append(Problem("warning", "shows the secret in the URL", f"{where}.auth", mend))
-    return problems
+def _check_auth_key(parameters: dict[str, Any], where: str) -> list[Problem]:
+    key = parameters.get("auth_key")
+    if parameters.get("auth") != "header" or not key or _may_be_set(str(key)):
+        return []
+    mend = "name a header that is yours to set"
+    return [Problem("error", "is a header that cannot be set", f"{where}.auth_key", mend)]
 
 
 # -- build -------------------------------------------------------------------------------------
@@ -222,7 +198,7 @@ def read(answer: VendorAnswer, requests: Sequence[OutgoingRequest]) -> Outcome:
     if not rule.statuses and not 200 <= answer.status < 300:
         return read_status(answer, requests)
     if rule.path and not _says_success(answer.body, rule):
-        return Outcome("dead", f"HTTP {answer.status}, and {rule.path} is not what success_equals says")
+        return Outcome("dead", f"HTTP {answer.status}, and what stands at success_path is not success_equals")
     return DONE
 
 
@@ -257,7 +233,7 @@ def build(event: Event, parameters: Parameters) -> TagResult:
         url,
         headers,
         body[1],
-        _credential(parameters),
+        credential_use(parameters),
         success_rule=b"" if rule == SuccessRule() else msgspec.json.encode(rule),
     )
     return TagResult((request,), warnings=warnings)
@@ -312,17 +288,6 @@ def _headers(
 def _may_be_set(name: str) -> bool:
     key = name.lower()
     return bool(_TOKEN.fullmatch(name)) and key not in CONNECTION_HEADERS and not key.startswith("proxy-")
-
-
-def _credential(parameters: Parameters) -> CredentialUse | None:
-    if parameters.secret is None or parameters.auth == "none":
-        return None
-    name = parameters.secret.name
-    if parameters.auth == "bearer":
-        return CredentialUse(name, "header", "Authorization", "Bearer ")
-    if parameters.auth == "basic":
-        return CredentialUse(name, "header", "Authorization", "Basic ")
-    return CredentialUse(name, parameters.auth, parameters.auth_key)
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:

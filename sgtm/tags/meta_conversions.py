@@ -28,7 +28,7 @@ from sgtm.component import Secret, tag
 from sgtm.errors import Problem
 from sgtm.event import Event
 from sgtm.identifiers import hash_person, plain_text
-from sgtm.messages import Cookie, CredentialUse, OutgoingRequest, TagResult
+from sgtm.messages import Cookie, CredentialProof, CredentialUse, OutgoingRequest, TagResult
 from sgtm.tags._meta.answer import read
 from sgtm.tags._meta.browser import browser, enhancement_cookie, read_enhancement
 from sgtm.tags._meta.custom_data import custom_data, missing_of_purchase, number
@@ -55,6 +55,7 @@ MAX_AGE_OF_STORES_S = 62 * 86_400
 MARGIN_S = 60
 """Meta refuses an event by its clock, on arrival: we give up this much earlier."""
 _TEST_EVENT_CODE = re.compile("[A-Za-z0-9_-]{1,64}")
+_ACTION_SOURCES = frozenset(get_args(ActionSource))
 
 
 class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,6 +70,7 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ]
     access_token: Annotated[Secret, Meta(description="Token of the Conversions API; sent in a header.")]
+    app_secret: Annotated[Secret | None, Meta(description="For apps that demand `appsecret_proof`.")] = None
     api_version: Annotated[
         str, Meta(description="Version of the Graph API.", pattern=r"^v[0-9]+\.[0-9]+$")
     ] = "v25.0"
@@ -234,10 +236,16 @@ def _request(event: Event, parameters: Parameters, item: bytes, expires_micros: 
         f"{parameters.endpoint.rstrip('/')}/{parameters.api_version}/{parameters.pixel_id}/events",
         (("Content-Type", "application/json"),),
         body,
-        CredentialUse(parameters.access_token.name, "header", "Authorization", "Bearer "),
+        _credential(parameters),
         item,
         expires_micros,
     )
+
+
+def _credential(parameters: Parameters) -> CredentialUse:
+    secret = parameters.app_secret
+    proof = CredentialProof(secret.name, "query", "appsecret_proof") if secret else None
+    return CredentialUse(parameters.access_token.name, "header", "Authorization", "Bearer ", proof=proof)
 
 
 # -- the event ---------------------------------------------------------------------------------
@@ -252,7 +260,7 @@ def _event_name(event: Event, parameters: Parameters) -> str:
 
 def _action_source(event: Event, parameters: Parameters, warnings: list[str]) -> str:
     said = event.text("action_source")
-    if said is None or said in get_args(ActionSource):
+    if said is None or said in _ACTION_SOURCES:
         return said or parameters.action_source
     warnings.append(f"action_source of the event is none that Meta knows; {parameters.action_source} is sent")
     return parameters.action_source
@@ -262,6 +270,8 @@ def _event_time(event: Event, warnings: list[str]) -> int:
     """Seconds, never in the future; when the hit was received where the event does not say."""
     received = event.request.received_micros // 1_000_000
     said = event.data.get("event_time")
+    if said is None:
+        return received
     time = number(said)
     if time is not None and time > 0:
         return min(seconds(time), received)

@@ -9,9 +9,11 @@ from sgtm.delivery.errors import (
     BadAnswer,
     ConnectFailed,
     CredentialMissing,
+    CredentialRefused,
     Disconnected,
     Refused,
     TimedOut,
+    TokenUnavailable,
 )
 from sgtm.delivery.lanes import Delivery, DeliveryRules, LaneLimits, Lanes
 from sgtm.messages import Outcome, OutgoingRequest, VendorAnswer
@@ -19,7 +21,10 @@ from sgtm.observability.metrics import Counters
 
 # Whatever vendors, tags and time do: each delivery is settled exactly once, and nothing is left over.
 KINDS = ("done", "done", "retry", "dead", "isolate", "refused")
-ERRORS = (ConnectFailed, TimedOut, Disconnected, BadAnswer, Refused, CredentialMissing, KeyError)
+ERRORS = (
+    *(ConnectFailed, TimedOut, Disconnected, BadAnswer, Refused, CredentialMissing),
+    *(CredentialRefused, TokenUnavailable, KeyError),
+)
 
 
 class ScriptedSender:

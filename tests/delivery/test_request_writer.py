@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sgtm.delivery.credentials import Credentials, CredentialSource
 from sgtm.delivery.errors import CredentialMissing, Refused
 from sgtm.delivery.request_writer import origin_of, write_request
-from sgtm.messages import CredentialUse, OutgoingRequest
+from sgtm.messages import CredentialProof, CredentialUse, OutgoingRequest
 
 # SPEC: reliability 3, rules 7 and 9.
 URL = "https://vendor.example/collect"
@@ -114,6 +114,32 @@ def test_a_secret_that_cannot_stand_in_a_header_is_never_shown():
         write({"TOKEN": "canary\r\nX: 1"}, credential=use)
     assert "canary" not in str(missing.value)
     assert "TOKEN" in str(missing.value)
+
+
+# RFC 4231, 4.3: HMAC-SHA-256 with the key "Jefe"
+PROOF = CredentialUse(
+    "TOKEN", "header", "Authorization", "Bearer ", proof=CredentialProof("APP", "query", "appsecret_proof")
+)
+MESSAGE = "what do ya want for nothing?"
+DIGEST = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+
+
+def test_a_proof_is_the_hex_hmac_of_the_credential_under_the_second_secret():
+    # SPEC: meta-capi 1, app secret proof
+    written = write({"TOKEN": MESSAGE, "APP": "Jefe"}, credential=PROOF)
+    assert written == ("POST", f"{URL}?appsecret_proof={DIGEST}", [("Authorization", f"Bearer {MESSAGE}")])
+
+
+def test_a_proof_in_a_header_and_a_credential_in_the_query_are_as_good():
+    use = CredentialUse("TOKEN", "query", "t", proof=CredentialProof("APP", "header", "X-Proof"))
+    _, url, headers = write({"TOKEN": MESSAGE, "APP": "Jefe"}, credential=use, url=URL + "?a=1")
+    assert url == URL + "?a=1&t=what%20do%20ya%20want%20for%20nothing%3F"
+    assert headers == [("X-Proof", DIGEST)]
+
+
+def test_a_proof_without_its_secret_is_a_missing_credential():
+    with pytest.raises(CredentialMissing, match="'APP'"):
+        write({"TOKEN": "t"}, credential=PROOF)
 
 
 @given(st.text(), st.text(), st.text(), st.text())

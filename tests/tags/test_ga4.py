@@ -163,6 +163,22 @@ def test_consent_in_other_words_is_told_to_google() -> None:
 # -- parameters -----------------------------------------------------------------------------------
 
 
+def test_a_denial_that_gcs_has_no_place_for_is_told_too() -> None:
+    """R119; google-runtime 6.6: only gcd can say ad_user_data"""
+    said = query(event_of({"client_id": "1.2", "consent_state": {"ad_user_data": False}}))
+    assert said["gcd"] == ["11l1l1m1l5l1"]
+    assert "gcs" not in said
+
+
+@pytest.mark.parametrize("nothing", [None, "", {}, [], {"a": 1}])
+def test_what_is_no_id_and_no_address_is_made_as_if_it_were_missing(nothing: Any) -> None:
+    """R121: a valid hit; without an address Google would take the server's (ga4-protocol 6)"""
+    missing = {"client_id": nothing, "ip_override": nothing, "ga_session_id": nothing}
+    said = query(event_of({**missing, "ga_session_number": nothing, "engagement_time_msec": nothing}))
+    assert said["cid"][0].endswith(".1764000000")
+    assert [said[name] for name in ("_uip", "sid", "sct", "_et")] == [["::"], ["1764000000"], ["1"], ["1"]]
+
+
 def test_a_replaced_parameter_does_not_change_the_event() -> None:
     event = browser_event(user_data={"address": {"city": "Bonn"}}, **{"x-ga-mp2-user_properties": {"a": "1"}})
     before = copy.deepcopy(event.data)

@@ -98,6 +98,8 @@ def test_a_header_that_cannot_be_set_is_an_error(name):
         ({"auth": "bearer"}, "error"),
         ({"secret": Secret("key")}, "error"),
         ({"auth": "header", "secret": Secret("key")}, "error"),
+        ({"auth": "bearer", "secret": Secret("key"), "auth_key": "k"}, "error"),
+        ({"auth": "bearer", "secret": Secret("key"), "scope": "a"}, "error"),
         ({"auth": "header", "secret": Secret("key"), "auth_key": "Host"}, "error"),
         ({"auth": "query", "auth_key": "k", "secret": Secret("key")}, "warning"),
     ],
