@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --group dev
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable .
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --no-build-isolation --editable .
 	@touch $@
 
 install: $(VENV)/.installed fast  ## make .venv with everything, and build the compiled core
@@ -51,7 +51,8 @@ docs: fast  ## write docs/reference from the code
 
 golden: fast  ## fill in golden cases that have no expectation yet, and show the difference
 	$(BIN)/python -m pytest tests/test_golden.py --update-golden -q
-	git --no-pager diff --stat -- tests/golden
+	git --no-pager diff -- tests/golden
+	git status --short -- tests/golden
 
 check: lint types test  ## what CI runs
 	$(BIN)/python -m sgtm docs --check

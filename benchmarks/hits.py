@@ -1,14 +1,38 @@
-"""Seeded hits in the shape of real ones, each different: no cache of texts can help.
+"""What every benchmark feeds its contenders: seeded hits in the shape of real ones, the headers of a
+browser, requests, and the demo shop's own hits and container.
 
-`purchase` is the hit of the ledger: 35 parameters, three items, about 860 bytes.
+Seeded hits differ from each other: no cache of texts can help. `purchase` is the hit of the ledger: 35
+parameters, three items, about 860 bytes.
 """
 
 import random
 from collections.abc import Callable
 from urllib.parse import quote
 
+from sgtm.container.compile import load_container
+from sgtm.container.container import Container
+from sgtm.demo.hits import read_hit
+from sgtm.demo.tour import SHOP, stand_in_environment
+from sgtm.messages import IncomingRequest
+
 PRODUCTS = ["Trail Shoe", "Women's Tee", "Rain Jacket 2.0", "Café Mug", "Grey Hoodie"]
 BRANDS = "Chromium%3B136.0.7103.114%7CGoogle%2520Chrome%3B136.0.7103.114%7CNot.A%252FBrand%3B99.0.0.0"
+
+HEADERS = (
+    (b"host", b"sst.shop.example"),
+    (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/136.0.0.0 Safari/537.36"),
+    (b"sec-ch-ua", b'"Chromium";v="136", "Google Chrome";v="136", "Not.A/Brand";v="99"'),
+    (b"sec-ch-ua-mobile", b"?0"),
+    (b"sec-ch-ua-platform", b'"Linux"'),
+    (b"accept", b"*/*"),
+    (b"origin", b"https://www.shop.example"),
+    (b"referer", b"https://www.shop.example/"),
+    (b"accept-encoding", b"gzip, deflate, br"),
+    (b"accept-language", b"en-GB,en;q=0.9"),
+    (b"cookie", b"_ga=GA1.1.1307714608.1760043792; _fbp=fb.1.1760043840841.908083253440121752"),
+)
+ADDRESS = "203.0.113.9"
+MICROS = 1_764_000_000_000_000
 
 
 def _shared(chance: random.Random) -> list[str]:
@@ -74,3 +98,41 @@ def make_hits(count: int, seed: int = 1, shape: Callable[[random.Random], bytes]
     """`count` different queries of one shape, always the same for a seed."""
     chance = random.Random(seed)
     return [shape(chance) for _ in range(count)]
+
+
+def request_of(
+    query: bytes, headers: tuple[tuple[bytes, bytes], ...] = HEADERS, number: int = 0
+) -> IncomingRequest:
+    """A GET of `/g/collect`, the `number`th of its kind: each has a moment and a seed of its own."""
+    return IncomingRequest(
+        method="GET",
+        path="/g/collect",
+        query=query,
+        headers=headers,
+        body=b"",
+        remote_address=ADDRESS,
+        is_peer_trusted=False,
+        scheme="https",
+        host="sst.shop.example",
+        received_micros=MICROS + number,
+        seed=number,
+    )
+
+
+def wire_of(query: bytes) -> bytes:
+    """The same request as bytes on a socket."""
+    head = b"".join(b"%b: %b\r\n" % pair for pair in HEADERS)
+    return b"GET /g/collect?%b HTTP/1.1\r\n%b\r\n" % (query, head)
+
+
+def shop_requests(name: str, count: int = 20) -> list[IncomingRequest]:
+    """`count` requests of the demo shop's recorded hit `name`, for example `3-purchase`."""
+    hit = read_hit(SHOP / "hits" / f"{name}.http")
+    headers = tuple((key.lower().encode(), value.encode()) for key, value in hit.headers)
+    query = hit.target.partition("?")[2].encode()
+    return [request_of(query, headers, number) for number in range(count)]
+
+
+def shop_container(vendor: str = "http://127.0.0.1:9") -> Container:
+    """The demo shop: GA4 and Meta tags, and a webhook for purchases, all towards `vendor`."""
+    return load_container(SHOP / "container.yaml", stand_in_environment(vendor))

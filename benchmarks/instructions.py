@@ -1,118 +1,144 @@
 """Instructions per hit, counted by callgrind, against a committed budget: noise of the machine has no say.
 
-`python -m benchmarks.instructions [--update] [NAME ...]`
+`python -m benchmarks.instructions [--update] [--ledger] [WORKLOAD ...]`
 
-Each workload runs N and then 3N times under valgrind; the difference divided by 2N is one run without
-start-up. instructions.json holds a budget for each minor version of Python; a count that leaves it by more
-than 2 %, up or down, fails: better news belongs into the file too, with `--update`. A run that did not
-succeed is never taken for a count: its exit status and its output are checked (a crash is cheap).
+One process under valgrind does everything: each workload first a few times unseen, so that the interpreter
+has settled on its code, then between two calls of `sched_yield`, at which callgrind writes down what it
+has counted. instructions.json holds a budget for each kind of Python (below); a count that leaves its
+budget by more than 2 %, up or down, fails: better news belongs into the file too, with `--update`. A
+workload that did not come out right is never taken for a count.
+
+`--ledger` counts what runs on an event loop as well; that has no budget, since it depends on timing.
 """
 
 import argparse
+import asyncio
 import json
 import os
+import platform
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
-from benchmarks.hits import make_hits, page_view
-from sgtm._fast.collect import add_request_data, parse_collect
+import uvloop
+
+from benchmarks.stand_in import started_stand_in
+from benchmarks.workloads import compiled, looped, pipelines
 
 BUDGET = Path(__file__).with_suffix(".json")
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 TOLERANCE = 0.02
-RUNS = 500
-HEADERS = (
-    (b"host", b"sst.shop.example"),
-    (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/136.0.0.0 Safari/537.36"),
-    (b"sec-ch-ua", b'"Chromium";v="136", "Google Chrome";v="136", "Not.A/Brand";v="99"'),
-    (b"sec-ch-ua-mobile", b"?0"),
-    (b"sec-ch-ua-platform", b'"Linux"'),
-    (b"accept", b"*/*"),
-)
+UNSEEN = 20
+TIMEOUT_S = 300
 
 
-def _parse(hits: list[bytes]) -> Callable[[int], bool]:
-    def run(count: int) -> bool:
-        events = []
-        for number in range(count):
-            events = parse_collect(hits[number % len(hits)], b"")
-        return len(events) == 1 and "event_name" in events[0]
-
-    return run
-
-
-def _batch(count: int) -> bool:
-    url, body = b"&".join(make_hits(1)[0].split(b"&")[:24]), b"\r\n".join([b"en=scroll&epn.x=90&_et=11"] * 5)
-    events = []
-    for _ in range(count):
-        events = parse_collect(url, body)
-    return len(events) == 5
+def kind_of_python() -> str:
+    """What decides how many instructions the interpreter takes: version, processor, how it was built."""
+    levels = re.findall(r"-O[0-9s]", sysconfig.get_config_var("OPT") or "")
+    options = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    built = [word for word in ("enable-optimizations", "with-lto") if word in options]
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return " ".join([version, platform.machine(), *levels[-1:], *built])
 
 
-def _request_data(count: int) -> bool:
-    events = parse_collect(make_hits(1)[0], b"")
-    for _ in range(count):
-        add_request_data(events, HEADERS, "203.0.113.9", 1_764_000_000_000_000)
-    return "ip_override" in events[0]
+# -- inside valgrind ----------------------------------------------------------------------------
 
 
-WORKLOADS: dict[str, Callable[[int], bool]] = {
-    "parse purchase": _parse(make_hits(20)),
-    "parse page_view": _parse(make_hits(20, shape=page_view)),
-    "parse batch of five": _batch,
-    "add request data": _request_data,
-}
-"""Name -> function that does the work `count` times and says whether it came out right."""
+def run_workloads(names: list[str], vendor: str) -> None:
+    """Do the workloads of these names (none: all) and say of each whether it came out right.
+
+    With a `vendor` also what runs on a loop."""
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    for workload in chain(compiled(), pipelines(), looped(loop, vendor) if vendor else ()):
+        if not names or workload.name in names:
+            times = workload.times
+            is_right = all(workload.run() for _ in range(min(UNSEEN, times)))
+            is_right &= _counted(workload.run, times)
+            print(json.dumps([workload.name, times * workload.hits, is_right]))
 
 
-def count_instructions(name: str, runs: int) -> int:
-    """Instructions of one process that does workload `name` `runs` times."""
+def _counted(run: Callable[[], bool], times: int) -> bool:
+    is_right = True
+    os.sched_yield()
+    for _ in range(times):
+        is_right &= run()
+    os.sched_yield()
+    return is_right
+
+
+# -- around it ----------------------------------------------------------------------------------
+
+
+def count(names: list[str], vendor: str) -> Iterator[tuple[str, int]]:
+    """(name, instructions of one hit) of each workload."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", sys.executable]
+        command = ["valgrind", "--tool=callgrind", "--dump-before=sched_yield"]
+        command += [f"--callgrind-out-file={folder}/out", sys.executable, "-m", "benchmarks.instructions"]
         finished = subprocess.run(
-            [*command, "-m", "benchmarks.instructions", "--run", name, str(runs)],
+            [*command, "--run", vendor, *names],
             env={**os.environ, "PYTHONHASHSEED": "0"},
             capture_output=True,
             text=True,
             check=False,
+            timeout=TIMEOUT_S,
         )
-        found = re.search(r"Collected : (\d+)", finished.stderr)
-    if finished.returncode or finished.stdout != f"right {runs}\n" or not found:
-        raise SystemExit(f"{name}: the run failed, there is no count\n{finished.stdout}{finished.stderr}")
-    return int(found[1])
+        if finished.returncode:
+            raise SystemExit(f"the run failed, there are no counts\n{finished.stdout}{finished.stderr}")
+        for number, line in enumerate(finished.stdout.splitlines()):
+            name, times, is_right = json.loads(line)
+            if not is_right:
+                raise SystemExit(f"{name}: came out wrong, there is no count")
+            # dump 1 is what came before the first workload, 2 the workload, 3 what came between, ...
+            dump = Path(folder, f"out.{2 * number + 2}").read_text()
+            yield name, int(re.findall(r"^totals: ([0-9]+)", dump, re.M)[0]) // times
 
 
-def measure(name: str) -> int:
-    """Instructions of one run of a workload."""
-    return (count_instructions(name, 3 * RUNS) - count_instructions(name, RUNS)) // (2 * RUNS)
+def judge(counts: list[tuple[str, int]], budget: dict[str, int]) -> bool:
+    """Print each count beside its budget; whether all kept theirs."""
+    is_kept = True
+    for name, instructions in counts:
+        line = f"{name:32}{instructions:11,} instructions"
+        if name in budget:
+            change = instructions / budget[name] - 1
+            is_kept &= abs(change) <= TOLERANCE
+            line += f", budget{budget[name]:11,}  {change:+.1%}"
+        print(line if name in budget else f"{line}, no budget")
+    return is_kept
 
 
 def main() -> int:
-    """Measure, compare with the budget or update it; 1 if a count left its budget."""
+    """Count, then compare with the budget or update it; 1 if a count left its budget."""
     parser = argparse.ArgumentParser(description="instructions per hit against the budget")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(WORKLOADS))
-    parser.add_argument("--update", action="store_true", help="write the counts as the new budget")
-    parser.add_argument("--run", nargs=2, metavar=("NAME", "COUNT"), help=argparse.SUPPRESS)
+    parser.add_argument("names", nargs="*", metavar="WORKLOAD", help="only these")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--update", action="store_true", help="write the counts as the new budget")
+    either.add_argument("--ledger", action="store_true", help="count what runs on an event loop, too")
+    parser.add_argument("--run", metavar="VENDOR", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.run:
-        name, runs = arguments.run[0], int(arguments.run[1])
-        print(f"{'right' if WORKLOADS[name](runs) else 'wrong'} {runs}")
+    if arguments.run is not None:
+        run_workloads(arguments.names, arguments.run)
         return 0
-    budgets = json.loads(BUDGET.read_text()) if BUDGET.exists() else {}
-    budget = budgets.setdefault(PYTHON, {})
-    is_kept = True
-    for name in arguments.names or WORKLOADS:
-        count = measure(name)
-        change = count / budget[name] - 1 if name in budget else float("inf")
-        is_kept &= abs(change) <= TOLERANCE
-        print(f"{name:22} {count:9,} instructions, budget {budget.get(name, 0):9,}  {change:+.1%}")
-        if arguments.update:
-            budget[name] = count
+    if shutil.which("valgrind") is None:
+        raise SystemExit("valgrind is not installed: apt-get install valgrind")
+    kind = kind_of_python()
+    print(f"Python {kind}: counting, about a minute", flush=True)
+    if arguments.ledger:
+        with started_stand_in(0) as vendor:
+            counts = list(count(arguments.names, vendor.url))
+    else:
+        counts = list(count(arguments.names, ""))
+    if not counts or len(counts) < len(arguments.names):
+        raise SystemExit("there is no workload of that name")
+    budgets = json.loads(BUDGET.read_text())
+    is_kept = judge(counts, budgets.get(kind, {}))
     if arguments.update:
+        budgets[kind] = budgets.get(kind, {}) | dict(counts)
         BUDGET.write_text(json.dumps(budgets, indent=2) + "\n")
         return 0
     return int(not is_kept)

@@ -1,17 +1,14 @@
 """What an outgoing request costs: the sender, and lanes in front of it, beside a bare ClientSession.
 
-    python benchmarks/send.py [--rounds 5] [--requests 2000]
+    python -m benchmarks.send [--rounds 5] [--requests 2000]
 
-The stand-in vendor runs in a process of its own, once without delay and once with 50 ms. The
-contenders take turns in one run, so the ratio holds on a busy machine where the times do not. Every
-answer is checked; CPU is this process's, user and system, per request.
+The stand-in vendor runs in a process of its own, once without delay and once with 50 ms. Every answer is
+checked and every request counted at the vendor; CPU is this process's, user and system, per request.
 """
 
 import argparse
 import asyncio
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,11 +16,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 import uvloop
 
+from benchmarks.interleaved import ratio, turns
+from benchmarks.stand_in import StartedStandIn, started_stand_in
 from sgtm.component import Component, read_status
 from sgtm.delivery.credentials import Credentials, CredentialSource
 from sgtm.delivery.lanes import Delivery, DeliveryRules, LaneLimits, Lanes
 from sgtm.delivery.sender import PooledSender
-from sgtm.demo.vendor import Fault, Vendor
 from sgtm.messages import CredentialUse, OutgoingRequest
 from sgtm.observability.metrics import Counters
 
@@ -46,6 +44,7 @@ Send = Callable[[int], Awaitable[None]]
 
 
 async def in_flight_at_once(count: int, in_flight: int, send: Callable[[], Awaitable[None]]) -> None:
+    """Call `send` `count` times, at most `in_flight` at a time."""
     left = iter(range(count))
 
     async def work() -> None:
@@ -111,51 +110,45 @@ async def measure(send: Send, count: int) -> tuple[float, float]:
     return (time.process_time() - cpu) / count * 1e6, count / (time.perf_counter() - wall)
 
 
-async def compare(url: str, latency_ms: int, in_flight: int, rounds: int, count: int) -> None:
+async def compare(vendor: StartedStandIn, title: str, in_flight: int, rounds: int, count: int) -> None:
+    """Print a table; fail if not every request arrived."""
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in CONTENDERS}
     async with AsyncExitStack() as stack:
         sends = {
-            name: await stack.enter_async_context(make(url, in_flight)) for name, make in CONTENDERS.items()
+            name: await stack.enter_async_context(make(f"{vendor.url}/collect", in_flight))
+            for name, make in CONTENDERS.items()
         }
         for send in sends.values():
             await send(2 * in_flight)  # connections are made outside the measurement
-        for _ in range(rounds):
-            for name, send in sends.items():
-                found[name].append(await measure(send, count))
-    print(f"\nvendor at {latency_ms} ms, {in_flight} in flight, {rounds} rounds of {count}")
-    print(f"{'':20}{'CPU us':>9}{'1/s':>8}{'CPU ratio to bare (median of rounds)':>40}")
+        for name in turns(list(sends), rounds, title):
+            found[name].append(await measure(sends[name], count))
+    sent = len(CONTENDERS) * 2 * in_flight + sum(map(len, found.values())) * count
+    arrived = vendor.arrived().others
+    print(f"{title}; arrived: {arrived} of {sent}")
+    bare_cpu = [cpu for cpu, _ in found["bare ClientSession"]]
     for name, results in found.items():
-        ratios = [mine[0] / its[0] for mine, its in zip(results, found["bare ClientSession"], strict=True)]
-        cpu, rate = (statistics.median(column) for column in zip(*results, strict=True))
-        print(f"{name:20}{cpu:9.0f}{rate:8.0f}{statistics.median(ratios):40.2f}")
-
-
-async def serve(latency_ms: int) -> None:
-    """The vendor's process: prints its address, ends with its standard input."""
-    async with Vendor(keeps=1) as vendor:
-        vendor.fail("/", Fault(latency_ms=latency_ms))
-        print(vendor.url, flush=True)
-        await asyncio.to_thread(sys.stdin.read)
+        cpu = [one for one, _ in results]
+        rate = statistics.median(one for _, one in results)
+        print(
+            f"  {name:22}{statistics.median(cpu):7.0f} us of CPU{rate:8.0f}/s"
+            f"{ratio(cpu, bare_cpu):8.2f} x bare ClientSession"
+        )
+    if arrived != sent:
+        raise SystemExit("a request was lost or doubled")
 
 
 def main() -> None:
+    """A table for each kind of vendor."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=2_000)
-    parser.add_argument("--vendor", type=int, metavar="LATENCY_MS", help="be the vendor")
-    arguments = parser.parse_args()
-    if arguments.vendor is not None:
-        uvloop.run(serve(arguments.vendor))
-        return
-    for latency_ms, in_flight in ((0, 64), (50, 250)):
-        command = [sys.executable, __file__, "--vendor", str(latency_ms)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as vendor:
-            assert vendor.stdout is not None
-            url = vendor.stdout.readline().strip() + "/collect"
-            uvloop.run(compare(url, latency_ms, in_flight, arguments.rounds, arguments.requests))
-            vendor.communicate()
+    options = parser.parse_args()
+    for delay_ms, in_flight in ((0, 64), (50, 250)):
+        title = f"vendor at {delay_ms} ms, {in_flight} in flight"
+        with started_stand_in(delay_ms) as vendor:
+            uvloop.run(compare(vendor, title, in_flight, options.rounds, options.requests))
 
 
 if __name__ == "__main__":

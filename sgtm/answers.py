@@ -29,6 +29,7 @@ def preflight(container: Container, request: IncomingRequest) -> Answer | None:
     return Answer(
         204,
         (
+            NO_STORE,  # for caches in between; the browser keeps it for Access-Control-Max-Age
             ("Access-Control-Allow-Methods", ", ".join((*client.component.methods, "OPTIONS"))),
             ("Access-Control-Allow-Headers", ", ".join((*ALWAYS_ALLOWED_HEADERS, *client.allowed_headers))),
             ("Access-Control-Max-Age", str(client.preflight_max_age_s)),

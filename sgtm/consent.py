@@ -103,9 +103,17 @@ def read_consent(data: Mapping[str, Any]) -> Consent:
     if isinstance(explicit, dict):
         said = {name: explicit[name] for name in CONSENT_TYPES if isinstance(explicit.get(name), bool)}
         consent = replace(consent, **said)
-    if data.get("x-ga-gcu") == "1" or "x-ga-mp2-gcut" in data:
-        system = data.get("x-sst-system_properties")
-        of_system = system.get("gcut") if isinstance(system, dict) else None
-        update_type = str(data.get("x-ga-mp2-gcut") or of_system or "")
-        consent = replace(consent, is_update=data.get("x-ga-gcu") == "1", update_type=update_type)
+    system = data.get("x-sst-system_properties")
+    of_system = system.get("gcut") if isinstance(system, dict) else None
+    update_type = data.get("x-ga-mp2-gcut") or of_system
+    is_update = data.get("x-ga-gcu") == "1"
+    if is_update or update_type:
+        consent = replace(consent, is_update=is_update, update_type=str(update_type or ""))
     return consent
+
+
+def gcd_text(consent: Consent) -> str:
+    """`gcd` that says what `consent` says: each state as an update, in active consent mode, nothing else
+    known (SPEC: google-runtime 6.6)."""
+    letters = {None: "1l", False: "1m", True: "1n"}
+    return "1" + "".join(letters[getattr(consent, name)] for name in CONSENT_TYPES) + "5l1"

@@ -6,6 +6,7 @@ SPEC: RFC 6265 (server part), requirements R200, R205, R251, R280, ga4-protocol 
 import re
 from functools import lru_cache
 
+from msgspec.structs import replace
 from publicsuffixlist import PublicSuffixList
 
 from sgtm._fast.cookies import MAX_VALUES, find_cookie, find_cookies
@@ -96,13 +97,23 @@ def set_cookie_header(cookie: Cookie, host: str) -> str:
     brings `Secure`, domain "auto" becomes the registrable domain of the host (none, so host-only,
     where the host has no such domain), "" means host-only. Raises CookieError.
     """
-    if not _NAME.fullmatch(cookie.name):
-        raise CookieError("its name is no HTTP token", where="cookie", mend="use letters, digits, - and _")
+    attributes = _attributes(replace(cookie, value=""), host)
     where = f"cookie {cookie.name!r}"
     if not _VALUE.fullmatch(cookie.value):
         raise CookieError("its value has a forbidden character", where=where, mend="percent-encode the value")
     if len(cookie.name) + len(cookie.value) > MAX_COOKIE_BYTES:
         raise CookieError("is larger than 4,096 bytes", where=where, mend="keep less in it: browsers drop it")
+    return f"{cookie.name}={cookie.value}{attributes}"
+
+
+@lru_cache(maxsize=1024)
+def _attributes(cookie: Cookie, host: str) -> str:
+    """What follows the value: `; Max-Age=...`. Raises CookieError.
+
+    PERF: a container sets few different cookies, and nothing here depends on their values."""
+    if not _NAME.fullmatch(cookie.name):
+        raise CookieError("its name is no HTTP token", where="cookie", mend="use letters, digits, - and _")
+    where = f"cookie {cookie.name!r}"
     if not _PATH.fullmatch(cookie.path):
         raise CookieError(
             "its path cannot be used", where=where, mend="begin it with / and leave out ; and blanks"
@@ -113,7 +124,7 @@ def set_cookie_header(cookie: Cookie, host: str) -> str:
     domain = _domain_attribute(cookie, host, where)
     _check_prefix(cookie, domain, is_secure, where)
     return (
-        f"{cookie.name}={cookie.value}; Max-Age={min(max(cookie.max_age_s, 0), MAX_AGE_CAP_S)}"
+        f"; Max-Age={min(max(cookie.max_age_s, 0), MAX_AGE_CAP_S)}"
         f"{f'; Domain={domain}' if domain else ''}; Path={cookie.path}{'; Secure' if is_secure else ''}"
         f"{'; HttpOnly' if cookie.is_http_only else ''}"
         f"{f'; SameSite={cookie.same_site}' if cookie.same_site else ''}"

@@ -100,8 +100,11 @@ def read_key_path(data: Any, key_path: str) -> Any:
 
     A key that contains dots itself (`ep.a.b` becomes `a.b`) is found by its whole name first.
     """
-    if isinstance(data, dict) and key_path in data:
-        return data[key_path]
+    if isinstance(data, dict):
+        if key_path in data:
+            return data[key_path]
+        if "." not in key_path:
+            return undefined
     for step in key_path.split("."):
         if isinstance(data, dict):
             data = data.get(step, undefined)

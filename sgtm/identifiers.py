@@ -2,7 +2,7 @@
 
 A row is what one vendor wants of one field before it is hashed; a vendor that wants the same as
 another takes its function, a new vendor is a new dict in `RULES`. SPEC: meta-capi 4.2 to 4.6 (Meta),
-vendor-tags 1.2 (all vendors side by side).
+google-runtime 6.8 (Google), vendor-tags 1.2 (all vendors side by side).
 
 What holds for every row: a value that is nothing (`""`, `undefined`, `null`, `(not set)`) is left out
 and never hashed (T6); one that is a digest already passes in lower case, so hashing twice is
@@ -12,6 +12,7 @@ impossible; one that cannot be what its field says is dropped, never the event.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from itertools import islice
 from typing import Any
 
 from msgspec import Struct
@@ -29,8 +30,11 @@ from sgtm._fast.identifiers import (
     sha256_hex_many,
 )
 from sgtm.event import number_text, to_number
+from sgtm.place_names import COUNTRIES, REGIONS, letters_of
 
 LATEST_YEAR = 9999
+MAX_VALUES = 50
+"""Of one field of one person; nobody has more, but a body has room for tens of thousands."""
 _NOTHING = frozenset({"", "undefined", "null", "(not set)"})
 
 
@@ -74,14 +78,17 @@ def hash_person(
     prepared = [
         (field, *one)
         for field, values in found.items()
-        for value in values
+        for value in islice(values, MAX_VALUES)
         if (one := _prepare(rules[field], value, year))
     ]
     digests = iter(sha256_hex_many([text for _, text, is_digest in prepared if not is_digest]))
-    hashed: dict[str, dict[str, None]] = {}
+    hashed: dict[str, list[str]] = {}
     for field, text, is_digest in prepared:
-        hashed.setdefault(field, {})[text if is_digest else next(digests)] = None
-    return {field: list(values) for field, values in hashed.items()}
+        digest = text if is_digest else next(digests)
+        known = hashed.setdefault(field, [])
+        if digest not in known:
+            known.append(digest)
+    return hashed
 
 
 def with_calling_code(phone: Any, calling_code: str) -> Any:
@@ -108,6 +115,8 @@ _KEEPS_ZERO = frozenset({"39", "378"})
 
 def plain_text(value: Any) -> str | None:
     """A text, or a number as JavaScript writes it; None for nothing and for everything else."""
+    if value is None:
+        return None
     if not isinstance(value, str):
         number = to_number(value)
         return number_text(number) if number is not None and abs(number) < 1e21 else None
@@ -164,8 +173,11 @@ def _birth_date(text: str) -> str | None:
     return f"{year:04}{month:02}{day_of_month:02}"
 
 
+_GENDERS = {"m": "m", "male": "m", "man": "m", "f": "f", "female": "f", "woman": "f"}
+
+
 def _gender(text: str) -> str | None:
-    return _GENDERS.get(_letters(text))
+    return _GENDERS.get(letters_of(text))
 
 
 def _city(text: str) -> str:
@@ -175,8 +187,8 @@ def _city(text: str) -> str:
 
 def _region(text: str) -> str:
     """Code of a US state or Canadian province; elsewhere the whole name."""
-    letters = _letters(text)
-    return _REGIONS.get(letters, letters)
+    letters = letters_of(text)
+    return REGIONS.get(letters, letters)
 
 
 def _postal_code(text: str) -> str:
@@ -185,16 +197,12 @@ def _postal_code(text: str) -> str:
 
 def _country(text: str) -> str | None:
     """ISO 3166-1 alpha-2, from itself, from alpha-3 or from an English name."""
-    letters = _letters(text)
-    return _COUNTRIES.get(letters) or _COUNTRIES.get(letters.removeprefix("the"))
+    letters = letters_of(text)
+    return COUNTRIES.get(letters) or COUNTRIES.get(letters.removeprefix("the"))
 
 
 def _id(text: str) -> str:
     return clean(text, SPACE)
-
-
-def _letters(text: str) -> str:
-    return clean(text, SPACE | PUNCTUATION | DIGITS | OTHER)
 
 
 def _first(count: int) -> Callable[[str], str]:
@@ -210,6 +218,40 @@ def _number_between(low: int, high: int) -> Callable[[str], str | None]:
         return number.zfill(len(str(high))) if is_number and low <= int(number) <= high else None
 
     return normalise
+
+
+# -- and as Google wants them (SPEC: google-runtime 6.8) ---------------------------------------
+
+_GMAIL = ("gmail.com", "googlemail.com")
+_PHONE_MARKS = str.maketrans("", "", "-()/.+")
+
+
+def _google_email(text: str) -> str | None:
+    """Without the dots that Gmail ignores."""
+    local, _, domain = clean(text, 0).partition("@")
+    email = f"{local.replace('.', '') if domain in _GMAIL else local}@{domain}"
+    return email if is_email(email) else None
+
+
+def _google_phone(text: str) -> str | None:
+    """`+` and 10 to 15 digits; between them only what people write there."""
+    number = digits(text)
+    bare = clean(text, SPACE).translate(_PHONE_MARKS)
+    return f"+{number}" if len(number) == len(bare) and 10 <= len(number) <= 15 else None
+
+
+def _google_name(text: str) -> str:
+    return clean(text, SPACE | DIGITS | PUNCTUATION)
+
+
+def _google_place(text: str) -> str:
+    """Street, city and region: without digits and punctuation."""
+    return clean(text, DIGITS | PUNCTUATION).strip()
+
+
+def _google_code(text: str) -> str:
+    """Postal code and country: only `.` and `~` are taken out, and what is no character."""
+    return text.encode(errors="ignore").decode().replace(".", "").replace("~", "").strip()
 
 
 RULES: dict[str, dict[str, Rule]] = {
@@ -232,100 +274,17 @@ RULES: dict[str, dict[str, Rule]] = {
         "dobm": Rule(_number_between(1, 12)),
         "doby": Rule(_number_between(1900, LATEST_YEAR), begins_with_year=True),
     },
+    "google": {
+        "email_address": Rule(_google_email, allows_md5=False),
+        "phone_number": Rule(_google_phone, allows_md5=False),
+        "first_name": Rule(_google_name, allows_md5=False),
+        "last_name": Rule(_google_name, allows_md5=False),
+        "street": Rule(_google_place, allows_md5=False),
+        # sent in the clear: `normalise_user_data`
+        "city": Rule(_google_place, allows_md5=False),
+        "region": Rule(_google_place, allows_md5=False),
+        "postal_code": Rule(_google_code, allows_md5=False),
+        "country": Rule(_google_code, allows_md5=False),
+    },
 }
 """vendor -> its name of the field -> rule."""
-
-
-# -- words -------------------------------------------------------------------------------------
-
-_GENDERS = {"m": "m", "male": "m", "man": "m", "f": "f", "female": "f", "woman": "f"}
-
-
-def _table(rows: str) -> dict[str, str]:
-    """Letters of each name -> code, from `code name/name; code name`; & and "St" for "and", "Saint"."""
-    table = {}
-    for row in " ".join(rows.split()).split(";"):
-        code, names = row.split(maxsplit=1)
-        for name in names.split("/"):
-            for spelling in (name, name.replace(" and ", " "), name.replace("Saint ", "St ")):
-                table[_letters(spelling)] = code
-    return table
-
-
-# US states, territories, and Canadian provinces: USPS and Canada Post codes
-_REGIONS = _table(
-    """al Alabama; ak Alaska; az Arizona; ar Arkansas; ca California; co Colorado; ct Connecticut;
-    de Delaware; dc District of Columbia/Washington DC; fl Florida; ga Georgia; hi Hawaii; id Idaho;
-    il Illinois; in Indiana; ia Iowa; ks Kansas; ky Kentucky; la Louisiana; me Maine; md Maryland;
-    ma Massachusetts; mi Michigan; mn Minnesota; ms Mississippi; mo Missouri; mt Montana; ne Nebraska;
-    nv Nevada; nh New Hampshire; nj New Jersey; nm New Mexico; ny New York; nc North Carolina;
-    nd North Dakota; oh Ohio; ok Oklahoma; or Oregon; pa Pennsylvania; ri Rhode Island;
-    sc South Carolina; sd South Dakota; tn Tennessee; tx Texas; ut Utah; vt Vermont; va Virginia;
-    wa Washington; wv West Virginia; wi Wisconsin; wy Wyoming; as American Samoa; gu Guam;
-    mp Northern Mariana Islands; pr Puerto Rico; vi US Virgin Islands/Virgin Islands;
-    ab Alberta; bc British Columbia; mb Manitoba; nb New Brunswick; nl Newfoundland and Labrador/Newfoundland;
-    ns Nova Scotia; nt Northwest Territories; nu Nunavut; on Ontario; pe Prince Edward Island;
-    qc Quebec/Québec; sk Saskatchewan; yt Yukon/Yukon Territory"""
-)
-
-# ISO 3166-1: alpha-2, alpha-3, English names
-_COUNTRY_ROWS = """
-ad and Andorra; ae are United Arab Emirates/Emirates/UAE; af afg Afghanistan; ag atg Antigua and
-Barbuda; ai aia Anguilla; al alb Albania; am arm Armenia; ao ago Angola; aq ata Antarctica; ar arg
-Argentina; as asm American Samoa; at aut Austria; au aus Australia; aw abw Aruba; ax ala Åland
-Islands/Aland Islands; az aze Azerbaijan; ba bih Bosnia and Herzegovina; bb brb Barbados; bd bgd
-Bangladesh; be bel Belgium; bf bfa Burkina Faso; bg bgr Bulgaria; bh bhr Bahrain; bi bdi Burundi; bj ben
-Benin; bl blm Saint Barthélemy/Saint Barthelemy; bm bmu Bermuda; bn brn Brunei/Brunei Darussalam; bo bol
-Bolivia; bq bes Bonaire, Sint Eustatius and Saba/Bonaire/Caribbean Netherlands; br bra Brazil; bs bhs
-Bahamas; bt btn Bhutan; bv bvt Bouvet Island; bw bwa Botswana; by blr Belarus; bz blz Belize; ca can
-Canada; cc cck Cocos Islands/Keeling Islands; cd cod Democratic Republic of the Congo/DR Congo/DRC; cf
-caf Central African Republic; cg cog Congo/Republic of the Congo; ch che Switzerland; ci civ Côte
-d'Ivoire/Cote d'Ivoire/Ivory Coast; ck cok Cook Islands; cl chl Chile; cm cmr Cameroon; cn chn
-China/People's Republic of China; co col Colombia; cr cri Costa Rica; cu cub Cuba; cv cpv Cape
-Verde/Cabo Verde; cw cuw Curaçao/Curacao; cx cxr Christmas Island; cy cyp Cyprus; cz cze Czechia/Czech
-Republic; de deu Germany; dj dji Djibouti; dk dnk Denmark; dm dma Dominica; do dom Dominican Republic;
-dz dza Algeria; ec ecu Ecuador; ee est Estonia; eg egy Egypt; eh esh Western Sahara; er eri Eritrea; es
-esp Spain; et eth Ethiopia; fi fin Finland; fj fji Fiji; fk flk Falkland Islands/Malvinas; fm fsm
-Micronesia/Federated States of Micronesia; fo fro Faroe Islands; fr fra France; ga gab Gabon; gb gbr
-United Kingdom/Great Britain/Britain/England/Scotland/Wales/Northern Ireland/UK; gd grd Grenada; ge geo
-Georgia; gf guf French Guiana; gg ggy Guernsey; gh gha Ghana; gi gib Gibraltar; gl grl Greenland; gm gmb
-Gambia; gn gin Guinea; gp glp Guadeloupe; gq gnq Equatorial Guinea; gr grc Greece; gs sgs South Georgia
-and the South Sandwich Islands; gt gtm Guatemala; gu gum Guam; gw gnb Guinea-Bissau; gy guy Guyana; hk
-hkg Hong Kong; hm hmd Heard Island and McDonald Islands; hn hnd Honduras; hr hrv Croatia; ht hti Haiti;
-hu hun Hungary; id idn Indonesia; ie irl Ireland/Republic of Ireland; il isr Israel; im imn Isle of Man;
-in ind India; io iot British Indian Ocean Territory; iq irq Iraq; ir irn Iran/Islamic Republic of Iran;
-is isl Iceland; it ita Italy; je jey Jersey; jm jam Jamaica; jo jor Jordan; jp jpn Japan; ke ken Kenya;
-kg kgz Kyrgyzstan; kh khm Cambodia; ki kir Kiribati; km com Comoros; kn kna Saint Kitts and Nevis; kp
-prk North Korea; kr kor South Korea/Korea/Republic of Korea; kw kwt Kuwait; ky cym Cayman Islands; kz
-kaz Kazakhstan; la lao Laos/Lao People's Democratic Republic; lb lbn Lebanon; lc lca Saint Lucia; li lie
-Liechtenstein; lk lka Sri Lanka; lr lbr Liberia; ls lso Lesotho; lt ltu Lithuania; lu lux Luxembourg; lv
-lva Latvia; ly lby Libya; ma mar Morocco; mc mco Monaco; md mda Moldova/Republic of Moldova; me mne
-Montenegro; mf maf Saint Martin; mg mdg Madagascar; mh mhl Marshall Islands; mk mkd North
-Macedonia/Macedonia; ml mli Mali; mm mmr Myanmar/Burma; mn mng Mongolia; mo mac Macao/Macau; mp mnp
-Northern Mariana Islands; mq mtq Martinique; mr mrt Mauritania; ms msr Montserrat; mt mlt Malta; mu mus
-Mauritius; mv mdv Maldives; mw mwi Malawi; mx mex Mexico; my mys Malaysia; mz moz Mozambique; na nam
-Namibia; nc ncl New Caledonia; ne ner Niger; nf nfk Norfolk Island; ng nga Nigeria; ni nic Nicaragua; nl
-nld Netherlands/Holland; no nor Norway; np npl Nepal; nr nru Nauru; nu niu Niue; nz nzl New Zealand; om
-omn Oman; pa pan Panama; pe per Peru; pf pyf French Polynesia; pg png Papua New Guinea; ph phl
-Philippines; pk pak Pakistan; pl pol Poland; pm spm Saint Pierre and Miquelon; pn pcn Pitcairn/Pitcairn
-Islands; pr pri Puerto Rico; ps pse Palestine/State of Palestine; pt prt Portugal; pw plw Palau; py pry
-Paraguay; qa qat Qatar; re reu Réunion/Reunion; ro rou Romania; rs srb Serbia; ru rus Russia/Russian
-Federation; rw rwa Rwanda; sa sau Saudi Arabia; sb slb Solomon Islands; sc syc Seychelles; sd sdn Sudan;
-se swe Sweden; sg sgp Singapore; sh shn Saint Helena; si svn Slovenia; sj sjm Svalbard and Jan Mayen; sk
-svk Slovakia/Slovak Republic; sl sle Sierra Leone; sm smr San Marino; sn sen Senegal; so som Somalia; sr
-sur Suriname; ss ssd South Sudan; st stp São Tomé and Príncipe/Sao Tome and Principe; sv slv El
-Salvador; sx sxm Sint Maarten; sy syr Syria/Syrian Arab Republic; sz swz Eswatini/Swaziland; tc tca
-Turks and Caicos Islands; td tcd Chad; tf atf French Southern Territories; tg tgo Togo; th tha Thailand;
-tj tjk Tajikistan; tk tkl Tokelau; tl tls Timor-Leste/East Timor; tm tkm Turkmenistan; tn tun Tunisia;
-to ton Tonga; tr tur Türkiye/Turkey/Turkiye; tt tto Trinidad and Tobago; tv tuv Tuvalu; tw twn Taiwan;
-tz tza Tanzania/United Republic of Tanzania; ua ukr Ukraine; ug uga Uganda; um umi United States Minor
-Outlying Islands; us usa United States/United States of America/America; uy ury Uruguay; uz uzb
-Uzbekistan; va vat Vatican City/Vatican/Holy See; vc vct Saint Vincent and the Grenadines; ve ven
-Venezuela; vg vgb British Virgin Islands; vi vir US Virgin Islands/United States Virgin Islands/Virgin
-Islands; vn vnm Vietnam/Viet Nam; vu vut Vanuatu; wf wlf Wallis and Futuna; ws wsm Samoa; ye yem Yemen;
-yt myt Mayotte; za zaf South Africa; zm zmb Zambia; zw zwe Zimbabwe
-"""
-_COUNTRIES = {"uk": "gb"}
-for _row in _COUNTRY_ROWS.split(";"):
-    _alpha_2, _alpha_3, _names = _row.split(maxsplit=2)
-    _COUNTRIES |= {_alpha_2: _alpha_2, _alpha_3: _alpha_2} | _table(f"{_alpha_2} {_names}")

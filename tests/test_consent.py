@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgtm.consent import CONSENT_TYPES, read_consent
+from sgtm.consent import CONSENT_TYPES, Consent, gcd_text, read_consent
 
 
 def states(**data):
@@ -66,6 +66,29 @@ def test_a_hit_sent_again_names_what_was_granted():
     assert consent.newly_granted() == ("ad_storage", "ad_user_data")
     assert read_consent({"x-ga-mp2-gcut": "3"}).newly_granted() == ("ad_user_data",)
     assert not read_consent({"x-ga-gcu": "0"}).is_update
+
+
+def test_what_was_granted_is_read_also_where_only_the_server_block_says_it():
+    # SPEC: ga4-protocol 11.1.4: gcu, gcut and sst.gcut are parsed; a later user_engagement has no gcu
+    consent = read_consent({"x-sst-system_properties": {"gcut": "1.3"}})
+    assert consent.newly_granted() == ("ad_storage", "ad_user_data")
+    assert not consent.is_update
+
+
+STATES = st.sampled_from([True, False, None])
+
+
+@given(st.tuples(STATES, STATES, STATES, STATES))
+def test_consent_written_as_gcd_is_read_back(said):
+    # SPEC: google-runtime 6.6
+    consent = Consent(*said)
+    assert read_consent({"x-ga-gcd": gcd_text(consent)}) == consent
+
+
+def test_gcd_has_a_pair_of_letters_for_each_type_and_says_that_consent_mode_is_active():
+    # SPEC: google-runtime 6.6: first letter implicit (1 unset), second update (l unset, m denied, n granted);
+    # `5` active, `l1` no container-scoped defaults
+    assert gcd_text(Consent(True, False, None, True)) == "11n1m1l1n5l1"
 
 
 @given(

@@ -133,6 +133,44 @@ def test_numbers_are_read_as_javascript_writes_them():
     assert meta("ph", 16505551212) == "16505551212"
 
 
+# -- Google's rules: SPEC google-runtime 6.8 ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("email_address", " Ada.Love@GMAIL.com ", "adalove@gmail.com"),
+        ("email_address", "a.b@googlemail.com", "ab@googlemail.com"),
+        ("email_address", "a.b@example.com", "a.b@example.com"),
+        ("email_address", "...@gmail.com", None),
+        ("email_address", "ada@example", None),
+        ("email_address", "a@b@example.com", None),
+        ("phone_number", "1 (650) 555-12/12.", "+16505551212"),
+        ("phone_number", "+16505551212", "+16505551212"),
+        ("phone_number", "650555121", None),
+        ("phone_number", "6505551212", "+6505551212"),
+        ("phone_number", "1" * 15, "+" + "1" * 15),
+        ("phone_number", "1" * 16, None),
+        ("phone_number", "16505551212 ext 5", None),
+        ("first_name", " Anna-Maria 2 ", "annamaria"),
+        ("last_name", "O'Neil", "oneil"),
+        ("street", " 12, St. James's Square ", "st jamess square"),
+        ("city", "St. Albans 2", "st albans"),
+        ("region", "12", None),
+        ("postal_code", " SW1Y.4~JH. ", "SW1Y4JH"),
+        ("country", "GB", "GB"),
+    ],
+)
+def test_google_s_fields_are_made_plain_as_its_runtime_does(field, value, expected):
+    assert normalise_user_data("google", field, value) == expected
+
+
+def test_a_person_has_at_most_fifty_values_of_a_field():
+    # the work must not grow with the square of a list: each digest is compared with those before it
+    hashed = hash_person("meta", {"em": [f"a{number}@b.c" for number in range(1000)]})
+    assert hashed == {"em": [sha(f"a{number}@b.c") for number in range(50)]}
+
+
 # -- Meta's rules, field by field: SPEC meta-capi 4.3 ------------------------------------------
 
 

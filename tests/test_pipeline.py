@@ -381,6 +381,7 @@ def test_a_preflight_is_answered_for_a_path_that_a_client_owns():
     assert headers["Access-Control-Allow-Methods"] == "GET, POST, OPTIONS"
     assert headers["Access-Control-Allow-Headers"] == "content-type, x-gtm-server-preview, x-own"
     assert headers["Access-Control-Max-Age"] == "600"
+    assert headers["Cache-Control"] == "no-store", "SPEC: requirements R199, R276"
     assert pipeline.run(origin("https://x.example", "OPTIONS")).status == 403
     other = make_client(lambda r: Declined("no"), "other", origins=Origins(frozenset({"https://x.example"})))
     both = make_pipeline(make_container([make_client(lambda r: Declined("no"), origins=SHOP), other]))

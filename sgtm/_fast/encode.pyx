@@ -19,8 +19,7 @@ cdef enum:
     R_PAGE = 18
     R_EVENT_NAME = 19       # from here to R_EXT: the event block, which may move into the body
     R_ITEMS = 25
-    R_GAP = 27, R_PARAMETER = 28, R_USER_PROPERTY = 29, R_EXT = 30
-    R_TAIL = 31, RANKS = 32
+    R_GAP = 27, R_PARAMETER = 28, R_USER_PROPERTY = 29, R_EXT = 30, R_TAIL = 31, RANKS = 32
 
 cdef dict FIXED_RANKS = {
     **{name: rank for rank, name in enumerate(
@@ -44,6 +43,8 @@ include "keys.pxi"
 
 cdef enum:
     MAX_DEPTH = 16          # nesting that is followed in lists and user data; deeper values are left out
+    MAX_PATH = 100          # characters of a name in user data, which stands before each of its members;
+    MAX_USER_DATA = 200     # and of these: else a hit could be hundreds of times larger than its event
     MAX_ITEMS = 200         # SPEC: google-runtime 6.4
     MAX_CUSTOM = 27         # custom pairs of an item: one index character each
     BITS = 384              # of a bit set: what the parser reads; gtag uses 40
@@ -73,8 +74,7 @@ cdef dict TOP_RULES = {
     "user_agent": _Rule("", LEFT_OUT, 0),
     "x-ga-mp2-richsstsse": _Rule("", LEFT_OUT, 0),
 }
-cdef dict SYSTEM_RULES = {}
-cdef dict HINT_RULES = {}
+cdef dict SYSTEM_RULES = {}, HINT_RULES = {}
 for _wire, (_kind, _, _member) in _KNOWN.items():
     _name = _wire.decode()
     _rule = _Rule(_name, _kind, FIXED_RANKS.get(_name, R_SHARED))
@@ -106,7 +106,7 @@ cdef class _Writer:
     cdef char* data
     cdef Py_ssize_t size, capacity
     cdef Segment* segments
-    cdef int count, room, rank
+    cdef int count, room, rank, nested
     cdef int[RANKS] first, last
 
     def __cinit__(self):
@@ -369,18 +369,18 @@ cdef bint put_item(_Writer writer, dict item) except -1:
 
 cdef int put_nested(_Writer writer, str path, value, int depth) except -1:
     # User data: names joined by dots, list positions as numbers (`ep.user_data.address.0.city`).
-    cdef int index = 0
-    if depth == MAX_DEPTH:
+    cdef int index
+    if depth == MAX_DEPTH or len(path) > MAX_PATH:
         return 0
     if isinstance(value, dict):
         for name, member in value.items():
             if isinstance(name, str):
                 put_nested(writer, f"{path}.{name}", member, depth + 1)
     elif isinstance(value, (list, tuple)):
-        for member in value:
+        for index, member in enumerate(value):
             put_nested(writer, f"{path}.{index}", member, depth + 1)
-            index += 1
-    else:
+    elif writer.nested < MAX_USER_DATA:
+        writer.nested += 1
         put_parameter(writer, "ep", R_PARAMETER, path, value)
     return 0
 

@@ -206,7 +206,9 @@ def _built_in_page() -> str:
 
 def _metrics_page() -> str:
     rows = [(f"`{name}`", f"`{label}`" if label else "", text) for name, (label, text) in METRICS.items()]
-    return _page("Metrics", "sgtm/observability/names.py", [_table(("metric", "label", "counts"), rows)])
+    introduction = "What a process counts while it runs. No endpoint of this release shows the counters yet."
+    table = _table(("metric", "label", "counts"), rows)
+    return _page("Metrics", "sgtm/observability/names.py", [introduction, table])
 
 
 def _settings_page() -> str:

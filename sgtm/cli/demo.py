@@ -3,7 +3,7 @@
 Starts the real server with a shop's container and a stand-in for the vendors, sends it recorded
 browser hits, shows for each hit the client, the event, the tags and what each vendor received and
 answered, and stays up for hits of your own. With GA4_MEASUREMENT_ID, META_PIXEL_ID and
-META_ACCESS_TOKEN in the environment the events really go to these vendors.
+META_ACCESS_TOKEN in the environment the events, the recorded ones too, really go to these vendors.
 """
 
 import argparse

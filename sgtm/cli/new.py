@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
         print(f"wrote {path.relative_to(checkout)}")
-    print("next: change both, then `make golden`, `sgtm docs` and `make test`")
+    print("next: change both, then `make golden`, `make docs` and `make test`")
     return 0
 
 

@@ -6,8 +6,9 @@ https://developers.google.com/analytics/devguides/collection/protocol/ga4/refere
 
 **Answers.** Like Google's own endpoint it answers 204 even to what it cannot read: senders written for
 Google expect nothing else. What was wrong is in preview, as warnings, with Google's words for it;
-nothing is cut. `reports_errors: true` answers 400 where no event could be read. The debug path answers
-200 with `validationMessages`, forwards nothing and checks no secret, as Google's.
+nothing is cut, but events after the hundredth are not read. `reports_errors: true` answers 400 where no
+event could be read. The debug path answers 200 with `validationMessages`, forwards nothing and checks no
+secret, as Google's.
 
 **Who may send.** With `api_secret_sha256` a request must carry one of these secrets as `api_secret`;
 another is answered 403 and runs no tags. (Not 204: a sender with an old secret must notice. Not 401:

@@ -22,7 +22,7 @@ from sgtm.container.native import Reading, read_container
 from sgtm.container.references import REFERENCE, references_in
 from sgtm.container.report import KINDS, listed
 from sgtm.errors import ContainerError, Problem
-from sgtm.triggers.trigger import ALL_EVENTS
+from sgtm.triggers.trigger import ALL_EVENTS, event_names
 
 _COMPONENTS: dict[str, Kind] = {"clients": "client", "variables": "variable", "tags": "tag"}
 _ORIGIN = re.compile(r"https?://(\*\.)?[a-z0-9\[\]:._-]+", re.IGNORECASE)
@@ -57,7 +57,7 @@ class _Judge:
         self._model = reading.model
         self._report = reading.report
         self._places = reading.places
-        self._variables = {variable.name for variable in reading.model.variables} | set(BUILT_IN_VARIABLES)
+        self._variables = {*self._declared("variables"), *BUILT_IN_VARIABLES}
 
     def all(self) -> None:
         self._names()
@@ -75,6 +75,15 @@ class _Judge:
     def _entities(self, kind: str) -> Iterator[tuple[Any, Path]]:
         return zip(getattr(self._model, kind), self._places[kind], strict=True)
 
+    def _declared(self, kind: str) -> list[str]:
+        """Names of all entities of a kind, also of those that could not be read: that was reported."""
+        written = self._report.document.data.get(kind)
+        unread = (
+            [one.get("name") for one in written if isinstance(one, dict)] if isinstance(written, list) else []
+        )
+        names = [entity.name for entity in getattr(self._model, kind)] + unread
+        return list(dict.fromkeys(name for name in names if isinstance(name, str)))
+
     def _names(self) -> None:
         for kind, word in KINDS.items():
             seen: dict[str, Path] = {}
@@ -84,6 +93,10 @@ class _Judge:
                     line = self._report.document.line(first)
                     what = f"another {word} has this name, in line {line}"
                     self._report.error((*path, "name"), what, "give each its own name")
+        for trigger, path in self._entities("triggers"):
+            if trigger.name == ALL_EVENTS and event_names(trigger) is not None:
+                what = f'"{ALL_EVENTS}" is built in and fires on every event'
+                self._report.error((*path, "name"), what, "give this trigger another name")
         for variable, path in self._entities("variables"):
             if REFERENCE.findall(f"{{{{{variable.name}}}}}") != [variable.name]:
                 what = "no {{reference}} can reach this name"
@@ -135,6 +148,7 @@ class _Judge:
         active = [(client, path) for client, path in self._entities("clients") if not client.is_paused]
         for client, path in self._entities("clients"):
             self._origins(client, path)
+            self._wildcards(client, path)
         places = {client.name: path for client, path in active}
         ordered = by_priority(client for client, _ in active)
         for index, client in enumerate(ordered):
@@ -161,14 +175,17 @@ class _Judge:
                 )
                 self._report.error((*path, "allowed_origins", index), f"{origin!r} is not a web origin", mend)
 
+    def _wildcards(self, client: Client, path: Path) -> None:
+        for one in sorted(_paths(client)):
+            if any(mark in one for mark in "*?#"):
+                what = f"{one!r} is compared exactly: no other path is like it"
+                self._report.warning((*path, "parameters"), what, "write each path out, without a query")
+
     # -- tags ----------------------------------------------------------------------------------
 
     def _tags(self) -> None:
-        known = [trigger.name for trigger in self._model.triggers] + [ALL_EVENTS]
+        known = [*self._declared("triggers"), ALL_EVENTS]
         for tag, path in self._entities("tags"):
-            if not tag.firing_triggers:
-                mend = f'write `firing_triggers: ["{ALL_EVENTS}"]`, or name triggers of `triggers:`'
-                self._report.warning(path, "has no trigger, so it never fires", mend)
             for index, name in enumerate(tag.firing_triggers):
                 if name not in known:
                     self._report.unknown(
@@ -183,9 +200,14 @@ class _Judge:
         """Silence about consent: an error where a tag advertises (SPEC: R170, R173), a warning where
         another tag is held back by it, so that nobody leaks, or loses, by omission."""
         policy = self._model.consent
-        lines = ([_UNSET_LINE] if policy.unset is None else []) + (
-            [_GATE_LINE] if policy.gate is None else []
-        )
+        written = self._report.document.data.get("consent")
+        written = {} if written is None else written
+        lines = [
+            line
+            for key, line in (("unset", _UNSET_LINE), ("gate", _GATE_LINE))
+            # what is written and wrong was reported
+            if getattr(policy, key) is None and isinstance(written, dict) and written.get(key) is None
+        ]
         if not lines:
             return
         mend = "write\n    " + "\n    ".join(["consent:", *(f"  {line}" for line in lines)])
@@ -212,7 +234,10 @@ class _Judge:
         for kind in ("variables", "tags"):
             for entity, path in self._entities(kind):
                 for place, name in _places_of_references(entity.parameters, (*path, "parameters")):
-                    if name not in self._variables:
+                    if not name:
+                        mend = "write {{Name}}, the name without braces"
+                        self._report.error(place, "a {{ begins no {{reference}}", mend)
+                    elif name not in self._variables:
                         self._report.unknown(
                             place,
                             f"there is no variable {name!r}",
@@ -235,7 +260,11 @@ class _Judge:
                 self._report.error((*path, "parameters"), what, "break the circle: it would be undefined")
 
     def _unused(self) -> None:
-        """Declared, and named nowhere."""
+        """Declared, and named nowhere; tags that nothing fires."""
+        for tag, path in self._entities("tags"):
+            if not tag.firing_triggers:
+                mend = f'write `firing_triggers: ["{ALL_EVENTS}"]`, or name triggers of `triggers:`'
+                self._report.warning(path, "has no trigger, so it never fires", mend)
         if all(client.is_paused for client in self._model.clients):
             mend = "write `clients:` with at least one, for example of type ga4"
             self._report.warning((), "there is no client, so no request is ever claimed", mend)
@@ -266,6 +295,7 @@ def _paths(client: Client) -> set[str]:
 
 
 def _places_of_references(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    """Each reference, and "" for a `{{` that begins none."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _places_of_references(item, (*path, key))
@@ -273,8 +303,10 @@ def _places_of_references(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
         for index, item in enumerate(value):
             yield from _places_of_references(item, (*path, index))
     else:
-        for name in references_in(value):
-            yield path, name
+        names = list(references_in(value))
+        yield from ((path, name) for name in names)
+        if isinstance(value, str) and value.count("{{") > len(names):
+            yield path, ""
 
 
 def _circle(start: str, refers_to: dict[str, set[str]]) -> list[str]:

@@ -4,6 +4,7 @@ References to variables are slots, tag lists are found by event name: a hit touc
 could fire. `compile.py` makes one.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ from sgtm.consent import ConsentType
 from sgtm.delivery.credentials import CredentialSource
 from sgtm.delivery.delivery import DeliveryRules
 from sgtm.event import Event, undefined
+
+_LABELS = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+"""What `*` stands for in an origin: part of a host name, so no `/`, `@`, `:` or `#` can hide there."""
 
 
 class View:
@@ -63,7 +67,10 @@ class Origins(Struct, frozen=True):
             return True
         origin = origin.lower()
         return origin in self.allowed or any(
-            origin.startswith(scheme) and origin.endswith(suffix) for scheme, suffix in self.suffixes
+            origin.startswith(scheme)
+            and origin.endswith(suffix)
+            and _LABELS.fullmatch(origin, len(scheme), len(origin) - len(suffix)) is not None
+            for scheme, suffix in self.suffixes
         )
 
 

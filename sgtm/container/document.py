@@ -51,6 +51,18 @@ class Document(Struct):
             path = path[:-1]
         return self.lines.get(path, 1)
 
+    def at(self, path: Path) -> Any:
+        """What is written at `path`, or None."""
+        value = self.data
+        for step in path:
+            if isinstance(value, dict) and isinstance(step, str):
+                value = value.get(step)
+            elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+                value = value[step]
+            else:
+                return None
+        return value
+
 
 def read_document(content: bytes) -> Document:
     """Read one YAML document. Never raises: what is wrong stands in `flaws`."""
@@ -92,7 +104,7 @@ def _syntax_flaw(error: yaml.YAMLError) -> Flaw:
 _SYNTAX_MENDS = {
     "mapping values are not allowed": "put a text with a colon in quotes, or indent as the lines around it",
     "could not find expected ':'": "write `key: value`",
-    "expected <block end>": "indent as the lines around it",
+    "expected <block end>": "indent as the lines around it; a comment begins with #",
     "cannot start any token": "put the text in quotes",
 }
 

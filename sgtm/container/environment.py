@@ -17,7 +17,7 @@ from sgtm.container.references import references_in
 from sgtm.container.report import Report
 from sgtm.delivery.credentials import CredentialSource
 
-_VARIABLE = re.compile(r"\$(?P<escape>\$?)\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
+_VARIABLE = re.compile(r"(?P<escape>\$\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 _MEND = "write ${NAME} and set NAME in the environment, or {file: /run/secrets/name}"
 
 
@@ -49,16 +49,20 @@ class Written:
 
     def _text(self, text: str, type_: inspect.Type, path: Path) -> Any:
         result = _VARIABLE.sub(lambda match: self._expanded(match, path), text)
+        if "${" in _VARIABLE.sub("", text):
+            mend = "write ${NAME} or ${NAME:-default}, NAME of letters, digits and _; $${ is a literal ${"
+            self._report.unset(path, "a ${ begins no variable of the environment", mend)
         is_whole = _VARIABLE.fullmatch(text.strip()) is not None
         return _as_declared(result, type_) if is_whole else result
 
     def _expanded(self, match: re.Match[str], path: Path) -> str:
         name, default = match.group("name"), match.group("default")
         if match.group("escape"):
-            return match.group(0)[1:]
+            return "${"
         value = self._environment.get(name)
         if value is None and default is None:
             self._report_unset(name, f"${{{name}:-default}}", path)
+        self._report.conceal(value or "", name)
         return value or default or ""
 
     def _report_unset(self, name: str, instead: str, path: Path) -> None:
@@ -85,7 +89,7 @@ class Written:
             return CredentialSource(environment=name)
         if any(references_in(text)):
             self._report.error(path, "a secret cannot come from a {{variable}}", _MEND)
-        elif _VARIABLE.search(text):
+        elif _VARIABLE.search(text) or text.strip().startswith("$"):
             self._report.error(path, "a secret is one ${NAME} and nothing around it", _MEND)
         elif not text.strip():
             self._report.error(path, "is empty", _MEND)

@@ -15,13 +15,15 @@ from msgspec import Struct, ValidationError, convert, inspect
 from sgtm.container.document import Path
 from sgtm.container.field_types import inner_type, is_secret, kind_of, limits, members, plain_type, type_words
 from sgtm.container.references import references_in
-from sgtm.container.report import Report, listed, nearest
+from sgtm.container.report import Report, listed, nearest, nearest_name
 
 _PLACE = re.compile(r" - at `\$(?P<steps>.*)`$")
 _LENGTH = re.compile(r" of length (?P<sign><=|>=) ")
 _LIMIT = re.compile(r"^Expected `(int|float)` (?P<sign><=|>=|<|>) (?P<limit>\S+)$")
 _SIGNS = {"<=": "at most", ">=": "at least", "<": "below", ">": "above"}
 _SHOWN = 60
+_MAPPINGS = (inspect.DictType, inspect.AnyType)
+_LISTS = (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType, inspect.AnyType)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -34,6 +36,7 @@ class Field(Struct, frozen=True):
     is_required: bool
     default: Any
     description: str
+    example: Any = None
 
 
 @cache
@@ -48,7 +51,8 @@ def fields_of(struct_type: type[Struct]) -> tuple[Field, ...]:
             annotation=info.type,
             is_required=field.required,
             default=_default(field),
-            description=_description(field.type),
+            description=_said(field.type, "description") or "",
+            example=(_said(field.type, "examples") or [None])[0],
         )
         for field, info in zip(described.fields, infos, strict=True)
     )
@@ -71,10 +75,7 @@ def read_fields(
     """
     fields = {field.name: field for field in fields_of(struct_type)}
     known = [*fields, *sorted(ignores - fields.keys())]
-    for key in written:
-        if key not in known:
-            otherwise = f"remove it; known here: {listed(known)}"
-            report.unknown((*path, key), "is not known", key, known, otherwise=otherwise)
+    misspelt = _report_unknown(written, known, path, report)
     values: dict[str, Any] = {}
     is_complete = True
     for name, field in fields.items():
@@ -88,15 +89,29 @@ def read_fields(
                 is_complete = is_complete and not field.is_required
         elif field.is_required:
             is_complete = False
-            report.error(path, f"`{name}` is missing", f"write `{name}:` with {_advice(field, field.type)}")
+            if name not in misspelt:
+                advice = _advice(field, field.type)
+                report.error(path, f"`{name}` is missing", f"write `{name}:` with {advice}")
     return values if is_complete else None
+
+
+def _report_unknown(written: dict[str, Any], known: list[str], path: Path, report: Report) -> set[str]:
+    """Report the keys that nobody knows; the known ones that they are probably meant to be."""
+    meant = set()
+    for key in written:
+        if key not in known:
+            otherwise = f"remove it; known here: {listed(known)}"
+            report.unknown((*path, key), "is not known", key, known, otherwise=otherwise)
+            meant.add(nearest_name(key, known))
+    return meant
 
 
 def _read_field(field: Field, value: Any, path: Path, report: Report, no_references: str) -> tuple[bool, Any]:
     if any(references_in(value)):
         if no_references:
             report.error(path, "a {{variable}} cannot stand here", no_references)
-        return not no_references, value
+            return False, value
+        return _fits_around_references(field, value, path, report), value
     try:
         return True, convert(value, field.annotation)
     except ValidationError as error:
@@ -107,6 +122,23 @@ def _read_field(field: Field, value: Any, path: Path, report: Report, no_referen
         place = (*path, *steps)
         report.error(place, _what(message, inside, type_), _mend(inside, type_, field))
         return False, None
+
+
+def _fits_around_references(field: Field, value: Any, path: Path, report: Report) -> bool:
+    """Whether a mapping or a list with references in it can be what belongs here, whatever these bring."""
+    if isinstance(value, str):
+        return True
+    kinds = members(field.type)
+    for kind in kinds:
+        if isinstance(value, dict) and isinstance(kind, inspect.StructType):
+            return read_fields(kind.cls, value, path, report) is not None
+    wanted = _MAPPINGS if isinstance(value, dict) else _LISTS
+    if any(isinstance(kind, wanted) for kind in kinds):
+        return True
+    report.error(
+        path, f"is {kind_of(value)}; expected {type_words(field.type)}", _mend(value, field.type, field)
+    )
+    return False
 
 
 def split_error(error: ValidationError) -> tuple[str, Path]:
@@ -143,7 +175,11 @@ def _what(message: str, value: Any, type_: inspect.Type) -> str:
     if limit := _LIMIT.search(message):
         return f"must be {_SIGNS[limit['sign']]} {limit['limit'].removesuffix('.0')}"
     if "matching regex" in message:
-        return f"{shown}does not have the form {message.partition('matching regex ')[2]}"
+        if not value:
+            return "is empty"
+        return f"{shown}does not have the form {message.partition('matching regex ')[2]}".replace(
+            "\\\\", "\\"
+        )
     return message[0].lower() + message[1:].replace("`", "'")
 
 
@@ -151,7 +187,18 @@ def _mend(value: Any, type_: inspect.Type, field: Field) -> str:
     choices = [str(choice) for member in members(type_) for choice in getattr(member, "values", ())]
     if choices and isinstance(value, str):
         return nearest(value, choices) or f"write one of: {listed(choices)}"
-    return f"write {_advice(field, type_)}"
+    kinds = [member for member in members(type_) if not isinstance(member, inspect.NoneType)]
+    if isinstance(value, str) and value and all(isinstance(kind, _LISTS[:-1]) for kind in kinds):
+        return f"write it as a list: [{value}]"
+    return f"write {_advice(field, type_)}{_example(field) if isinstance(value, str) else ''}"
+
+
+def _example(field: Field) -> str:
+    """`; for example v25.0`: the struct's own example, or its default; empty where that is no text."""
+    example = field.example or field.default
+    if isinstance(example, (list, tuple)) and example:
+        example = example[0]
+    return f"; for example {example}" if isinstance(example, str) and example else ""
 
 
 def _advice(field: Field, type_: inspect.Type) -> str:
@@ -167,8 +214,8 @@ def _default(field: inspect.Field) -> Any:
     return None if field.default is msgspec.NODEFAULT else field.default
 
 
-def _description(type_: inspect.Type) -> str:
+def _said(type_: inspect.Type, key: str) -> Any:
+    """What `Meta` says of a field under `key`, or None."""
     if isinstance(type_, inspect.Metadata):
-        description = (type_.extra_json_schema or {}).get("description", "")
-        return str(description) or _description(type_.type)
-    return ""
+        return (type_.extra_json_schema or {}).get(key) or _said(type_.type, key)
+    return None

@@ -177,6 +177,8 @@ class _Entrance:
         if kind == "triggers":
             return self._trigger(written, path)
         component = find(COMPONENTS[kind], str(written.get("type")))
+        if component is not None:
+            written = self._with_parameters_in_place(STRUCTS[kind], written, path, component)
         written = self._filled(STRUCTS[kind], written, path, component)
         parameters = written.pop("parameters", None) or {}
         inner = {"delivery": written.pop("delivery", None)} if kind == "tags" else {}
@@ -187,14 +189,29 @@ class _Entrance:
         is_read = self._is_mapping(parameters, (*path, "parameters"), mend) and None not in inner.values()
         return STRUCTS[kind](**values, **inner, parameters=parameters) if values and is_read else None
 
+    def _with_parameters_in_place(
+        self, struct_type: type[Struct], written: dict[str, Any], path: Path, component: Component
+    ) -> dict[str, Any]:
+        """Parameters that stand beside `parameters:`, put below it so that nothing follows from that."""
+        own = {field.name for field in fields_of(struct_type)}
+        theirs = {field.name for field in fields_of(component.parameters_type)}
+        misplaced = [key for key in written if key in theirs - own]
+        parameters = written.get("parameters") or {}
+        if not misplaced or not isinstance(parameters, dict):
+            return written
+        for key in misplaced:
+            self._report.error((*path, key), "is a parameter", "write it below `parameters:`")
+        parameters = {**{key: written[key] for key in misplaced}, **parameters}
+        rest = {key: value for key, value in written.items() if key not in misplaced}
+        return {**rest, "parameters": parameters}
+
     def _trigger(self, written: dict[str, Any], path: Path) -> Any:
         type_ = written.get("type")
         struct_type = TRIGGERS.get(type_) if isinstance(type_, str) else None
         if struct_type is None:
             what = f"{type_!r} is not a type of trigger" if type_ is not None else "`type` is missing"
             place = (*path, "type") if type_ is not None else path
-            otherwise = f"write one of: {listed(TRIGGERS)}"
-            self._report.unknown(place, what, str(type_), TRIGGERS, otherwise=otherwise)
+            self._report.error(place, what, f"write one of: {listed(TRIGGERS)}")
             return None
         written = self._filled(struct_type, written, path)
         values = self._fields(struct_type, written, path, frozenset({"type"}))

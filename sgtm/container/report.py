@@ -1,12 +1,14 @@
 """Collects problems, each with the place where a person finds it: file, line, entity, field."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from sgtm.container.document import Document, Path
 from sgtm.errors import Problem
 
+SHORTEST_SECRET = 6
+"""Values of the environment that are shorter are shown: a port, a region, a yes."""
 KINDS = {"clients": "client", "variables": "variable", "triggers": "trigger", "tags": "tag"}
 """Lists of container.yaml -> what one entry is called."""
 
@@ -19,6 +21,13 @@ class Report:
         self.document = document
         self.problems: list[Problem] = []
         self._without_value: set[Path] = set()
+        self._from_environment: dict[str, str] = {}
+
+    def conceal(self, value: str, variable: str) -> None:
+        """Show `${variable}` wherever this value of the environment would be shown: it may be a token that
+        was put into the wrong variable."""
+        if len(value) >= SHORTEST_SECRET:
+            self._from_environment[value] = f"${{{variable}}}"
 
     def error(self, path: Path, what: str, mend: str) -> None:
         """What stops the container from running."""
@@ -56,7 +65,7 @@ class Report:
         """The place without file and line."""
         if len(path) < 2 or path[0] not in KINDS or not isinstance(path[1], int):
             return _steps(path)
-        name = _look_up(self.document.data, (*path[:2], "name"))
+        name = self.document.at((*path[:2], "name"))
         entity = (
             f"{KINDS[str(path[0])]} {_quoted(name)}" if isinstance(name, str) and name else _steps(path[:2])
         )
@@ -73,16 +82,25 @@ class Report:
         return any(problem.severity == "error" for problem in self.problems)
 
     def _add(self, severity: Literal["error", "warning"], path: Path, what: str, mend: str) -> None:
-        problem = Problem(severity=severity, what=what, where=self.where(path), mend=mend)
+        where = self.where(path)
+        for value, variable in self._from_environment.items():
+            what, where, mend = (text.replace(value, variable) for text in (what, where, mend))
+        problem = Problem(severity=severity, what=what, where=where, mend=mend)
         if problem not in self.problems:
             self.problems.append(problem)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean "purchase"?`, or empty where nothing comes near."""
+    near = nearest_name(name, known)
+    return f'did you mean "{near}"?' if near else ""
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """The known name that is most like `name`, or empty where nothing comes near."""
     by_folded = {_folded(candidate): candidate for candidate in known}
     matches = difflib.get_close_matches(_folded(name), by_folded, n=1, cutoff=0.6)
-    return f'did you mean "{by_folded[matches[0]]}"?' if matches else ""
+    return by_folded[matches[0]] if matches else ""
 
 
 def listed(names: Iterable[str]) -> str:
@@ -103,17 +121,6 @@ def _steps(path: Path) -> str:
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step[:80]}"
     return text.removeprefix(".")
-
-
-def _look_up(data: Any, path: Path) -> Any:
-    for step in path:
-        if isinstance(data, Mapping) and isinstance(step, str):
-            data = data.get(step)
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
-            data = data[step]
-        else:
-            return None
-    return data
 
 
 def _line_of(where: str, file_name: str) -> int:

@@ -17,9 +17,11 @@ from sgtm.messages import CredentialProof, CredentialUse, OutgoingRequest
 Written = tuple[str, str, list[tuple[str, str]]]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _ORIGIN = re.compile(
-    r"(https?)://((?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?)(?=[/?]|\Z)", re.I
+    rf"(https?)://((?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\])(?::([0-9]{{1,5}}))?)(?=[/?]|\Z)", re.I
 )
+"""No host that can be none: an empty label or one of 64 characters would look like a passing failure."""
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 _VISIBLE_ONLY = re.compile(r"[!-~]*")

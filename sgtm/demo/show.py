@@ -3,6 +3,7 @@
 import json
 import re
 import textwrap
+from contextlib import suppress
 from urllib.parse import unquote_plus, urlsplit
 
 from sgtm.messages import OutgoingRequest
@@ -37,7 +38,12 @@ def show_walk(walk: Walk, title: str, note: str) -> str:
         cookies = [value.partition("=")[0] for name, value in walk.answer.headers if name == "Set-Cookie"]
         sets = f", sets {', '.join(cookies)}" if cookies else ""
         lines.append(f"   answer    {walk.answer.status}{sets}")
-    return "\n".join(lines)
+    return "\n".join(map(_inert, lines))
+
+
+def _inert(line: str) -> str:
+    """What a requester or a vendor sent must not steer the terminal."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
 def _show_event(event: WalkedEvent) -> list[str]:
@@ -84,7 +90,8 @@ def _content(request: OutgoingRequest) -> str:
 def _readable(text: str) -> str:
     """Decoded and with room to breathe; of a SHA-256 the beginning is enough."""
     if text.startswith(("{", "[")):
-        return _DIGEST.sub(r"\1…", json.dumps(json.loads(text), ensure_ascii=False))
+        with suppress(ValueError, RecursionError):  # a text of somebody's own that only begins so
+            return _DIGEST.sub(r"\1…", json.dumps(json.loads(text), ensure_ascii=False))
     return unquote_plus(text.replace("&", "   "))
 
 

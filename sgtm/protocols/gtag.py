@@ -55,7 +55,7 @@ def parse_events(request: IncomingRequest) -> list[EventData]:
     add_request_data(events, request.headers, request.remote_address, request.received_micros)
     for data in events:
         system = data.get(SYSTEM_PROPERTIES)
-        if system is not None and "uip" in system:
+        if type(system) is dict and "uip" in system:
             _apply_ip(data, system["uip"], request.is_peer_trusted)
         if type(data.get("items")) is str:
             _read_items(data)

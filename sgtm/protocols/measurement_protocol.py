@@ -28,6 +28,9 @@ from sgtm.consent import Consent, read_consent
 from sgtm.messages import EventData
 from sgtm.protocols._json_values import LARGEST_INT, clean_text, copied, plain_value
 
+MAX_EVENTS_READ = 100
+"""Of one payload; Google takes 25. Each event has its own copy of what they have in common: without a bound
+the work of a body would grow with the square of its size."""
 _NOT_PARAMETERS = frozenset(
     {
         "event_name",
@@ -108,7 +111,8 @@ def events_of_payload(
 ) -> list[EventData]:
     """Event data of each event in `payload`; events without a name are left out. Never raises.
 
-    `events` may be one object instead of a list (11.2). Each event is a dict of its own.
+    `events` may be one object instead of a list (11.2), read are MAX_EVENTS_READ. Each event is a dict of
+    its own.
     """
     events = payload.get("events")
     if isinstance(events, dict):
@@ -118,7 +122,7 @@ def events_of_payload(
     shared = _shared_data(payload, measurement_id, firebase_app_id)
     return [
         _event_data(event, payload, shared)
-        for event in events
+        for event in events[:MAX_EVENTS_READ]
         if isinstance(event, dict) and isinstance(event.get("name"), str) and event["name"]
     ]
 
@@ -186,7 +190,8 @@ def _event_data(event: dict[str, Any], payload: dict[str, Any], shared: EventDat
     for name, value in params.items() if isinstance(params, dict) else ():
         # Internal keys come from the request, never from a parameter of that name.
         if name == "session_id":
-            data["ga_session_id"] = scalar_text(value)
+            text = scalar_text(value)
+            data |= {"ga_session_id": text} if text else {}
         elif name == "session_number":
             data["ga_session_number"] = value
         elif name != "event_name" and not name.startswith("x-"):

@@ -45,6 +45,8 @@ from sgtm.settings import Settings
 log = logging.getLogger("sgtm.server")
 
 BACKLOG = 1024
+LAST_REQUESTS_S = 0.1
+"""How long connections that came last have for their request to arrive."""
 
 
 class AddressInUse(SgtmError):
@@ -76,9 +78,11 @@ def bind(settings: Settings) -> socket.socket:
         where = f"address {host}, port {settings.port}"
         if error.errno == errno.EADDRINUSE:
             raise AddressInUse(
-                "another process listens there", where=where, mend="stop it, or give another --port"
+                "another process listens there",
+                where=where,
+                mend="stop it, or give another --port or SGTM_PORT",
             ) from None
-        reason = error.strerror or "cannot be bound"
+        reason = (error.strerror or "cannot be bound").partition(" (while")[0]
         raise SettingsError(reason, where=where, mend="give another --host or --port") from None
 
 
@@ -113,6 +117,7 @@ class Worker:
             new_walk,
         )
         self._listening = listening
+        self._listener: Listener | None = None
         self._runner: web.ServerRunner | None = None
         self._site: web.SockSite | None = None
 
@@ -124,8 +129,8 @@ class Worker:
 
     async def start(self) -> None:
         """Accept requests."""
-        listener = Listener(self._application.handle, self.settings, self.counters)
-        self._runner = web.ServerRunner(listener, shutdown_timeout=self.settings.drain_timeout_s)
+        self._listener = Listener(self._application.handle, self.settings, self.counters)
+        self._runner = web.ServerRunner(self._listener, shutdown_timeout=self.settings.drain_timeout_s)
         await self._runner.setup()
         self._site = web.SockSite(self._runner, self._listening, backlog=BACKLOG)
         await self._site.start()
@@ -135,7 +140,7 @@ class Worker:
         """Come to an orderly end: see the top of this file."""
         self.health.is_draining = True
         await asyncio.sleep(delay_s)
-        await self._stop_accepting()
+        await self._accept_the_last()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.drain_timeout_s):
                 await self._application.nothing_under_way()
@@ -153,6 +158,22 @@ class Worker:
         await self.lanes.close()
         await self._sender.close()
         self.outbox.close()
+
+    async def _accept_the_last(self) -> None:
+        """Stop accepting, but serve the connections that wait in the kernel's queue: closing the
+        listening socket would reset them."""
+        waiting: list[socket.socket] = []
+        if self._site is not None:
+            with suppress(OSError):
+                while True:
+                    waiting.append(self._listening.accept()[0])
+        await self._stop_accepting()
+        if self._listener is not None:
+            loop = asyncio.get_running_loop()
+            for connection in waiting:
+                connection.setblocking(False)
+                await loop.connect_accepted_socket(self._listener, connection)
+            await asyncio.sleep(LAST_REQUESTS_S)
 
     async def _stop_accepting(self) -> None:
         if self._site is not None:

@@ -19,7 +19,7 @@ the moment and the chance of the request, so the same record always gives the sa
 missing; from `app_instance_id` if there is one), `ga_session_id` (the second of receipt),
 `ga_session_number` 1, `engagement_time_msec` 1, page id and hit number. A made client id is a new user to
 GA4, so there is a warning: map the visitor's `client_id` into the event if you can. A consent state that
-came in other words (`consent_state`) is told Google as `gcs` and `npa`.
+came in other words (`consent_state`) is told Google as `gcs`, `gcd` and `npa`.
 
 **No double counting.** If the browser sends to Google directly as well, GA4 counts everything twice. Send
 every measurement id one way: point the web container at this server (`server_container_url`) and remove
@@ -34,7 +34,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from sgtm.component import Secret, read_status, tag
-from sgtm.consent import Consent
+from sgtm.consent import CONSENT_TYPES, Consent, gcd_text
 from sgtm.errors import Problem
 from sgtm.event import Event, delete_value, set_value
 from sgtm.messages import (
@@ -47,7 +47,7 @@ from sgtm.messages import (
     VendorAnswer,
 )
 from sgtm.protocols.gtag import encode_hit
-from sgtm.protocols.measurement_protocol import payload_of_event, read_micros
+from sgtm.protocols.measurement_protocol import payload_of_event, read_micros, scalar_text
 from sgtm.protocols.measurement_protocol_validation import BACKDATING_MICROS, as_warnings, validate
 from sgtm.tags._google_user_data import hashed_user_data
 
@@ -245,7 +245,7 @@ def _complete(data: EventData, event: Event) -> list[str]:
     warnings = []
     micros = event.request.received_micros
     seconds = micros // 1_000_000
-    if not data.get("client_id"):
+    if not scalar_text(data.get("client_id")):
         if isinstance(data.get("app_instance_id"), str) and data["app_instance_id"]:
             data["client_id"] = data["app_instance_id"]
         else:
@@ -260,8 +260,7 @@ def _complete(data: EventData, event: Event) -> list[str]:
             "ga_session_number": 1,
             "engagement_time_msec": 1,
         }
-        for key, value in made.items():
-            data.setdefault(key, value)
+        data |= {key: value for key, value in made.items() if not scalar_text(data.get(key))}
     return warnings
 
 
@@ -273,6 +272,8 @@ def _tell_consent(data: EventData, consent: Consent) -> None:
             data["x-ga-gcs"] = "G1" + "".join("-" if one is None else str(int(one)) for one in storages)
         if consent.ad_personalization is False:
             data.setdefault("x-ga-npa", "1")
+        if any(getattr(consent, name) is not None for name in CONSENT_TYPES):
+            data["x-ga-gcd"] = gcd_text(consent)
 
 
 # -- the gtag protocol --------------------------------------------------------------------------
@@ -284,7 +285,8 @@ def _send_hit(event: Event, data: EventData, parameters: Parameters, warnings: l
     for key in _ONLY_IN_PAYLOADS:
         data.pop(key, None)
     system = data.get("x-ga-system_properties")
-    is_known = data.get("ip_override") or (isinstance(system, dict) and system.get("uip"))
+    of_hit = system.get("uip") if isinstance(system, dict) else None
+    is_known = scalar_text(data.get("ip_override")) or scalar_text(of_hit)
     if parameters.redact_visitor_ip or not is_known:
         data["ip_override"] = REDACTED
     url, body = encode_hit(data, _endpoint(data, parameters))

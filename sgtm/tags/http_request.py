@@ -103,6 +103,9 @@ class Parameters(AuthParameters, Struct, frozen=True, forbid_unknown_fields=True
 # -- check -------------------------------------------------------------------------------------
 
 
+_HEADERS_OF_SECRETS = frozenset({"authorization", "x-api-key", "api-key", "x-auth-token", "cookie"})
+
+
 def check(parameters: dict[str, Any], where: str) -> list[Problem]:
     """What the struct alone cannot find: the host, plain http, headers, a body or secret left out."""
     return [
@@ -145,15 +148,18 @@ def _is_private(host: str) -> bool:
 
 def _check_headers(headers: Any, where: str) -> list[Problem]:
     names = [name for name in headers if isinstance(name, str)] if isinstance(headers, Mapping) else []
+    refused = "remove it: names are tokens, and what belongs to the connection is the sender's"
+    secret = (
+        "write `auth: bearer` or `auth: header` with `secret: ${NAME}`: then no queue and no page holds it"
+    )
     return [
-        Problem(
-            "error",
-            f"{name!r} is a header that cannot be set",
-            where,
-            "remove it: names are tokens, and what belongs to the connection is the sender's",
-        )
+        Problem("error", f"{name!r} is a header that cannot be set", where, refused)
         for name in names
         if not _may_be_set(name)
+    ] + [
+        Problem("warning", f"{name!r} looks like a secret in the container", where, instead)
+        for name in names
+        if name.lower() in _HEADERS_OF_SECRETS
     ]
 
 

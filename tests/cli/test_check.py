@@ -17,7 +17,7 @@ def test_errors_are_explained_with_their_lines_and_the_exit_status_is_2(sgtm, sh
         "error: container.yaml:5: client \"Orders\".type: 'jsn' is not a type of client",
         '    did you mean "json"?',
     ]
-    assert lines[-1] == "container.yaml: 3 errors"
+    assert lines[-1] == "container.yaml: 2 errors"
 
 
 def test_warnings_are_shown_and_stop_nothing(sgtm, shop):

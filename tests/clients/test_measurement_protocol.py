@@ -69,6 +69,17 @@ def test_the_record_keeps_the_verdict_and_not_the_secret() -> None:
     assert (again.verdict, again.events, status(again)) == (first.verdict, first.events, status(first))
 
 
+@pytest.mark.parametrize("name", ["api%5Fsecret", "%61pi_secret", "api_secre%74"])
+def test_a_secret_under_an_escaped_name_is_not_in_the_record(name: str) -> None:
+    """design.md, Delivery: the name means the same to the client, so it must to the record."""
+    target = f"/mp/collect?measurement_id=G-1&{name}=s3cret&a+b=1"
+    request = make_request({"method": "POST", "target": target, "body": json.dumps(BODY)})
+    said = claim(request, Parameters(api_secret_sha256=[DIGEST]))
+    assert isinstance(said, Claimed)
+    assert said.verdict == ACCEPTED
+    assert record_of(request, said, "1").request.query == b"measurement_id=G-1&a+b=1"
+
+
 def test_a_refused_request_stays_refused_when_its_record_runs_again() -> None:
     request = make_request(
         {"method": "POST", "target": "/mp/collect", "body": json.dumps(BODY), "verdict": REFUSED}

@@ -269,6 +269,12 @@ def test_origins_are_exact_or_any_host_below_one():
     assert origins_of([]).allows("null")
 
 
+@pytest.mark.parametrize("hidden", ["evil.example/", "evil.example#", "evil.example:1", "a@b", "", "a..b"])
+def test_no_wildcard_stands_for_more_than_a_part_of_a_host(hidden):
+    # SPEC: reliability 5 rule 10: the parsed origin is compared, not how the text ends.
+    assert not origins_of(["https://*.shop.example"]).allows(f"https://{hidden}.shop.example")
+
+
 def test_the_version_is_a_short_hash_of_the_source():
     assert version_of(b"a") == version_of(b"a") != version_of(b"b")
     assert len(version_of(b"")) == 12

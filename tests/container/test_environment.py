@@ -4,8 +4,10 @@ import pytest
 from msgspec import inspect
 
 from sgtm.component import Secret
+from sgtm.container.check import judge
 from sgtm.container.document import Document
 from sgtm.container.environment import Written, with_secret_names
+from sgtm.container.native import read_source
 from sgtm.container.report import Report
 from sgtm.delivery.credentials import CredentialSource
 
@@ -28,12 +30,30 @@ def written(value, type_=str, texts=None):
         ("${NOT_SET:-}", ""),
         ("${EMPTY}", ""),
         ("$${SHOP}", "${SHOP}"),
-        ("$SHOP and ${1} and ${", "$SHOP and ${1} and ${"),
+        ("$SHOP and $${1} and $${", "$SHOP and ${1} and ${"),
         ("${NOT_SET:-https://a.example/x:1}", "https://a.example/x:1"),
     ],
 )
 def test_variables_of_the_environment_fill_texts(text, found):
     assert written(text) == (found, [])
+
+
+@pytest.mark.parametrize("text", ["${1}", "${", "${SHOP", "${SHOP-none}", "${SHOP:?}", "$ {SHOP} ${ SHOP }"])
+def test_what_only_looks_like_a_variable_is_an_error(text):
+    assert written(text)[1] == ["a ${ begins no variable of the environment"]
+
+
+def test_a_value_of_the_environment_is_shown_by_its_name():
+    # SPEC: reliability 3 rule 9: a token may have been put into the wrong variable
+    text = (
+        'sgtm: 1\nclients:\n- {name: A, type: json, parameters: {paths: ["${WRONG}"], status: "${SHORT}"}}\n'
+    )
+    text += 'tags:\n- {name: "${WRONG}", type: "${WRONG}", firing_triggers: "${WRONG}"}\n'
+    problems = judge(read_source(text.encode(), "c.yaml", {"WRONG": "EAAtoken", "SHORT": "x"}))
+    assert "EAAtoken" not in "".join(map(str, problems))
+    said = [problem.what for problem in problems]
+    assert "'${WRONG}' does not have the form '^/'" in said
+    assert "'x' is text; expected a whole number" in said
 
 
 def test_what_is_unset_is_named():

@@ -48,6 +48,10 @@ def test_an_origin_is_scheme_host_and_port(url, origin):
         "https://vendor.example\r\nHost: x/",
         "https://bücher.example/",
         " https://vendor.example/",
+        "https://a..example/",
+        "https://.example/",
+        "https://-a.example/",
+        f"https://{'a' * 64}.example/",
     ],
 )
 def test_other_urls_are_refused_without_being_quoted(url):

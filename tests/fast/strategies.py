@@ -40,6 +40,7 @@ TEXTS = [
     b"AAAAAAQ",
     b"IA",
     b"IIA",
+    b"uip",
     b"Q",
     b"AB",
 ]

@@ -38,10 +38,12 @@ def test_blocks_stand_in_the_order_of_gtag(implementation: Any) -> None:
     """google-runtime 6.1: shared block, _s, page block, event block, tfd."""
     data = {
         "x-ga-tfd": 565,
+        "x-ga-mp2-ext.a": "1",
         "x-ga-mp2-user_properties": {"plan": "pro"},
         "value": 1,
         "engagement_time_msec": 5,
         "coupon": "A",
+        "x-ga-mp2-gap.a": "1",
         "items": [{"item_id": "1"}],
         "x-ga-system_properties": {
             "tu": "BA",
@@ -70,8 +72,16 @@ def test_blocks_stand_in_the_order_of_gtag(implementation: Any) -> None:
     names = [pair.split("=")[0] for pair in pairs(implementation.encode_query(data))]
     assert " ".join(names) == (
         "v tid gtm _p gcs gcd dma _eu ul cid _s tag_exp _tu dt cu en _fv _nsi _ss _c _ee pr1 "
-        "epn.value _et ep.coupon up.plan tfd"
+        "gap.a epn.value _et ep.coupon up.plan ext.a tfd"
     )
+
+
+def test_blocks_that_take_turns_a_thousand_times_are_sorted_all_the_same(implementation: Any) -> None:
+    data = {}
+    for number in range(1000):
+        data |= {f"a{number}": "x", f"x-ga-mp2-b{number}": "y"}
+    shared = [f"b{number}=y" for number in range(1000)]
+    assert encoded(implementation, **data) == shared + [f"ep.a{number}=x" for number in range(1000)]
 
 
 def test_event_parameters_keep_the_order_of_the_event_data(implementation: Any) -> None:
@@ -176,6 +186,21 @@ def test_user_data_are_flattened_with_dots_and_positions(implementation: Any) ->
         "epn.user_data.address.0.zip=5",
         "ep.user_data.x=",
     ]
+
+
+def test_one_long_name_is_not_repeated_before_each_of_its_members(implementation: Any) -> None:
+    """A hit grows with its event, not with the square of it: paths of user data above 100 characters."""
+    longest = "x" * (100 - len("user_data..a"))
+    data = {"user_data": {"x" * 500: {"a": 1}, longest: {"a": 1, "bc": 2}}}
+    assert pairs(implementation.encode_query(data)) == [f"epn.user_data.{longest}.a=1"]
+
+
+def test_two_hundred_parameters_of_user_data_are_sent(implementation: Any) -> None:
+    """A name is repeated before each of its members, and escaped: a hit must not explode."""
+    data = {"user_data": {"email": ["a"] * 150, "phone": ["b"] * 150, "c": {}}}
+    sent = pairs(implementation.encode_query(data))
+    assert len(sent) == 200
+    assert sent[-1] == "ep.user_data.phone.49=b"
 
 
 def test_user_properties_are_up_or_upn_by_type(implementation: Any) -> None:
@@ -292,11 +317,15 @@ def test_the_event_block_moves_to_the_body_when_the_query_is_too_long(implementa
         "x-ga-tfd": 1,
         "x": "y",
         "x-ga-mp2-user_properties": {"p": 1},
+        "x-ga-mp2-ext.a": "1",
     }
-    whole = b"dt=T&en=e&ep.x=y&upn.p=1&tfd=1"
+    whole = b"dt=T&en=e&ep.x=y&upn.p=1&ext.a=1&tfd=1"
     assert implementation.encode_query(data) == whole
     assert implementation.encode_request(data, len(whole)) == (whole, b"")
-    assert implementation.encode_request(data, len(whole) - 1) == (b"dt=T&tfd=1", b"en=e&ep.x=y&upn.p=1")
+    assert implementation.encode_request(data, len(whole) - 1) == (
+        b"dt=T&tfd=1",
+        b"en=e&ep.x=y&upn.p=1&ext.a=1",
+    )
 
 
 def test_no_event_data_is_an_empty_hit(implementation: Any) -> None:
@@ -379,6 +408,13 @@ def test_deep_nesting_is_bounded(implementation: Any, holder: str) -> None:
     assert len(implementation.encode_query(data)) < 400
     while isinstance(deep, (list, dict)):  # taken apart from outside, or Python's own clean-up recurses
         deep = deep.pop() if isinstance(deep, list) else deep.pop("a")
+
+
+def test_lists_are_followed_sixteen_levels_deep(implementation: Any) -> None:
+    deep: Any = "leaf"
+    for _ in range(16):
+        deep = [deep]
+    assert encoded(implementation, x=deep, y=[deep]) == ["ep.x=leaf", "ep.y="]
 
 
 # -- there and back -------------------------------------------------------------------------------

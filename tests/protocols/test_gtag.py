@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 import yaml
 from cases import make_request
+from fast.strategies import bodies, queries
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sgtm.protocols import gtag
 
@@ -153,6 +157,19 @@ def test_a_redacted_address_is_not_put_back(is_peer_trusted: bool) -> None:
     (data,) = parse("v=2&tid=G-1&en=a&_uip=%3A%3A", is_peer_trusted=is_peer_trusted)
     assert "ip_override" not in data
     assert data["x-ga-system_properties"] == {"uip": "::"}
+
+
+@pytest.mark.parametrize("name", ["x-ga-system_properties", "x-sst-system_properties", "client_hints"])
+def test_a_parameter_with_the_name_of_an_object_never_raises(name: str) -> None:
+    """11.3: none of this may raise; 2.6: a site's parameter may have the name of a built-in key"""
+    assert len(parse(f"v=2&tid=G-1&en=a&ep.{name}=uip", is_peer_trusted=True)) == 1
+
+
+@given(queries, bodies, st.booleans())
+def test_no_hit_makes_reading_it_raise(query: bytes, body: bytes, is_peer_trusted: bool) -> None:
+    request = make_request({"target": "/g/collect", "is_peer_trusted": is_peer_trusted})
+    gtag.why_not_a_hit(replace(request, query=query, body=body))
+    gtag.parse_events(replace(request, query=query, body=body))
 
 
 def test_a_site_cannot_say_another_address_but_another_user_agent() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sgtm.event import undefined
 from sgtm.protocols.measurement_protocol import (
+    MAX_EVENTS_READ,
     events_of_payload,
     payload_of_event,
     read_micros,
@@ -81,6 +82,18 @@ def test_a_session_id_is_text_however_it_came(session_id: Any) -> None:
     """11.2."""
     (data,) = events_of({"events": [{"name": "e", "params": {"session_id": session_id}}]})
     assert data["ga_session_id"] == "1764000000"
+
+
+@pytest.mark.parametrize("session_id", [None, "", True, [], {}], ids=repr)
+def test_what_is_no_session_id_is_missing_and_not_empty(session_id: Any) -> None:
+    """R23."""
+    (data,) = events_of({"events": [{"name": "e", "params": {"session_id": session_id}}]})
+    assert "ga_session_id" not in data
+
+
+def test_the_work_of_a_payload_is_bounded() -> None:
+    """Each event has its own copy of what all have in common: not as many as a body has room for."""
+    assert len(events_of({"client_id": "1.2", "events": [{"name": "e"}] * 5000})) == MAX_EVENTS_READ
 
 
 def test_identity_comes_from_the_request_never_from_a_parameter() -> None:

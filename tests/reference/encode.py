@@ -112,6 +112,7 @@ class Blocks:
 
     def __init__(self):
         self.parts = [[] for _ in BLOCKS]
+        self.nested = 0
 
     def add(self, block, name, escaped_value):
         self.parts[RANK[block]].append(f"{name}={escaped_value}")
@@ -172,13 +173,16 @@ class Blocks:
             self.add("(items)", f"pr{number}", text)
 
     def add_nested(self, path, value, depth):
-        if depth < 16 and isinstance(value, dict):
+        if depth == 16 or len(path) > 100:
+            return
+        if isinstance(value, dict):
             for name, member in fields(value):
                 self.add_nested(f"{path}.{name}", member, depth + 1)
-        elif depth < 16 and isinstance(value, (list, tuple)):
+        elif isinstance(value, (list, tuple)):
             for index, member in enumerate(value):
                 self.add_nested(f"{path}.{index}", member, depth + 1)
-        elif depth < 16:
+        elif self.nested < 200:
+            self.nested += 1
             self.add_parameter("ep", path, value)
 
     def add_system(self, system, has_address):

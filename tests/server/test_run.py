@@ -88,6 +88,23 @@ async def test_a_drain_ends_idle_connections_and_finishes_what_is_under_way(serv
     await draining
 
 
+async def test_connections_that_nobody_accepted_yet_are_served_at_the_end(serve: Serve) -> None:
+    # SPEC: reliability 6, drain: closing a listening socket resets what waits in the kernel's queue.
+    served = await serve(ECHO)
+    waiting: list[socket.socket] = []
+
+    def connect() -> None:
+        for _ in range(20):
+            waiting.append(socket.create_connection(("127.0.0.1", served.port), timeout=5))
+            waiting[-1].sendall(request("/c"))
+
+    asyncio.get_running_loop().call_soon(connect)  # runs after the drain began, right before its next step
+    await served.worker.drain(0)
+    for connection in waiting:
+        with connection:
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+
 async def test_a_requester_that_never_finishes_does_not_hold_up_the_end(serve: Serve) -> None:
     served = await serve(ECHO, drain_timeout_s=0.2)
     async with RawConnection(served.port) as connection:

@@ -198,3 +198,12 @@ def test_the_rule_is_not_sent():
     sent = msgspec.structs.replace(request, success_rule=b"")
     assert sent == OutgoingRequest("POST", URL)
     assert request.success_rule
+
+
+def test_a_secret_in_a_header_is_pointed_to_where_secrets_belong():
+    # SPEC: design, Rules of the house (an OutgoingRequest names its credential, it does not hold it)
+    written = {"url": "https://api.example/x", "headers": {"Authorization": "Bearer abc", "X-Own": "1"}}
+    (problem,) = check(written, "tag")
+    assert (problem.severity, problem.where) == ("warning", "tag.headers")
+    assert "'Authorization' looks like a secret" in problem.what
+    assert "auth: bearer" in problem.mend

@@ -51,6 +51,12 @@ def test_the_result_names_the_keys_of_the_person_that_were_sent():
     assert built({"event_id": "e"}).match_keys == ()
 
 
+def test_content_ids_are_texts_also_where_the_site_writes_numbers():
+    # SPEC: meta-capi 7: content_ids string[], else the ids of the products
+    override = {"x-fb-cd-contents": [{"id": 123, "quantity": 1}, {"id": "B"}, {"id": {"no": "id"}}]}
+    assert item(override)["custom_data"]["content_ids"] == ["123", "B"]
+
+
 # -- declared beside the tag -------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ def custom_data(event: Event, warnings: list[str]) -> dict[str, Any]:
         "value": _value(event, warnings),
         "currency": _currency(event, items, warnings),
         "contents": contents or None,
-        "content_ids": ids or [one["id"] for one in contents if "id" in one] or None,
+        "content_ids": ids or [text for one in contents if (text := plain_text(one.get("id")))] or None,
         "content_type": "product" if items else None,
         "num_items": _whole(number(event.data.get("x-fb-cd-num_items"))) or _quantity(items) or None,
         "order_id": event.text("transaction_id"),
@@ -45,12 +45,14 @@ def custom_data(event: Event, warnings: list[str]) -> dict[str, Any]:
     found |= {key: text for source, key in _TEXTS if source in data and (text := plain_text(data[source]))}
     found |= {key: number(data[source]) for source, key in _NUMBERS if source in data}
     known = {key: value for key, value in found.items() if value is not None}
-    return known | {key: value for key, value in _properties(event).items() if key not in known}
+    for key, value in _properties(event).items():
+        known.setdefault(key, value)
+    return known
 
 
 def json_tree(value: Any, depth: int = MAX_DEPTH) -> Any:
     """`value` as plain JSON (None: nothing of it is): finite numbers, texts, lists, dicts."""
-    if isinstance(value, (str, bool)):
+    if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, (int, float)):
         return number(value)
@@ -133,12 +135,14 @@ def _properties(event: Event) -> dict[str, Any]:
 
 def _list(value: Any) -> list[Any]:
     """A list, the list that a JSON text holds, or a single text or number as one."""
+    if value is None:
+        return []
     if isinstance(value, str):
         tree = decoded(value)
         if tree is not None:
             return tree if isinstance(tree, list) else [tree]
         return [] if value.strip() == "[object Object]" else [value]
-    return value if isinstance(value, list) else [] if value is None else [value]
+    return value if isinstance(value, list) else [value]
 
 
 def decoded(text: str) -> Any:

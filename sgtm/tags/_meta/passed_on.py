@@ -57,6 +57,8 @@ def passed_on(event: Event, action_source: str, warnings: list[str]) -> Iterator
 
 
 def _known(value: Any, keys: frozenset[str]) -> dict[str, Any] | None:
+    if value is None:
+        return None
     tree = json_tree(decoded(value) if isinstance(value, str) else value)
     return (
         {key: item for key, item in tree.items() if key in keys} or None if isinstance(tree, dict) else None
@@ -64,6 +66,8 @@ def _known(value: Any, keys: frozenset[str]) -> dict[str, Any] | None:
 
 
 def _app_data(data: dict[str, Any], action_source: str, warnings: list[str]) -> dict[str, Any] | None:
+    if action_source != "app" and "app_data" not in data and "extinfo" not in data:
+        return None
     app_data = _known(data.get("app_data"), APP_DATA) or {}
     for key in ("advertiser_tracking_enabled", "application_tracking_enabled"):
         if isinstance(app_data.get(key), bool):

@@ -6,6 +6,7 @@ through the same rules as all others, so a value that is a digest passes as it i
 
 import ipaddress
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from sgtm.event import Event
@@ -37,6 +38,8 @@ _OVERRIDE = {
     field: f"x-fb-ud-{field}"
     for field in ("external_id", *CONTACT, *ADDRESS, *ONLY_OVERRIDES, *VERBATIM, *WHOLE_NUMBERS)
 } | {"fb_login_id": "x-fb-ud-fb-login-id"}
+_HASHED = tuple((field, _OVERRIDE[field]) for field in ("external_id", *CONTACT, *ADDRESS, *ONLY_OVERRIDES))
+_SENT_RAW = tuple((field, _OVERRIDE[field]) for field in (*VERBATIM, *WHOLE_NUMBERS))
 
 MAX_ID_DIGITS = 19
 
@@ -48,19 +51,23 @@ WEAK = (
 )
 """An event that has only keys of one of these is refused, and its whole batch with it (4.7)."""
 
-_NOT_PUBLIC = tuple(
-    (network.version, int(network.network_address), int(network.broadcast_address))
-    for network in map(
-        ipaddress.ip_network,
-        (
-            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
-            *("172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3"),
-            *("::/127", "fc00::/7", "fe80::/10", "ff00::/8"),
-        ),
+
+def _bounds(*networks: str) -> tuple[tuple[int, int], ...]:
+    return tuple(
+        (int(network.network_address), int(network.broadcast_address))
+        for network in map(ipaddress.ip_network, networks)
     )
-)
-"""(version, first, last). A table of our own: what `ipaddress` calls private changes from one Python to
-the next."""
+
+
+_NOT_PUBLIC = {
+    4: _bounds(
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+        *("172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/3"),
+    ),
+    6: _bounds("::/127", "fc00::/7", "fe80::/10", "ff00::/8"),
+}
+"""Version -> (first, last) of each. A table of our own: what `ipaddress` calls private changes from one
+Python to the next."""
 
 
 def is_enough(keys: Iterable[str]) -> bool:
@@ -78,14 +85,15 @@ def known_person(event: Event, calling_code: str) -> dict[str, list[Any]]:
         part for part in (address if isinstance(address, list) else [address]) if isinstance(part, dict)
     ]
 
-    found = {"external_id": _first(data.get(_OVERRIDE["external_id"]), data.get("user_id"))}
+    found = {"external_id": _first([data.get("user_id")])}
     for field, (inner, outer) in CONTACT.items():
-        found[field] = _first(data.get(_OVERRIDE[field]), *map(user_data.get, inner), *map(data.get, outer))
-    for field, keys in ADDRESS.items():
-        parts = ([address.get(key) for address in addresses] for key in keys)
-        found[field] = _first(data.get(_OVERRIDE[field]), *parts)
-    for field in ONLY_OVERRIDES:
-        found[field] = _first(data.get(_OVERRIDE[field]))
+        found[field] = _first([*map(user_data.get, inner), *map(data.get, outer)])
+    if addresses:
+        for field, keys in ADDRESS.items():
+            found[field] = _first([part.get(key) for part in addresses] for key in keys)
+    for field, key in _HASHED:
+        if key in data and (override := _first([data[key]])):
+            found[field] = override
     if calling_code:
         found["ph"] = [with_calling_code(phone, calling_code) for phone in found["ph"]]
     return {field: values for field, values in found.items() if values}
@@ -93,9 +101,11 @@ def known_person(event: Event, calling_code: str) -> dict[str, list[Any]]:
 
 def verbatim_ids(event: Event) -> Iterator[tuple[str, str | int]]:
     """Ids that are never hashed. SPEC: meta-capi 4.4."""
-    user_data = _user_data(event)
-    for key in (*VERBATIM, *WHOLE_NUMBERS):
-        known = _first(event.data.get(_OVERRIDE[key]), user_data.get(key))
+    data, user_data = event.data, _user_data(event)
+    for key, override in _SENT_RAW:
+        if key not in user_data and override not in data:
+            continue
+        known = _first([data.get(override), user_data.get(key)])
         text = plain_text(known[0]) or "" if known else ""
         if key in VERBATIM and text:
             yield key, text
@@ -109,7 +119,9 @@ def browser_address(*candidates: str | None) -> str | None:
     return next((address for address in public if ":" in address), public[0] if public else None)
 
 
+@lru_cache(maxsize=1024)
 def _public_address(text: str) -> str | None:
+    """PERF: a visitor sends many hits from one address; reading it costs as much as hashing a person."""
     try:
         address = ipaddress.ip_address(text.strip())
     except ValueError:
@@ -117,8 +129,8 @@ def _public_address(text: str) -> str | None:
     if "%" in text:
         return None  # a zone: an address of the machine, not of the internet
     address = getattr(address, "ipv4_mapped", None) or address
-    version, number = address.version, int(address)
-    is_public = not any(kind == version and low <= number <= high for kind, low, high in _NOT_PUBLIC)
+    number = int(address)
+    is_public = not any(first <= number <= last for first, last in _NOT_PUBLIC[address.version])
     return str(address) if is_public else None
 
 
@@ -127,13 +139,13 @@ def _user_data(event: Event) -> dict[str, Any]:
     return user_data if isinstance(user_data, dict) else {}
 
 
-def _first(*sources: Any) -> list[Any]:
+def _first(sources: Iterable[Any]) -> list[Any]:
     """Values of the first source that has any; a source is one value or a list of them."""
     for source in sources:
-        if source is None:
-            continue
-        values = source if isinstance(source, list) else [source]
-        known = [value for value in values if plain_text(value) is not None]
-        if known:
-            return known
+        if isinstance(source, list):
+            known = [value for value in source if plain_text(value) is not None]
+            if known:
+                return known
+        elif plain_text(source) is not None:
+            return [source]
     return []

@@ -1,0 +1,127 @@
+"""A stand-in for the vendors that costs next to nothing, in a process of its own.
+
+`python -m benchmarks.stand_in [DELAY_MS]` prints its address and ends with its standard input. It answers
+each request after the delay: 204, or Meta's JSON where the path ends in `/events`. What arrived is told at
+`/arrived`: requests of others, then events of Meta.
+"""
+
+import asyncio
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.request import urlopen
+
+import uvloop
+from msgspec import Struct
+
+PATIENCE_S = 20.0
+PLAIN = b"HTTP/1.1 204 No Content\r\n\r\n"
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.I)
+
+
+class Arrived(Struct):
+    """Counts of the whole process."""
+
+    others: int = 0
+    events: int = 0
+
+
+class StandIn(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, delay_s: float, arrived: Arrived) -> None:
+        self._delay_s, self._arrived = delay_s, arrived
+        self._buffer = b""
+
+    def connection_made(self, transport: Any) -> None:
+        """Remember where to answer."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every request that is complete."""
+        buffer = self._buffer + data if self._buffer else data
+        while (end := buffer.find(b"\r\n\r\n")) >= 0:
+            length = _LENGTH.search(buffer, 0, end)
+            size = end + 4 + (int(length[1]) if length else 0)
+            if len(buffer) < size:
+                break
+            self._answer(buffer[:size], buffer[: buffer.find(b"\r\n")])
+            buffer = buffer[size:]
+        self._buffer = buffer
+
+    def _answer(self, request: bytes, line: bytes) -> None:
+        if line.startswith(b"GET /arrived"):
+            self._transport.write(_ok(b"%d %d" % (self._arrived.others, self._arrived.events)))
+            return
+        answer = PLAIN
+        if b"/events HTTP" in line:
+            count = request.count(b'"event_name"')
+            self._arrived.events += count
+            answer = _ok(b'{"events_received":%d,"messages":[],"fbtrace_id":"A1"}' % count)
+        else:
+            self._arrived.others += 1
+        if self._delay_s:
+            asyncio.get_running_loop().call_later(self._delay_s, self._transport.write, answer)
+        else:
+            self._transport.write(answer)
+
+
+def _ok(body: bytes) -> bytes:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    return head % len(body) + body
+
+
+class StartedStandIn(Struct):
+    """A stand-in in its own process."""
+
+    url: str
+    process: int
+
+    def arrived(self) -> Arrived:
+        """What has arrived so far. Blocks for a moment."""
+        with urlopen(f"{self.url}/arrived", timeout=5) as answer:
+            others, events = answer.read().split()
+        return Arrived(int(others), int(events))
+
+    def missing(self, before: Arrived, hits: int) -> int:
+        """Wait until one request and one event for each of `hits` have arrived since `before`; how many
+        are missing or too many when nothing has come for 20 s."""
+        latest, until = before, time.perf_counter() + PATIENCE_S
+        owed = Arrived(before.others + hits, before.events + hits)
+        while latest.others < owed.others or latest.events < owed.events:
+            if time.perf_counter() > until:
+                break
+            time.sleep(0.01)
+            arrived = self.arrived()
+            if arrived != latest:
+                latest, until = arrived, time.perf_counter() + PATIENCE_S
+        return abs(owed.others - latest.others) + abs(owed.events - latest.events)
+
+
+@contextmanager
+def started_stand_in(delay_ms: float) -> Iterator[StartedStandIn]:
+    """A stand-in for as long as the block lasts."""
+    command = [sys.executable, "-m", "benchmarks.stand_in", str(delay_ms)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield StartedStandIn(process.stdout.readline().strip(), process.pid)
+        finally:
+            process.communicate(timeout=10)
+
+
+async def _serve(delay_ms: float) -> None:
+    arrived = Arrived()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: StandIn(delay_ms / 1000, arrived), "127.0.0.1", 0, backlog=1024)
+    host, port = server.sockets[0].getsockname()
+    print(f"http://{host}:{port}", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    uvloop.run(_serve(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0))

@@ -1,0 +1,286 @@
+"""The pieces of a hit, each as a function that does its work once: what `instructions.py` counts.
+
+`compiled` and `pipelines` are the same instructions each time, so they can have a budget. What runs on an
+event loop (`looped`) depends on its timing: it is counted for the ledger of docs/performance.md only. The
+kernel's share (sockets) is never counted.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from itertools import cycle
+from typing import Any
+
+from msgspec import Struct
+
+from benchmarks.hits import (
+    ADDRESS,
+    HEADERS,
+    MICROS,
+    make_hits,
+    page_view,
+    shop_container,
+    shop_requests,
+    wire_of,
+)
+from sgtm._fast.collect import add_request_data, find_parameter, parse_collect
+from sgtm._fast.cookies import find_cookie, find_cookies
+from sgtm._fast.encode import encode_query
+from sgtm._fast.identifiers import set_variant, sha256_hex_many
+from sgtm.container.container import Container, ContainerTag, View
+from sgtm.delivery.credentials import Credentials
+from sgtm.delivery.judge import request_of
+from sgtm.delivery.lanes import Delivery, Lanes
+from sgtm.delivery.outbox.memory import MemoryOutbox
+from sgtm.delivery.sender import PooledSender
+from sgtm.event import make_event
+from sgtm.messages import (
+    DONE,
+    Answer,
+    Claimed,
+    IncomingRequest,
+    Outcome,
+    OutgoingRequest,
+    VendorAnswer,
+)
+from sgtm.observability.metrics import Counters
+from sgtm.observability.walk import Walk
+from sgtm.pipeline import Pipeline
+from sgtm.server.application import Application
+from sgtm.server.connection import Connection, Listener
+from sgtm.server.health import Health
+from sgtm.server.limits import Limits
+from sgtm.server.proxy import TrustedProxies
+from sgtm.settings import Settings
+
+COOKIES = dict(HEADERS)[b"cookie"]
+DIGESTED: list[bytes | str] = ["john_smith@gmail.com", "16505551212", "maryjane", "oconnor", "sanfrancisco"]
+SHOP_HITS = {"page_view": "1-page_view", "purchase": "3-purchase"}
+
+
+class Workload(Struct, frozen=True):
+    """One piece of work. `run` does it once and says whether it came out right; `times` is how often it is
+    run for one count."""
+
+    name: str
+    run: Callable[[], bool]
+    times: int = 200
+    hits: int = 1
+    """Hits (or requests) in one run; the count is given for one of them."""
+
+
+# -- the compiled core --------------------------------------------------------------------------
+
+
+def compiled() -> Iterator[Workload]:
+    """Every compiled function that a collect hit meets."""
+    purchases, page_views = cycle(make_hits(20)), cycle(make_hits(20, shape=page_view))
+    url, lines = b"&".join(make_hits(1)[0].split(b"&")[:24]), b"\r\n".join([b"en=scroll&epn.x=90"] * 5)
+    events = parse_collect(make_hits(1)[0], b"")
+    data = cycle([parse_collect(hit, b"")[0] for hit in make_hits(20)])
+
+    def add_data() -> bool:
+        add_request_data(events, HEADERS, ADDRESS, MICROS)
+        return "ip_override" in events[0]
+
+    set_variant("portable")  # valgrind knows no SHA-NI, so every machine counts the same
+    yield Workload("parse purchase", lambda: "items" in parse_collect(next(purchases), b"")[0])
+    yield Workload("parse page_view", lambda: "event_name" in parse_collect(next(page_views), b"")[0])
+    yield Workload("parse batch of five", lambda: len(parse_collect(url, lines)) == 5)
+    yield Workload("add request data", add_data)
+    yield Workload("find a parameter", lambda: find_parameter(url, b"tid") == "G-ABC123DEF4")
+    yield Workload("encode purchase", lambda: encode_query(next(data)).startswith(b"v=2&"))
+    yield Workload("find a cookie", lambda: find_cookie(COOKIES, b"_fbp") is not None)
+    yield Workload("find all of a cookie", lambda: len(find_cookies(COOKIES, b"_fbp")) == 1)
+    yield Workload("five digests", lambda: len(sha256_hex_many(DIGESTED)) == 5)
+
+
+# -- the pipeline -------------------------------------------------------------------------------
+
+
+class SettledAtOnce:
+    """Lanes without a network: every delivery has arrived."""
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Settle it."""
+        delivery.on_settled(DONE)
+
+
+def pipelines() -> Iterator[Workload]:
+    """The demo shop's hits from the request to the answer, and the parts of that."""
+    container = shop_container()
+    for name, recorded in SHOP_HITS.items():
+        yield Workload(f"pipeline {name}", _pipeline(container, recorded), 100)
+        yield from _parts(container, name, recorded)
+
+
+def _pipeline(container: Container, recorded: str) -> Callable[[], bool]:
+    counters = Counters()
+    outbox = MemoryOutbox()
+    pipeline = Pipeline(container, outbox, SettledAtOnce(), counters)
+    requests = cycle(shop_requests(recorded))
+
+    def run() -> bool:
+        answer = pipeline.run(next(requests))
+        return isinstance(answer, Answer) and answer.status == 204 and len(outbox) == 0
+
+    return run
+
+
+def _parts(container: Container, name: str, recorded: str) -> Iterator[Workload]:
+    client = container.clients[0]
+    requests = shop_requests(recorded)
+    following = cycle(requests)
+
+    def claim() -> Claimed:
+        said = client.component.function(next(following), client.parameters)
+        assert isinstance(said, Claimed)
+        return said
+
+    yield Workload(f"- claim {name}", lambda: bool(claim().events))
+    made = cycle([(claim().events[0], request) for request in requests])
+
+    def event() -> bool:
+        data, request = next(made)
+        return make_event(data, request, client.name, 0).name == name
+
+    yield Workload(f"- event and consent {name}", event)
+    views = [View(make_event(*next(made), client.name, 0), container) for _ in requests]
+    for tag in container.tags_for(name):
+        yield Workload(f"- tag {tag.name} {name}", _build(tag, cycle(views)))
+
+
+def _build(tag: ContainerTag, views: Iterator[View]) -> Callable[[], bool]:
+    def run() -> bool:
+        known = next(views)
+        view = View(known.event, known.container)
+        return len(tag.component.function(view.event, tag.parameters(view)).requests) == 1
+
+    return run
+
+
+# -- what runs on an event loop -----------------------------------------------------------------
+
+
+def looped(loop: asyncio.AbstractEventLoop, vendor: str) -> Iterator[Workload]:
+    """Lanes (with a sender that answers at once), the sender (to a real `vendor`), the server (on a
+    transport that keeps what is written); 64 under way at a time."""
+    for tag, request in sent_by_shop():
+        yield Workload(f"- lane of {tag.name}", _through_lane(loop, tag, request), 5, 64)
+    os.environ.setdefault("META_ACCESS_TOKEN", "a-token-for-the-stand-in")
+    credentials = Credentials(shop_container().credentials)
+    for tag, request in sent_by_shop(vendor):
+        sendable = request_of([Delivery(tag.name, tag.component, request, tag.delivery, id, 0)])
+        assert isinstance(sendable, OutgoingRequest)
+        yield Workload(f"- sender for {tag.name}", _send(loop, PooledSender(credentials), sendable), 5, 64)
+    yield Workload("- server", _serve(loop), 5, 64)
+
+
+def sent_by_shop(vendor: str = "http://127.0.0.1:9") -> list[tuple[ContainerTag, OutgoingRequest]]:
+    """Everything that a purchase sends, and the tag that made it."""
+    container, held = shop_container(vendor), HeldLanes()
+    Pipeline(container, MemoryOutbox(), held, Counters()).run(shop_requests("3-purchase", 1)[0])
+    tags = {tag.name: tag for tag in container.tags}
+    return [(tags[delivery.tag], delivery.request) for delivery in held]
+
+
+class HeldLanes(list[Delivery]):
+    """Lanes that keep what they are given."""
+
+    deliver = list.append
+
+
+class AnsweredAtOnce:
+    """A sender without a network."""
+
+    async def send(self, request: OutgoingRequest, timeout_s: float) -> VendorAnswer:
+        """Meta's answer where events are sent, otherwise 204."""
+        count = request.body.count(b'"event_name"')
+        if not count:
+            return VendorAnswer(204, (), b"")
+        return VendorAnswer(200, (), b'{"events_received":%d,"fbtrace_id":"A1"}' % count)
+
+
+def _through_lane(
+    loop: asyncio.AbstractEventLoop, tag: ContainerTag, request: OutgoingRequest
+) -> Callable[[], bool]:
+    counters = Counters()
+
+    async def deliver(lanes: Lanes) -> bool:
+        outcomes: list[Outcome] = []
+        for _ in range(64):
+            lanes.deliver(Delivery(tag.name, tag.component, request, tag.delivery, outcomes.append, 2**60))
+        await lanes.drain(10.0)
+        return [outcome.kind for outcome in outcomes] == ["done"] * 64
+
+    async def make() -> Lanes:
+        return Lanes(AnsweredAtOnce(), counters)
+
+    lanes = loop.run_until_complete(make())
+    return lambda: loop.run_until_complete(deliver(lanes))
+
+
+def _send(
+    loop: asyncio.AbstractEventLoop, sender: PooledSender, request: OutgoingRequest
+) -> Callable[[], bool]:
+    async def send() -> bool:
+        answers = await asyncio.gather(*(sender.send(request, 30.0) for _ in range(64)))
+        return all(answer.status < 300 for answer in answers)
+
+    return lambda: loop.run_until_complete(send())
+
+
+class AnswerAtOnce:
+    """A pipeline that does nothing."""
+
+    def run(self, request: IncomingRequest, walk: Walk | None = None) -> Answer:
+        """204."""
+        return Answer(204)
+
+
+class Written(asyncio.Transport):
+    """A connection whose other end is a list."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 50_000), "sockname": ("127.0.0.1", 8080)})
+        self.written: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        """Keep it."""
+        self.written.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        """Never."""
+        return False
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> Callable[[], bool]:
+    settings, counters = Settings(), Counters()
+    health = Health(lambda: True)
+    application = Application(
+        AnswerAtOnce(),
+        health,
+        Limits.of(settings, ["/g/collect"]),
+        TrustedProxies((), "x-forwarded"),
+        counters,
+    )
+
+    async def connect() -> tuple[Connection, Written]:
+        transport = Written()
+        connection = Listener(application.handle, settings, counters)()
+        connection.connection_made(transport)
+        return connection, transport
+
+    connections = [loop.run_until_complete(connect()) for _ in range(64)]
+    wires = cycle([wire_of(hit) for hit in make_hits(64)])
+
+    async def serve() -> bool:
+        for connection, transport in connections:
+            transport.written.clear()
+            connection.data_received(next(wires))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        heads = [b"".join(transport.written)[:12] for _, transport in connections]
+        return heads == [b"HTTP/1.1 204"] * 64
+
+    return lambda: loop.run_until_complete(serve())

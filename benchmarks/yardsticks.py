@@ -1,0 +1,95 @@
+"""Servers to measure ours against: `python -m benchmarks.yardsticks bare` and `... plain VENDOR`.
+
+bare   an aiohttp Application that answers 204 and does nothing else
+plain  the whole job as anybody would write it first: an aiohttp handler that parses with urllib, builds
+       both payloads, awaits two posts of one ClientSession at once and then answers
+"""
+
+import asyncio
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import aiohttp
+import uvloop
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+EVENTS = "/v25.0/1234567890/events"
+JSON = {"Content-Type": "application/json", "Authorization": "Bearer a-token-for-the-stand-in"}
+
+
+async def bare(_: web.Request) -> web.Response:
+    """204."""
+    return web.Response(status=204)
+
+
+def plain(session: aiohttp.ClientSession, vendor: str) -> Handler:
+    """A handler that sends each hit to both vendors."""
+
+    async def post(url: str, body: bytes, headers: dict[str, str]) -> None:
+        async with session.post(url, data=body, headers=headers) as answer:
+            await answer.read()
+            answer.raise_for_status()
+
+    async def answer(request: web.Request) -> web.Response:
+        hit = dict(parse_qsl(request.query_string, keep_blank_values=True))
+        ga4 = urlencode({**hit, "_uip": request.remote or ""})
+        meta = json.dumps({"data": [_meta_event(request, hit)]}).encode()
+        await asyncio.gather(
+            post(f"{vendor}/g/collect?{ga4}", b"", {"User-Agent": request.headers["user-agent"]}),
+            post(vendor + EVENTS, meta, JSON),
+        )
+        return web.Response(status=204)
+
+    return answer
+
+
+def _meta_event(request: web.Request, hit: dict[str, str]) -> dict[str, Any]:
+    items = [dict(_item(hit[name])) for name in ("pr1", "pr2", "pr3") if name in hit]
+    return {
+        "event_name": "Purchase",
+        "event_time": int(time.time()),
+        "event_id": hit.get("ep.transaction_id"),
+        "action_source": "website",
+        "event_source_url": hit.get("dl"),
+        "user_data": {
+            "client_ip_address": request.remote,
+            "client_user_agent": request.headers["user-agent"],
+            "external_id": hashlib.sha256(hit.get("cid", "").encode()).hexdigest(),
+            "fbp": request.cookies.get("_fbp"),
+        },
+        "custom_data": {
+            "value": float(hit.get("epn.value", 0)),
+            "currency": hit.get("cu"),
+            "contents": [
+                {"id": item["id"], "quantity": int(item["qt"]), "item_price": float(item["pr"])}
+                for item in items
+            ],
+        },
+    }
+
+
+def _item(text: str) -> list[tuple[str, str]]:
+    return [(part[:2], part[2:]) for part in text.split("~")]
+
+
+async def main(kind: str, vendor: str = "") -> None:
+    """Serve until the end of the process; the address stands in the first line of standard error."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        application = web.Application()
+        application.router.add_get("/g/collect", bare if kind == "bare" else plain(session, vendor))
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        print(f"http://127.0.0.1:{runner.addresses[0][1]}", file=sys.stderr, flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(*sys.argv[1:]))
