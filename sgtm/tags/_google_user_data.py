@@ -1,12 +1,44 @@
-"""User data as Google's Measurement Protocol takes them: hashed, under `sha256_` names.
+"""User data as Google takes them: hashed, under `sha256_` names (Measurement Protocol) or as `em` (gtag).
 
-SPEC: ga4-protocol 3.1, google-runtime 6.8; what a field must look like before it is hashed stands in
+SPEC: ga4-protocol 1.4 and 3.1, google-runtime 6.8; what a field must look like before it is hashed stands in
 `sgtm/identifiers.py`. What cannot be what its field says is left out, never the event.
 """
 
+from base64 import urlsafe_b64encode
 from typing import Any
+from urllib.parse import quote
 
 from sgtm.identifiers import MAX_VALUES, hash_user_data, normalise_user_data
+
+_ADDRESS_KEYS = {
+    "sha256_first_name": "fn",
+    "sha256_last_name": "ln",
+    "sha256_street": "sa",
+    "city": "ct",
+    "region": "rg",
+    "postal_code": "pc",
+    "country": "co",
+}
+
+
+def em_text(user_data: Any) -> str:
+    """`user_data` of event data as the value of `em`, percent-encoded once: the hit encodes it again.
+
+    `tv.1~em.<digest>~pn.<digest>~fn0.<digest>~...~co0.<country>`, digests in base64url without padding;
+    "" where there is nothing to send."""
+    hashed = hashed_user_data(user_data)
+    entries = [f"em.{_base64(digest)}" for digest in hashed.get("sha256_email_address", ())]
+    entries += [f"pn.{_base64(digest)}" for digest in hashed.get("sha256_phone_number", ())]
+    for number, address in enumerate(hashed.get("address", ())):
+        for name, key in _ADDRESS_KEYS.items():
+            if name in address:
+                value = _base64(address[name]) if name.startswith("sha256_") else address[name]
+                entries.append(f"{key}{number}.{value}")
+    return quote("~".join(["tv.1", *entries]), safe="!'()*") if entries else ""
+
+
+def _base64(digest: str) -> str:
+    return urlsafe_b64encode(bytes.fromhex(digest)).decode().rstrip("=")
 
 
 def hashed_user_data(user_data: Any) -> dict[str, Any]:

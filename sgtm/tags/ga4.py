@@ -21,6 +21,10 @@ missing; from `app_instance_id` if there is one), `ga_session_id` (the second of
 GA4, so there is a warning: map the visitor's `client_id` into the event if you can. A consent state that
 came in other words (`consent_state`) is told Google as `gcs`, `gcd` and `npa`.
 
+**User data** (`user_data` of the event) leave as the hashed `em`, as gtag sends them to Google, and not
+at all where `ad_user_data` is denied. `user_data: as_is` sends them on as they came, for another server
+container.
+
 **No double counting.** If the browser sends to Google directly as well, GA4 counts everything twice. Send
 every measurement id one way: point the web container at this server (`server_container_url`) and remove
 its direct GA4 tag in the same step. Purchases with the same `transaction_id` are counted once by GA4.
@@ -49,7 +53,7 @@ from sgtm.messages import (
 from sgtm.protocols.gtag import encode_hit
 from sgtm.protocols.measurement_protocol import payload_of_event, read_micros, scalar_text
 from sgtm.protocols.measurement_protocol_validation import BACKDATING_MICROS, as_warnings, validate
-from sgtm.tags._google_user_data import hashed_user_data
+from sgtm.tags._google_user_data import em_text, hashed_user_data
 
 MAX_ITEMS = 200
 HOSTS = {"global": "www.google-analytics.com", "eu": "region1.google-analytics.com"}
@@ -111,6 +115,12 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
             examples=["http://127.0.0.1:9090"],
         ),
     ] = ""
+    user_data: Annotated[
+        Literal["hashed", "as_is", "none"],
+        Meta(
+            description="User data in the gtag protocol; the Measurement Protocol always takes them hashed."
+        ),
+    ] = "hashed"
     redact_visitor_ip: Annotated[bool, Meta(description="Do not tell Google the visitor's address.")] = False
     include_event_parameters: Annotated[
         Literal["all", "none"], Meta(description="Event parameters of the event to send.")
@@ -289,12 +299,28 @@ def _send_hit(event: Event, data: EventData, parameters: Parameters, warnings: l
     is_known = scalar_text(data.get("ip_override")) or scalar_text(of_hit)
     if parameters.redact_visitor_ip or not is_known:
         data["ip_override"] = REDACTED
+    if parameters.user_data != "as_is":
+        _hash_user_data(
+            data, is_wanted=parameters.user_data == "hashed" and event.consent.ad_user_data is not False
+        )
     url, body = encode_hit(data, _endpoint(data, parameters))
     headers = [("Content-Type", "text/plain;charset=UTF-8")]
     agent = _NOT_IN_HEADERS.sub("", event.text("user_agent") or "").strip()
     if agent:
         headers.append(("User-Agent", agent))
     return TagResult((OutgoingRequest("POST", url, tuple(headers), body),), warnings=tuple(warnings))
+
+
+def _hash_user_data(data: EventData, *, is_wanted: bool) -> None:
+    """`em` in place of readable user data (R268); what only describes them (`_tag_mode`) stays."""
+    user_data = data.pop("user_data", None)
+    if isinstance(user_data, dict):
+        described = {name: value for name, value in user_data.items() if name.startswith("_")}
+        data |= {"user_data": described} if described else {}
+    if not is_wanted:
+        data.pop("x-ga-em", None)
+    elif "x-ga-em" not in data and (em := em_text(user_data)):
+        data["x-ga-em"] = em
 
 
 def _endpoint(data: EventData, parameters: Parameters) -> str:

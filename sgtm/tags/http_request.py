@@ -149,7 +149,7 @@ def _is_private(host: str) -> bool:
 def _check_headers(headers: Any, where: str) -> list[Problem]:
     names = [name for name in headers if isinstance(name, str)] if isinstance(headers, Mapping) else []
     refused = "remove it: names are tokens, and what belongs to the connection is the sender's"
-    secret = (
+    instead = (
         "write `auth: bearer` or `auth: header` with `secret: ${NAME}`: then no queue and no page holds it"
     )
     return [

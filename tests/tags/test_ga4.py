@@ -4,6 +4,7 @@ import copy
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from cases import make_request, query_of
@@ -57,13 +58,39 @@ def test_a_recorded_hit_goes_through_client_and_tag_without_loss(hit: dict[str, 
     for index, data in enumerate(parse_events(request)):
         if data.get("x-ga-protocol_version") == "1":
             continue
-        out = sent(build(event_of(data, request, index), Parameters()))
+        out = sent(build(event_of(data, request, index), Parameters(user_data="as_is")))
         (back,) = parse_events(make_request({"method": "POST", "target": out.url, "body": out.body}))
         expected = {key: value for key, value in data.items() if not key.startswith(NOT_SENT_ON)}
         # The address travels as _uip, a system parameter to whoever reads it back (11.3).
         assert back["x-ga-system_properties"].pop("uip") == data["ip_override"]
         expected.setdefault("x-ga-system_properties", {})
         assert {key: back.get(key) for key in expected} == expected
+
+
+@pytest.mark.parametrize("where", ["email", "email_address", "phone", "phone_number"])
+def test_no_user_data_leave_in_the_clear(where: str) -> None:
+    """R268; an event that brings `em` keeps it."""
+    for value in (
+        "Jane.Doe@Example.com",
+        ["Jane.Doe@Example.com"],
+        "+44 7911 123456",
+        {"deep": "Jane.Doe@Example.com"},
+    ):
+        request = sent(build(browser_event(user_data={where: value}), Parameters(measurement_id="G-1")))
+        wire = unquote(request.url + request.body.decode()).lower()
+        assert "jane" not in wire
+        assert "7911" not in wire
+    kept = sent(
+        build(
+            browser_event(user_data={where: "a@b.example"}, **{"x-ga-em": "tv.1~em.e1"}),
+            Parameters(measurement_id="G-1"),
+        )
+    )
+    assert "&em=tv.1~em.e1&" in kept.url
+    dropped = sent(
+        build(browser_event(**{"x-ga-em": "tv.1~em.e1"}), Parameters(measurement_id="G-1", user_data="none"))
+    )
+    assert "em=" not in dropped.url
 
 
 def test_a_long_hit_puts_the_event_block_into_the_body() -> None:
