@@ -32,9 +32,10 @@ def em_text(user_data: Any) -> str:
     for number, address in enumerate(hashed.get("address", ())):
         for name, key in _ADDRESS_KEYS.items():
             if name in address:
-                value = _base64(address[name]) if name.startswith("sha256_") else address[name]
+                is_digest = name.startswith("sha256_")
+                value = _base64(address[name]) if is_digest else quote(address[name], safe="!'()*")
                 entries.append(f"{key}{number}.{value}")
-    return quote("~".join(["tv.1", *entries]), safe="!'()*") if entries else ""
+    return "~".join(["tv.1", *entries]) if entries else ""
 
 
 def _base64(digest: str) -> str:

@@ -305,8 +305,10 @@ def _send_hit(event: Event, data: EventData, parameters: Parameters, warnings: l
         )
     url, body = encode_hit(data, _endpoint(data, parameters))
     headers = [("Content-Type", "text/plain;charset=UTF-8")]
-    agent = _NOT_IN_HEADERS.sub("", event.text("user_agent") or "").strip()
-    if agent:
+    agent = event.text("user_agent") or ""
+    if not (agent.isascii() and agent.isprintable()):
+        agent = _NOT_IN_HEADERS.sub("", agent)
+    if agent := agent.strip():
         headers.append(("User-Agent", agent))
     return TagResult((OutgoingRequest("POST", url, tuple(headers), body),), warnings=tuple(warnings))
 
