@@ -252,6 +252,9 @@ class OutgoingRequest(Struct, frozen=True):
     """For tags that batch: this event's share of the body. The tag's `envelope` makes the body."""
     expires_micros: int | None = None
     """Unix time after which the vendor would refuse the event; None: the lane's own rule."""
+    can_be_repeated: bool = True
+    """False: the vendor could not tell a second copy from a second event, so after a failure in which the
+    first may have arrived there is no second."""
     success_rule: bytes = b""
     """What the tag's `read` must know of its parameters to judge the answer; never sent."""
 

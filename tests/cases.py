@@ -127,6 +127,7 @@ def _request(request: OutgoingRequest) -> dict[str, Any]:
             "body": _body(request.body),
             "item": _body(request.item),
             "expires_micros": request.expires_micros,
+            "cannot_be_repeated": not request.can_be_repeated,
         }
     )
 

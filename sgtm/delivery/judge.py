@@ -22,6 +22,8 @@ class Attempt(Struct):
     answer: VendorAnswer | None = None
     error: str = ""
     """Class name of what the sender raised."""
+    is_transient: bool = False
+    """What it raised says that the destination fails just now."""
 
 
 KINDS = frozenset({"done", "retry", "dead", "isolate", "refused"})
@@ -57,11 +59,13 @@ def judge_answer(deliveries: Sequence[Delivery], answer: VendorAnswer) -> list[O
     return _without_the_tag(answer, requests, "the tag's read gave no outcome for each event")
 
 
-def judge_error(error: SendError) -> Outcome:
-    """What a failed attempt means for what was sent."""
+def judge_error(error: SendError, request: OutgoingRequest) -> Outcome:
+    """What a failed attempt means for one of those that were sent."""
     reason = f"{type(error).__name__}: {error}"
     if isinstance(error, (CredentialMissing, CredentialRefused)):
         return Outcome("refused", reason)
+    if error.may_have_arrived and not request.can_be_repeated:
+        return Outcome("dead", f"{reason}; it may have arrived, and the vendor would count a copy twice")
     return Outcome("retry" if error.is_transient else "dead", reason)
 
 

@@ -191,7 +191,8 @@ class Lane:
         try:
             answer = await self._sender.send(request, min(deliveries[0].rules.timeout_s, MAX_TIMEOUT_S))
         except SendError as error:
-            return Attempt([judge_error(error)] * len(deliveries), error=type(error).__name__)
+            outcomes = [judge_error(error, delivery.request) for delivery in deliveries]
+            return Attempt(outcomes, error=type(error).__name__, is_transient=error.is_transient)
         except Exception as error:
             name = type(error).__name__
             return Attempt([Outcome("retry", f"the sender raised {name}")] * len(deliveries), error=name)
@@ -260,7 +261,7 @@ class Lane:
         before = circuit.state
         kinds = {outcome.kind for outcome in attempt.outcomes}
         reason = attempt.outcomes[0].reason
-        if kinds == {"retry"}:
+        if kinds == {"retry"} or (attempt.is_transient and "refused" not in kinds):
             circuit.failed(now, reason)
         elif kinds == {"refused"}:
             circuit.refused(now, reason)

@@ -129,6 +129,13 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=0)] | None,
         Meta(description="With LDU: 1000 for California, ...; 0 lets Meta decide."),
     ] = None
+    repeats_without_event_id: Annotated[
+        bool,
+        Meta(
+            description="Send an event without `event_id` again after a time-out in which it may have "
+            "arrived: Meta would count a copy twice."
+        ),
+    ] = False
     test_event_code: Annotated[
         str, Meta(description="Shows the events under Test events; they count as real ones all the same.")
     ] = ""
@@ -215,13 +222,16 @@ def build(event: Event, parameters: Parameters) -> TagResult:
     )
     warnings += advice(server_event)
     item = encode_event(server_event, warnings)
-    request = _request(event, parameters, item, expires_micros)
+    can_be_repeated = server_event.event_id is not None or parameters.repeats_without_event_id
+    request = _request(event, parameters, item, expires_micros, can_be_repeated=can_be_repeated)
     return TagResult(
         (request,), cookies=cookies, warnings=tuple(warnings), match_keys=match_keys(server_event)
     )
 
 
-def _request(event: Event, parameters: Parameters, item: bytes, expires_micros: int) -> OutgoingRequest:
+def _request(
+    event: Event, parameters: Parameters, item: bytes, expires_micros: int, *, can_be_repeated: bool
+) -> OutgoingRequest:
     """A test event is complete; others wait as items for their envelope, which finds in `body` what it
     shall hold beside the events."""
     shared = {"partner_agent": f"{PARTNER_AGENT}-ee"} if parameters.enhance_events else {}
@@ -239,6 +249,7 @@ def _request(event: Event, parameters: Parameters, item: bytes, expires_micros: 
         _credential(parameters),
         item,
         expires_micros,
+        can_be_repeated,
     )
 
 

@@ -85,6 +85,38 @@ async def test_a_request_that_breaks_our_own_rules_is_dead_and_does_not_disturb_
         assert it.outcome_of(good).kind == "done"
 
 
+async def test_what_may_have_arrived_is_not_sent_again_where_the_vendor_could_not_tell_a_copy():
+    # SPEC: meta-capi 9 (an event without event_id must not be retried blindly after an ambiguous time-out)
+    async with bench() as it:
+        it.vendor.fail("/", Fault(breaks="reset", times=2))
+        once = it.deliver("/once", can_be_repeated=False)
+        await it.until(lambda: it.outcome_of(once))
+        assert it.outcome_of(once).kind == "dead"
+        assert "may have arrived" in it.outcome_of(once).reason
+        again = it.deliver("/again")
+        await it.attempted(again, 1)
+        it.clock.advance(10.0)
+        await it.until(lambda: it.outcome_of(again))
+        assert it.outcome_of(again).kind == "done"
+        assert [len(it.vendor.requests(path)) for path in ("/once", "/again")] == [1, 2]
+
+
+async def test_what_cannot_have_arrived_is_sent_again_whatever_it_is():
+    async with bench() as it:
+        delivery = it.deliver(url="http://127.0.0.1:1", can_be_repeated=False)
+        await it.attempted(delivery, 1)
+        assert it.outcome_of(delivery) is None
+
+
+async def test_a_vendor_that_hangs_shuts_its_lane_also_for_what_is_not_sent_again():
+    async with bench() as it:
+        it.vendor.fail("/", Fault(breaks="reset"))
+        for _ in range(25):
+            it.deliver(can_be_repeated=False)
+        await it.until(lambda: len(it.settled) >= 20)
+        await it.until(lambda: [state.state for state in it.lanes.destinations()] == ["shut"])
+
+
 @pytest.mark.parametrize(
     "retry_after", [("Retry-After", "120"), ("Retry-After", "Mon, 24 Nov 2025 16:02:00 GMT")]
 )
