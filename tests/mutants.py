@@ -42,9 +42,14 @@ PLACES = re.compile(
 def mutations(path: Path) -> list[tuple[Path, int, str]]:
     """(file, line number, mutated line) for every place that can be changed."""
     found = []
+    is_code = True
     for number, line in enumerate(path.read_text().splitlines()):
+        quotes = line.count('"""')
+        is_code ^= quotes % 2 == 1
+        if not is_code or quotes:
+            continue
         code = line.partition("#")[0]
-        if code.lstrip().startswith(("cdef extern", "from ", "import ", "include", '"""')):
+        if code.lstrip().startswith(("cdef extern", "from ", "import ", "include")):
             continue
         for match in PLACES.finditer(code):
             said = match[0]

@@ -66,6 +66,7 @@ def test_any_bytes_have_the_digest_of_hashlib_in_every_variant(message):
 def test_the_published_examples_of_the_standard_come_out(implementation):
     # FIPS 180-4 examples: the empty text, "abc", two blocks
     assert implementation.sha256_hex(b"").startswith("e3b0c44298fc1c14")
+    assert implementation.sha256_hex("é").isascii()
     assert implementation.sha256_hex("abc").endswith("96177a9cb410ff61f20015ad")
     two_blocks = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"
     assert implementation.sha256_hex(two_blocks).startswith("248d6a61d20638b8")
