@@ -1,1 +1,11 @@
-"""Send, at least once: outbox -> lanes (one per destination) -> retry -> sender."""
+"""Send, at least once. In the order in which a delivery walks it:
+
+outbox/            keeps the record of a hit until its tags owe nothing (engines: memory)
+delivery.py        one outgoing request on its way, and the batch in which it travels
+lanes.py           which lane it takes: one per destination
+lane.py            queue.py holds what waits, circuit.py says whether anything may leave, retry.py when again
+sender.py          request_writer.py checks what is written; the secret comes from credentials.py, or an
+                   access token from tokens.py (grants.py asks for it, rs256.py signs)
+judge.py           the tag's own word on the answer; errors.py is the closed list of what can fail
+settling.py        every delivery ends here, once
+"""
