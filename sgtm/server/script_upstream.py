@@ -35,7 +35,7 @@ class Fetched(Struct, frozen=True):
 
 
 class Upstream:
-    """Fetches scripts. No cookies, no redirects, no environment proxies, TLS 1.2 or later, always verified."""
+    """Fetches scripts. No cookies, redirects or environment proxies; TLS always verified, 1.2 or later."""
 
     def __init__(self, origin: str) -> None:
         """`origin` is scheme, host and perhaps port, for example `https://www.googletagmanager.com`."""
