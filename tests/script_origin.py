@@ -1,6 +1,7 @@
 """A stand-in for googletagmanager.com on loopback: it counts what it is asked and misbehaves on demand."""
 
 import asyncio
+import ssl
 from typing import Any
 
 from aiohttp import web
@@ -11,7 +12,8 @@ SCRIPT = b"window.loaded = 'gtm';" + b" " * 2_000
 class ScriptOrigin:
     """`async with ScriptOrigin() as origin`; what it answers next stands in its attributes."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.status, self.body, self.delay_s, self.etag = 200, SCRIPT, 0.0, ""
         self.headers: dict[str, str] = {"Content-Type": "application/javascript; charset=UTF-8"}
         self.asked: list[str] = []
@@ -23,9 +25,9 @@ class ScriptOrigin:
         server = web.Server(self._answer, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls)
         await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 
     async def __aexit__(self, *_: object) -> None:

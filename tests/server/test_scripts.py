@@ -5,6 +5,7 @@ SPEC: requirements E18, R202, R254, R292, R293; ga4-protocol 5.2."""
 import asyncio
 import gzip
 import logging
+import ssl
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -367,6 +368,20 @@ async def test_without_a_copy_a_failure_is_502_and_not_asked_for_again_at_once(
         assert (answer.header("Cache-Control"), answer.header("Retry-After")) == ("no-store", "10")
     assert len(site.worker.scripts.copies) == 0
     assert len(origin.asked) == (0 if fault is down else 1)
+
+
+async def test_an_upstream_whose_certificate_nobody_vouches_for_is_not_believed(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(Path(__file__).parents[1] / "delivery/tls/good.pem")
+    async with ScriptOrigin(tls) as impostor:
+        site = Site(await serve(CONTAINER, script_upstream=impostor.url))
+        with caplog.at_level(logging.ERROR):
+            assert (await site.get()).status == 502
+        assert impostor.asked == []
+    (said,) = [record for record in caplog.records if hasattr(record, "has_old_copy")]
+    assert said.reason == "the certificate or TLS of the host was not accepted"
 
 
 async def test_the_upstream_is_asked_again_after_a_while(start: Any, origin: ScriptOrigin) -> None:
