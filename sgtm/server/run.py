@@ -131,10 +131,10 @@ class Worker:
 
     async def start(self) -> None:
         """Accept requests."""
-        await self.scripts.start()
         self._listener = Listener(self._application.handle, self.settings, self.counters)
         self._runner = web.ServerRunner(self._listener, shutdown_timeout=self.settings.drain_timeout_s)
         await self._runner.setup()
+        await self.scripts.start()
         self._site = web.SockSite(self._runner, self._listening, backlog=BACKLOG)
         await self._site.start()
         self.health.is_loaded = True
