@@ -104,11 +104,21 @@ def redirect(location: str, status: int = 302) -> Answer:
 
 
 class ServeScript(Struct, frozen=True):
-    """The server shall serve this script: fetch it, cache it, revalidate it."""
+    """The server shall serve this script: fetch it, cache it, revalidate it.
 
-    url: str
-    content_type: str
-    max_age_s: int
+    The upstream's host is not in here: the server has one, whatever a request says (R202).
+    """
+
+    path: str
+    """Path at the upstream, for example `/gtm.js`."""
+    query: str
+    """Query for the upstream, escaped, sorted by name; with `path` it is the name of the copy."""
+    kind: Literal["script", "page"] = "script"
+    max_age_s: int = 900
+    stale_while_revalidate_s: int = 0
+    """How long after `max_age_s` the copy is still good while a new one is being fetched."""
+    is_preview: bool = False
+    """For one person who tests a version: never from the cache, never kept."""
 
 
 class Declined(Struct, frozen=True):

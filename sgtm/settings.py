@@ -77,6 +77,24 @@ class Settings(Struct, frozen=True, kw_only=True):
         256 * _KIB**2
     )
 
+    script_upstream: Annotated[
+        str,
+        Meta(
+            description="Where scripts that are served come from: https, or http on this machine.",
+            pattern=r"^(https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]{1,5})?$",
+        ),
+    ] = "https://www.googletagmanager.com"
+    script_folder: Annotated[
+        str, Meta(description="Folder in which copies of scripts survive a restart; empty: memory only.")
+    ] = ""
+    script_cache_bytes: Annotated[Count, Meta(description="Bytes that copies of scripts take at most.")] = (
+        64 * _KIB**2
+    )
+    script_stale_s: Annotated[
+        float,
+        Meta(description="Seconds for which an old copy is served while the upstream fails.", ge=0.0),
+    ] = 7 * 86_400.0
+
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least severe line that is logged.")
     ] = "info"

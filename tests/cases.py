@@ -3,7 +3,7 @@
 A case is one item of a YAML list in tests/golden/<kind>/<component type>.yaml. What each kind holds:
 
 tags       parameters, event (name, data), request -> expect: requests, cookies, warnings, ...
-clients    parameters, request -> expect: events, answer, ... or declines
+clients    parameters, request -> expect: events, answer or script, ... or declines
 variables  parameters, event, request -> expect or expect_undefined
 """
 
@@ -17,7 +17,16 @@ import yaml
 
 from sgtm.component import Component, Secret, find
 from sgtm.event import Event, make_event, undefined
-from sgtm.messages import Claimed, Cookie, Declined, IncomingRequest, OutgoingRequest, TagResult
+from sgtm.messages import (
+    Answer,
+    Claimed,
+    Cookie,
+    Declined,
+    IncomingRequest,
+    OutgoingRequest,
+    ServeScript,
+    TagResult,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 FOLDERS = {"clients": "client", "variables": "variable", "tags": "tag"}
@@ -80,19 +89,25 @@ def run_case(component: Component, case: dict[str, Any]) -> dict[str, Any]:
 def _claim(said: Claimed | Declined) -> dict[str, Any]:
     if isinstance(said, Declined):
         return {"declines": said.reason}
-    answer = msgspec.to_builtins(said.answer)
-    answer["headers"] = dict(answer["headers"])
-    answer["cookies"] = [_cookie(cookie) for cookie in said.answer.cookies]  # type: ignore[union-attr]
-    answer["body"] = said.answer.body.decode("latin-1")  # type: ignore[union-attr]
     shown = {
         "events": said.events,
-        "answer": _without_defaults(answer),
+        **_answer(said.answer),
         "waits_for_tags": said.waits_for_tags,
         "warnings": list(said.warnings),
         "notes": [note for note in said.notes if note],
         "conceal": list(said.conceal),
     }
     return {"expect": _without_defaults(shown)}
+
+
+def _answer(said: Answer | ServeScript) -> dict[str, Any]:
+    answer = msgspec.to_builtins(said)
+    if isinstance(said, ServeScript):
+        return {"script": _without_defaults(answer)}
+    answer["headers"] = dict(answer["headers"])
+    answer["cookies"] = [_cookie(cookie) for cookie in said.cookies]
+    answer["body"] = said.body.decode("latin-1")
+    return {"answer": _without_defaults(answer)}
 
 
 def _cookie(cookie: Cookie) -> dict[str, Any]:

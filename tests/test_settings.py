@@ -45,6 +45,7 @@ def test_several_values_come_from_repeated_flags_or_a_list_in_the_variable() -> 
 @pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
 def test_every_field_can_be_given_as_flag_and_as_variable(field: Any) -> None:
     text = {"trusted_proxies": "10.0.0.0/8", "forwarded_header": "forwarded"}.get(field.name)
+    text = text or {"script_upstream": "http://127.0.0.1:7"}.get(field.name)
     text = text or {"log_level": "debug", "log_format": "json", "host": "::1"}.get(field.name, "7")
     by_flag = parse(settings.flag_of(field), text)
     by_variable = parse(**{settings.variable_of(field.name): text})
@@ -62,6 +63,9 @@ def test_every_field_can_be_given_as_flag_and_as_variable(field: Any) -> None:
         ({"SGTM_HOST": " "}, "SGTM_HOST", "Address or name"),
         ({"SGTM_LOG_LEVEL": "loud"}, "SGTM_LOG_LEVEL", "one of: debug, info, warning, error"),
         ({"SGTM_TRUSTED_PROXIES": "10.0.0.0/8 everyone"}, "SGTM_TRUSTED_PROXIES", "everyone"),
+        ({"SGTM_SCRIPT_UPSTREAM": "http://www.googletagmanager.com"}, "SGTM_SCRIPT_UPSTREAM", "this machine"),
+        ({"SGTM_SCRIPT_UPSTREAM": "https://a.example/path"}, "SGTM_SCRIPT_UPSTREAM", "this machine"),
+        ({"SGTM_SCRIPT_STALE_S": "-1"}, "SGTM_SCRIPT_STALE_S", ">= 0"),
         ({"SGTM_TRUSTED_PROXIES": "10.0.0.1/8"}, "SGTM_TRUSTED_PROXIES", "host bits"),
     ],
 )

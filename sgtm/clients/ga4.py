@@ -8,7 +8,9 @@ counts as an event.
 
     curl -i 'https://sst.example/g/collect?v=2&tid=G-ABC123&cid=555.1700000000&en=page_view'
 
-SPEC: requirements R53-R70, R262, R276-R281, R298, R299; ga4-protocol 5 and 11.
+With `gtag_ids` it also serves gtag.js itself, from your own domain (`/gtag/js?id=G-ABC123`).
+
+SPEC: requirements R53-R70, R202, R254, R262, R276-R281, R298, R299; ga4-protocol 5 and 11.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,6 +19,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from sgtm.clients import _scripts
 from sgtm.clients import _server_managed as visitors
 from sgtm.clients._redirects import may_redirect
 from sgtm.component import client
@@ -145,6 +148,22 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
             examples=[["*.example.com"]],
         ),
     ] = ()
+    gtag_ids: Annotated[
+        tuple[Annotated[str, Meta(pattern="^[A-Z]+-[A-Za-z0-9-]+$")], ...],
+        Meta(
+            description="Tags whose gtag.js this server fetches and serves; another id is answered 400. "
+            "Empty: no gtag.js is served.",
+            examples=[["G-ABC123"]],
+        ),
+    ] = ()
+    gtag_path: Annotated[
+        str,
+        Meta(
+            pattern=r"^/[^?#\s]*[^/?#\s]$",
+            description="Where it is served: the script at `<this>/js`, what it loads for further tags at "
+            "`<this>/destination`.",
+        ),
+    ] = "/gtag"
 
 
 def check(parameters: dict[str, Any], where: str) -> list[Problem]:
@@ -166,17 +185,26 @@ def check(parameters: dict[str, Any], where: str) -> list[Problem]:
     return problems
 
 
+def _gtag_files(parameters: Parameters) -> dict[str, str]:
+    """Path here -> path at the upstream, of what is served of gtag."""
+    names = ("js", "destination") if parameters.gtag_ids else ()
+    return {f"{parameters.gtag_path}/{name}": f"/gtag/{name}" for name in names}
+
+
 @client(
     "ga4",
     aliases=("gaaw_client",),
     check=check,
-    paths=lambda parameters: parameters.paths,
+    paths=lambda parameters: (*parameters.paths, *_gtag_files(parameters)),
     methods=METHODS,
 )
 def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Declined:
     """Hits of gtag.js and its kin, single and in batches, with server-managed visitor ids if wanted."""
     if request.path not in parameters.paths:
-        return Declined("the path is none of this client's")
+        file = _gtag_files(parameters).get(request.path) if request.method in _scripts.METHODS else None
+        if file is None:
+            return Declined("the path is none of this client's")
+        return _scripts.serve(request, file, parameters.gtag_ids)
     if request.method not in METHODS:
         return Declined("the method is neither GET nor POST")
     reason = why_not_a_hit(request)

@@ -114,7 +114,7 @@ class _Compiler:
         known = {key: value for key, value in written.items() if not any(references_in(value))}
         if "unset_consent" in component.parameters_type.__struct_fields__:
             # a client that keeps cookies by consent follows the container, unless it says otherwise
-            known.setdefault("unset_consent", self._model.consent.unset)
+            known.setdefault("unset_consent", self._model.consent.unset or "denied")
         parameters = _convert_constant(known, component, client)
         return ContainerClient(
             name=client.name,

@@ -15,6 +15,11 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_events_repeated_total": ("client", "events dropped because the same hit had come before"),
     "sgtm_match_keys_total": ("tag/key", "events sent with this key of the person, for match quality"),
     "sgtm_variable_errors_total": ("variable", "exceptions raised by a variable"),
+    "sgtm_scripts_served_total": (
+        "source",
+        "scripts served: copy, upstream, stale (the upstream failed), none (and no copy: 502)",
+    ),
+    "sgtm_script_upstream_failures_total": ("path", "fetches of a script that brought nothing usable"),
     "sgtm_deliveries_done_total": ("tag", "events that the vendor accepted"),
     "sgtm_deliveries_retried_total": ("tag", "attempts that failed and will be repeated"),
     "sgtm_deliveries_dead_total": ("tag", "events given up: refused for good, or expired"),

@@ -40,6 +40,7 @@ from sgtm.server.connection import Listener, require_compiled_parser
 from sgtm.server.health import Health
 from sgtm.server.limits import Limits
 from sgtm.server.proxy import TrustedProxies
+from sgtm.server.scripts import Scripts
 from sgtm.settings import Settings
 
 log = logging.getLogger("sgtm.server")
@@ -107,7 +108,8 @@ class Worker:
         self._sender = PooledSender(Credentials(container.credentials))
         self.lanes = Lanes(self._sender, self.counters)
         self.health = Health(self._accepts)
-        self._pipeline = Pipeline(container, self.outbox, self.lanes, self.counters)
+        self.scripts = Scripts(settings, self.counters)
+        self._pipeline = Pipeline(container, self.outbox, self.lanes, self.counters, self.scripts.serve)
         self._application = Application(
             self._pipeline,
             self.health,
@@ -132,6 +134,7 @@ class Worker:
         self._listener = Listener(self._application.handle, self.settings, self.counters)
         self._runner = web.ServerRunner(self._listener, shutdown_timeout=self.settings.drain_timeout_s)
         await self._runner.setup()
+        await self.scripts.start()
         self._site = web.SockSite(self._runner, self._listening, backlog=BACKLOG)
         await self._site.start()
         self.health.is_loaded = True
@@ -157,6 +160,7 @@ class Worker:
             log.warning("deliveries are left over", extra={"deliveries": self.lanes.pending})
         await self.lanes.close()
         await self._sender.close()
+        await self.scripts.close()
         self.outbox.close()
 
     async def _accept_the_last(self) -> None:

@@ -315,3 +315,9 @@ def test_a_client_may_say_otherwise_than_the_container():
     client = Client(name="GA4", type="ga4", parameters={"unset_consent": "granted"})
     model = ContainerVersion(clients=(client,), consent=ConsentPolicy(unset="denied", gate="declared"))
     assert compile_container(model).clients[0].parameters.unset_consent == "granted"
+
+
+def test_a_client_takes_silence_about_consent_as_denied():
+    # model.py: silence is the strict reading
+    model = ContainerVersion(clients=(Client(name="GA4", type="ga4"),))
+    assert compile_container(model).clients[0].parameters.unset_consent == "denied"

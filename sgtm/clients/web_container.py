@@ -1,0 +1,97 @@
+"""Web container: serves Google Tag Manager's `gtm.js` (and `ns.html`) from your own domain.
+
+The server fetches the script from Google, keeps it for 15 minutes, and serves its old copy when Google
+cannot be reached. Nothing of the visitor goes there: no address, no cookie, no header. Containers that are
+not listed are answered 400 and never asked for. The query is passed on, so environments and preview work
+(`gtm_auth`, `gtm_preview`, `gtm_cookies_win`); such requests are fetched each time and not kept.
+
+    curl -i 'https://sst.example/gtm.js?id=GTM-ABC123'
+
+Blockers know the name `gtm.js` and ids that begin with `GTM-`. Rename the file with `script_path`, or give
+a container a path of its own: there the id may be left out.
+
+SPEC: requirements E18, R35, R73, R202, R254, R292, R293; ga4-protocol 5.1, 5.2.
+"""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from sgtm.clients import _scripts
+from sgtm.component import client
+from sgtm.errors import Problem
+from sgtm.messages import Claimed, Declined, IncomingRequest
+
+_Path = Annotated[str, Meta(pattern=r"^/[^?#\s]*$")]
+_Id = Annotated[str, Meta(pattern="^GTM-[A-Z0-9]+$")]
+
+
+class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which containers are served, and where."""
+
+    allowed_container_ids: Annotated[
+        tuple[_Id, ...],
+        Meta(
+            min_length=1,
+            description="Web containers that are served; another id is answered 400.",
+            examples=[["GTM-ABC123"]],
+        ),
+    ]
+    script_path: Annotated[_Path, Meta(description="Where `gtm.js` is served.")] = "/gtm.js"
+    frame_path: Annotated[
+        _Path, Meta(description="Where `ns.html`, the frame for browsers without scripts, is served.")
+    ] = "/ns.html"
+    container_paths: Annotated[
+        dict[_Id, _Path],
+        Meta(
+            description="A path of its own for the script of a container; the request need not name the id.",
+            examples=[{"GTM-ABC123": "/shop.js"}],
+        ),
+    ] = {}
+    is_path_mandatory: Annotated[
+        bool, Meta(description="Serve a container with a path of its own there only, not at `script_path`.")
+    ] = False
+
+
+def paths(parameters: Parameters) -> tuple[str, ...]:
+    """Every path that the client claims."""
+    return (parameters.script_path, parameters.frame_path, *parameters.container_paths.values())
+
+
+def check(parameters: dict[str, Any], where: str) -> list[Problem]:
+    """What the struct alone cannot find: paths of containers that are not served, paths used twice."""
+    problems = []
+    own_paths = parameters.get("container_paths") or {}
+    for id_ in own_paths:
+        if id_ not in parameters.get("allowed_container_ids", ()):
+            what = f"{id_} has a path and is not one of allowed_container_ids: it is answered 400"
+            problems.append(Problem("error", what, f"{where}.container_paths.{id_}", "list it there too"))
+    used = [parameters.get("script_path", "/gtm.js"), parameters.get("frame_path", "/ns.html")]
+    used += own_paths.values()
+    problems += [
+        Problem("error", f"{path!r} is used twice", where, "give each its own path")
+        for path in sorted({path for path in used if used.count(path) > 1})
+    ]
+    if parameters.get("is_path_mandatory") and not own_paths:
+        what = "no container has a path of its own, so this changes nothing"
+        mend = "write `container_paths`, or remove it"
+        problems.append(Problem("warning", what, f"{where}.is_path_mandatory", mend))
+    return problems
+
+
+@client("web_container", aliases=("gtm_client",), check=check, paths=paths, methods=_scripts.METHODS)
+def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Declined:
+    """Serve a listed container's script or frame."""
+    if request.path not in paths(parameters):
+        return Declined("the path is none of this client's")
+    if request.method not in _scripts.METHODS:
+        return Declined("the method is neither GET nor HEAD")
+    for id_, path in parameters.container_paths.items():
+        if request.path == path:
+            ids = {id_}.intersection(parameters.allowed_container_ids)
+            return _scripts.serve(request, "/gtm.js", ids, own_id=id_)
+    if request.path == parameters.frame_path:
+        return _scripts.serve(request, "/ns.html", parameters.allowed_container_ids)
+    elsewhere = parameters.container_paths if parameters.is_path_mandatory else {}
+    here = [id_ for id_ in parameters.allowed_container_ids if id_ not in elsewhere]
+    return _scripts.serve(request, "/gtm.js", here)
