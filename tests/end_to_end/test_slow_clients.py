@@ -1,6 +1,7 @@
 """Many slow requesters against the real process: the others are served, and it costs little.
 
 SPEC: reliability 2.4, slow-client test. 200 of them here; `make slow` takes 2,000 and shows numbers.
+The latency shown includes the work of this process, which plays all the slow ones too.
 """
 
 import asyncio

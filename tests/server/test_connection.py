@@ -292,6 +292,36 @@ async def test_the_time_for_a_head_counts_for_nothing_else(serve: Serve) -> None
     assert served.worker.counters.value("sgtm_requests_refused_total", "slow head") == 0
 
 
+async def test_the_body_of_a_request_that_waits_for_its_turn_is_no_head(serve: Serve) -> None:
+    gate: asyncio.Future[Claimed] = asyncio.get_running_loop().create_future()
+    waits = client(lambda request: Pending(gate) if request.path == "/slow" else echo(request))
+    served = await serve(container([waits]), head_timeout_s=0.1)
+    whole = request("/c", method="POST", body=b"x" * 20)
+    async with RawConnection(served.port) as connection:
+        connection.send(request("/slow") + whole[:-10])
+        await asyncio.sleep(0.05)
+        connection.send(whole[-10:-5])
+        await asyncio.sleep(0.05)
+        gate.set_result(Claimed([], Answer(200, (), b"")))
+        await asyncio.sleep(0.05)
+        connection.send(whole[-5:])
+        assert [(await connection.read_answer()).status for _ in range(2)] == [200, 200]
+        await asyncio.sleep(0.2)
+    assert served.worker.counters.value("sgtm_requests_refused_total", "slow head") == 0
+
+
+async def test_the_smallest_unread_rest_of_an_answer_is_noticed(serve: Serve) -> None:
+    """aiohttp's connections notice it from 64 KiB on, and close for ever on less."""
+    served = await serve(ECHO)
+    assert served.worker._listener is not None
+    async with RawConnection(served.port) as connection:
+        connection.send(request("/c"))
+        await connection.read_answer()
+        (ours,) = served.worker._listener.connections
+        assert ours.transport is not None
+        assert ours.transport.get_write_buffer_limits() == (0, 0)
+
+
 async def test_a_connection_ends_after_its_number_of_requests(serve: Serve) -> None:
     served = await serve(ECHO, connection_requests=3)
     async with RawConnection(served.port) as connection:
