@@ -18,6 +18,7 @@ from msgspec.structs import FieldInfo, fields
 from sgtm.errors import SettingsError
 
 Count = Annotated[int, Meta(ge=1)]
+Limit = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0.0, le=3600.0)]
 
 _KIB = 1024
@@ -54,13 +55,60 @@ class Settings(Struct, frozen=True, kw_only=True):
     collect_body_bytes: Annotated[
         Count, Meta(description="Largest request body on paths that end in /collect.")
     ] = 128 * _KIB
+    head_timeout_s: Annotated[
+        Seconds, Meta(description="Seconds for request line and headers, from their first byte; 0: no limit.")
+    ] = 10.0
     body_timeout_s: Annotated[
         Seconds, Meta(description="Seconds for a request body, and one more for each 16 KiB of it.")
+    ] = 10.0
+    body_grace_s: Annotated[
+        Seconds, Meta(description="Seconds after which a body must have come at --body-rate-bytes.")
+    ] = 5.0
+    body_rate_bytes: Annotated[
+        Limit, Meta(description="Bytes a second at which a body must come, on average; 0: no limit.")
+    ] = _KIB
+    write_timeout_s: Annotated[
+        Seconds, Meta(description="Seconds in which the peer must read some of its answer; 0: no limit.")
     ] = 10.0
     keepalive_s: Annotated[
         Seconds,
         Meta(description="Seconds an idle connection is kept; behind a balancer longer than the balancer's."),
     ] = 75.0
+    connection_age_s: Annotated[
+        Seconds,
+        Meta(description="Seconds, give or take 10 %, after which a connection ends; 0: no limit."),
+    ] = 3600.0
+    connection_requests: Annotated[
+        Limit, Meta(description="Requests after which a connection ends; 0: no limit.")
+    ] = 10_000
+    connections: Annotated[
+        Count,
+        Meta(description="Connections of one worker, at most 80 % of its open files (ulimit -n)."),
+    ] = 10_000
+    connections_per_address: Annotated[
+        Limit,
+        Meta(
+            description="Connections from one IPv4 address or IPv6 /64, unless it is a trusted proxy; "
+            "0: no limit."
+        ),
+    ] = 200
+    request_rate: Annotated[
+        Limit,
+        Meta(
+            description="Requests a second from one network (IPv4 /24, IPv6 /64) on paths that do not end in "
+            "/collect; beyond that 429. 0: no limit."
+        ),
+    ] = 0
+    collect_rate: Annotated[
+        Limit,
+        Meta(
+            description="The same on paths that end in /collect; beyond that 204, and the hit is dropped. "
+            "0: no limit."
+        ),
+    ] = 0
+    rate_burst: Annotated[
+        Count, Meta(description="Requests from one network at once, before the two rates count.")
+    ] = 400
 
     drain_delay_s: Annotated[
         Seconds,
@@ -121,7 +169,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             dest=field.name,
             action="append" if _is_list(field) else "store",
             metavar=_extra(field).get("metavar", field.name.rpartition("_")[2].upper()),
-            help=f"{_description(field)} [{variable_of(field.name)}; {_default_text(field)}]",
+            help=f"{_description(field)} [{variable_of(field.name)}; {_default_text(field)}]".replace(
+                "%", "%%"
+            ),
         )
 
 

@@ -26,6 +26,12 @@ def test_defaults_are_the_numbers_of_the_specification() -> None:
     assert (default.header_bytes, default.headers_bytes, default.header_count) == (8_192, 32_768, 100)
     assert (default.collect_body_bytes, default.body_bytes) == (131_072, 1_048_576)
     assert (default.keepalive_s, default.drain_delay_s, default.drain_timeout_s) == (75.0, 5.0, 10.0)
+    assert (default.head_timeout_s, default.body_timeout_s, default.write_timeout_s) == (10.0, 10.0, 10.0)
+    assert (default.body_rate_bytes, default.body_grace_s) == (1_024, 5.0)
+    assert (default.connection_age_s, default.connection_requests) == (3_600.0, 10_000)
+    assert (default.connections, default.connections_per_address) == (10_000, 200)
+    # SPEC: reliability 5 rule 3: for webhooks and an admin listener 100/s, else off by default
+    assert (default.request_rate, default.collect_rate, default.rate_burst) == (0, 0, 400)
     assert default.trusted_proxies == ()
 
 

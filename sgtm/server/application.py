@@ -11,20 +11,21 @@ import struct
 import time
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Protocol
+from typing import Protocol, cast
 
 from aiohttp import web
 
 from sgtm.messages import Answer, IncomingRequest
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
-from sgtm.server.connection import WrittenAnswer, refusal_answer
+from sgtm.server.connection import Connection, WrittenAnswer, refusal_answer
 from sgtm.server.health import Health
 from sgtm.server.limits import (
     BAD_REQUEST,
     INTERNAL_ERROR,
     UNKNOWN_EXPECTATION,
     UNKNOWN_VERSION,
+    Dropped,
     Headers,
     Limits,
     Refusal,
@@ -34,6 +35,7 @@ from sgtm.server.proxy import Requester, TrustedProxies
 log = logging.getLogger("sgtm.server")
 
 _VERSIONS = ((1, 1), (1, 0))
+_DROPPED = Answer(204, (("Cache-Control", "no-store"),))
 
 
 class Runs(Protocol):
@@ -69,24 +71,34 @@ class Application:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """aiohttp's handler: always an answer, never an exception."""
         self._under_way += 1
+        connection = cast(Connection, request.protocol)
+        is_last = connection.begin(request.content)
         try:
-            return await self._write_answer(request)
+            return await self._write_answer(request, is_last or self._health.is_draining)
         finally:
+            connection.end()
             self._under_way -= 1
             if self._all_done is not None and not self._under_way and not self._all_done.done():
                 self._all_done.set_result(None)
 
-    async def _write_answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _write_answer(self, request: web.BaseRequest, closes: bool) -> web.StreamResponse:
         try:
-            written = WrittenAnswer(await self._answer(request), closes=self._health.is_draining)
+            answer = await self._answer(request)
+            written = WrittenAnswer(answer, closes=closes or self._health.is_draining)
             await written.prepare(request)
         except Refusal as refusal:
             self._counters.add("sgtm_requests_refused_total", refusal.reason)
-            written = WrittenAnswer(refusal_answer(refusal.status, refusal.reason), closes=True)
+            answer = refusal_answer(refusal.status, refusal.reason, refusal.headers)
+            written = WrittenAnswer(answer, closes=True)
+        except Dropped as dropped:
+            self._counters.add("sgtm_requests_dropped_total", dropped.reason)
+            written = WrittenAnswer(_DROPPED, closes=closes)
         except Exception as error:
             log.error("request failed", extra={"error": type(error).__name__})
             self._counters.add("sgtm_requests_refused_total", INTERNAL_ERROR[1])
-            written = WrittenAnswer(refusal_answer(*INTERNAL_ERROR), closes=self._health.is_draining)
+            written = WrittenAnswer(
+                refusal_answer(*INTERNAL_ERROR), closes=closes or self._health.is_draining
+            )
         return written
 
     async def _answer(self, request: web.BaseRequest) -> Answer:
@@ -109,6 +121,7 @@ class Application:
             raise Refusal(*BAD_REQUEST)
         self._limits.check_head(request.raw_path, path, headers)
         requester = self._requester(request, headers)
+        self._limits.check_rate(path, requester.remote_address)
         body = b""
         if request.body_exists:
             await _answer_expectation(request, headers)

@@ -6,19 +6,23 @@ Content-Type, and for a malformed request neither its bytes nor a library's vers
 
 import asyncio
 import logging
+import random
 import time
+from collections.abc import Sequence
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import http_exceptions, http_parser, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.streams import StreamReader
 from multidict import CIMultiDict
 
 from sgtm.errors import SettingsError
 from sgtm.messages import Answer
 from sgtm.observability.metrics import Counters
-from sgtm.server.limits import BAD_REQUEST, INTERNAL_ERROR, LARGE_HEADERS, LONG_TARGET
+from sgtm.server.admission import Admission
+from sgtm.server.limits import BAD_REQUEST, INTERNAL_ERROR, LARGE_HEADERS, LONG_TARGET, SLOW_HEAD
 from sgtm.settings import Settings
 
 log = logging.getLogger("sgtm.server")
@@ -30,14 +34,29 @@ _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep
 LINGER_S = 2.0
 """How long the rest of a refused body is read away, so that the requester sees the answer."""
 
+AGE_JITTER = 0.1
+"""Connections that were opened together do not all end together."""
 
-def refusal_answer(status: int, reason: str) -> Answer:
+
+def refusal_answer(status: int, reason: str, headers: Sequence[tuple[str, str]] = ()) -> Answer:
     """The constant answer of a refusal."""
     return Answer(
         status,
-        (("Cache-Control", "no-store"), ("Content-Type", "text/plain")),
+        (("Cache-Control", "no-store"), ("Content-Type", "text/plain"), *headers),
         f"{reason}\n".encode(),
     )
+
+
+def last_words(answer: Answer) -> bytes:
+    """An answer as bytes, where there is no request that aiohttp could answer."""
+    headers = (
+        *answer.headers,
+        ("Date", http_date()),
+        ("Content-Length", str(len(answer.body))),
+        ("Connection", "close"),
+    )
+    lines = (f"HTTP/1.1 {answer.status} {_REASONS[answer.status]}", *(": ".join(pair) for pair in headers))
+    return "\r\n".join((*lines, "", "")).encode() + answer.body
 
 
 class WrittenAnswer(web.StreamResponse):
@@ -81,12 +100,39 @@ class WrittenAnswer(web.StreamResponse):
 
 
 class Connection(web.RequestHandler):
-    """One connection: aiohttp's, but for what it says when something is wrong."""
+    """One connection: aiohttp's, but for what it says when something is wrong, and for what aiohttp
+    has no limit of: the time for a head, age, number of requests, an answer that nobody reads.
 
-    __slots__ = ("_counters", "_settings")
+    Of aiohttp's inside only `_request_count` is used: how many heads its parser has finished.
+    """
 
-    def __init__(self, listener: "Listener", settings: Settings, counters: Counters) -> None:
-        self._settings, self._counters = settings, counters
+    __slots__ = (
+        "_admission",
+        "_begun",
+        "_content",
+        "_counters",
+        "_ends_at",
+        "_head_timer",
+        "_is_handling",
+        "_network",
+        "_settings",
+        "_unsent",
+        "_wire",
+        "_write_timer",
+    )
+
+    def __init__(
+        self, listener: "Listener", settings: Settings, counters: Counters, admission: Admission
+    ) -> None:
+        self._settings, self._counters, self._admission = settings, counters, admission
+        self._begun = self._unsent = 0
+        self._ends_at = float("inf")
+        self._is_handling = False
+        self._network: str | None = None
+        self._content: StreamReader | None = None
+        self._wire: asyncio.Transport | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
         super().__init__(
             listener,
             loop=asyncio.get_running_loop(),
@@ -98,6 +144,118 @@ class Connection(web.RequestHandler):
             lingering_time=LINGER_S,
             auto_decompress=False,
         )
+
+    # -- from the first byte to the last ---------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let it in, or close it at once."""
+        wire = cast(asyncio.Transport, transport)
+        self._network = self._admission.enter(wire.get_extra_info("peername"))
+        if self._network is None:
+            self.force_close()
+            wire.abort()
+            return
+        self._wire = wire
+        # "paused" then means: the kernel's buffer is full, something waits in ours
+        wire.set_write_buffer_limits(high=0)
+        if age_s := self._settings.connection_age_s:
+            self._ends_at = self._loop.time() + age_s * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Give everything back."""
+        if self._network is not None:
+            self._admission.leave(self._network)
+            self._network = None
+        self._stop_head_timer()
+        self._stop_write_timer()
+        super().connection_lost(exc)
+        self._wire = self._content = None
+
+    def begin(self, content: StreamReader) -> bool:
+        """A request with this body is being handled. Whether it is the last one here."""
+        self._begun += 1
+        self._content, self._is_handling = content, True
+        if self._begun == self._settings.connection_requests:
+            self._counters.add("sgtm_connections_closed_total", "requests")
+        elif self._loop.time() >= self._ends_at:
+            self._counters.add("sgtm_connections_closed_total", "age")
+        else:
+            return False
+        return True
+
+    def end(self) -> None:
+        """The request is answered."""
+        self._is_handling = False
+
+    # -- a head must be complete in time ---------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: are they the beginning of a head?
+
+        The bytes of a head that came in one piece with the end of the request before are not
+        noticed; its next byte is, and the idle time-out counts anyway.
+        """
+        heads, is_body = self._request_count, self._content is not None and not self._content.is_eof()
+        super().data_received(data)
+        if self._request_count != heads:
+            self._stop_head_timer()
+        elif data and self._head_timer is None and not is_body and heads == self._begun:
+            self._start_head_timer()
+
+    def _start_head_timer(self) -> None:
+        if seconds := self._settings.head_timeout_s:
+            self._head_timer = self._loop.call_later(seconds, self._give_up_head)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up_head(self) -> None:
+        self._head_timer = None
+        if self._wire is None or self._wire.is_closing():
+            return
+        if self._is_handling:  # the answer before it comes first
+            self._start_head_timer()
+            return
+        self._counters.add("sgtm_requests_refused_total", SLOW_HEAD[1])
+        self._wire.write(last_words(refusal_answer(*SLOW_HEAD)))
+        self.force_close()
+
+    # -- an answer must be read ------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        """The peer does not read as fast as we write."""
+        super().pause_writing()
+        self._start_write_timer()
+
+    def resume_writing(self) -> None:
+        """The peer has read everything but what the kernel holds."""
+        self._stop_write_timer()
+        super().resume_writing()
+
+    def _start_write_timer(self) -> None:
+        if self._wire is not None and (seconds := self._settings.write_timeout_s):
+            self._unsent = self._wire.get_write_buffer_size()
+            self._write_timer = self._loop.call_later(seconds, self._give_up_writing)
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _give_up_writing(self) -> None:
+        self._write_timer = None
+        if self._wire is None:
+            return
+        if self._wire.get_write_buffer_size() < self._unsent:
+            self._start_write_timer()
+            return
+        self._counters.add("sgtm_connections_closed_total", "nobody reads")
+        self._wire.abort()
+
+    # -- what is said when something is wrong ----------------------------------------------------
 
     def handle_error(
         self,
@@ -136,13 +294,13 @@ class Connection(web.RequestHandler):
 class Listener(web.Server):
     """Makes a Connection for each accepted socket: a protocol factory."""
 
-    def __init__(self, handler: Any, settings: Settings, counters: Counters) -> None:
+    def __init__(self, handler: Any, settings: Settings, counters: Counters, admission: Admission) -> None:
         super().__init__(handler)
-        self._settings, self._counters = settings, counters
+        self._settings, self._counters, self._admission = settings, counters, admission
 
     def __call__(self) -> Connection:
         """A new connection."""
-        return Connection(self, self._settings, self._counters)
+        return Connection(self, self._settings, self._counters, self._admission)
 
 
 def _line_limit(settings: Settings) -> int:

@@ -1,7 +1,7 @@
 """Questions of balancers, orchestrators and crawlers: no clients, no tags, no log noise.
 
-SPEC: requirements R51, R333; reliability 6 (probes). /healthy, /healthz and /health say that the
-event loop turns. /readyz and /ready say whether new requests should be sent here: a vendor's
+SPEC: requirements R51, R333; reliability 6 (probes). /live, /healthy, /healthz and /health say that
+the event loop turns. /ready, /readyz and /startup say whether new requests should be sent here: a vendor's
 failure never makes a worker not ready, else all workers would leave at once.
 """
 
@@ -28,11 +28,13 @@ class Health:
         self.is_draining = False
         self._accepts = accepts
         self._paths: dict[str, Callable[[], Answer]] = {
+            "/live": lambda: _OK,
             "/healthy": lambda: _OK,
             "/healthz": lambda: _OK,
             "/health": lambda: _OK,
             "/readyz": self.readiness,
             "/ready": self.readiness,
+            "/startup": self.readiness,
             "/robots.txt": lambda: _ROBOTS,
             "/favicon.ico": lambda: _NO_ICON,
         }

@@ -6,11 +6,12 @@ of their number while it reads; the rest is checked here.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aiohttp import web
 from msgspec import Struct
 
+from sgtm.server.rate import RateTable, network_of, retry_after
 from sgtm.settings import Settings
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -20,17 +21,29 @@ class Refusal(Exception):
     """The request is not served. `reason` is the label of the counter and, with the status, all
     that the requester is told."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, headers: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(reason)
-        self.status, self.reason = status, reason
+        self.status, self.reason, self.headers = status, reason, headers
+
+
+class Dropped(Exception):
+    """The hit is answered as if it were taken: whoever floods a collector learns nothing.
+    `reason` is the label of the counter."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 BAD_REQUEST = (400, "malformed request")
 BROKEN_BODY = (400, "broken body")
+SLOW_HEAD = (408, "slow head")
 SLOW_BODY = (408, "slow body")
+LOW_BODY_RATE = (408, "low body rate")
 LARGE_BODY = (413, "large body")
 LONG_TARGET = (414, "long target")
 UNKNOWN_EXPECTATION = (417, "unknown expectation")
+TOO_MANY_REQUESTS = (429, "too many requests")
 LARGE_HEADERS = (431, "large headers")
 INTERNAL_ERROR = (500, "internal error")
 UNKNOWN_VERSION = (505, "unknown version")
@@ -45,11 +58,17 @@ class Limits(Struct, frozen=True):
     settings: Settings
     named_paths: frozenset[str] = frozenset()
     """Paths that clients of the container name: their targets may be longer."""
+    requests: RateTable | None = None
+    collects: RateTable | None = None
 
     @classmethod
     def of(cls, settings: Settings, named_paths: Iterable[str]) -> "Limits":
         """Limits for a container whose clients name these paths."""
-        return cls(settings, frozenset(named_paths))
+        requests, collects = (
+            RateTable(rate, settings.rate_burst) if rate else None
+            for rate in (settings.request_rate, settings.collect_rate)
+        )
+        return cls(settings, frozenset(named_paths), requests, collects)
 
     def check_head(self, target: str, path: str, headers: Headers) -> None:
         """Raise Refusal if the target, a header, or all headers together are too long."""
@@ -60,6 +79,20 @@ class Limits(Struct, frozen=True):
         # aiohttp's own limit of a header leaves out the name of all but the first
         if sum(sizes) > settings.headers_bytes or (sizes and max(sizes) > settings.header_bytes):
             raise Refusal(*LARGE_HEADERS)
+
+    def check_rate(self, path: str, address: str) -> None:
+        """Raise Refusal, or on collect paths Dropped, if this network asks too often.
+
+        `address` is the requester's, not a proxy's; one without an address is not limited."""
+        is_collect = path.endswith("/collect")
+        table = self.collects if is_collect else self.requests
+        if table is None or not address:
+            return
+        wait_s = table.take(network_of(address, is_wide=True), asyncio.get_running_loop().time())
+        if wait_s and is_collect:
+            raise Dropped(TOO_MANY_REQUESTS[1])
+        if wait_s:
+            raise Refusal(*TOO_MANY_REQUESTS, (retry_after(wait_s),))
 
     def body_bytes(self, path: str) -> int:
         """The largest body on this path: a browser's beacon is small, a webhook may be large."""
@@ -80,8 +113,6 @@ class Limits(Struct, frozen=True):
                     raise Refusal(*LARGE_BODY)
                 return body
             return await self._read_slowly(request, most)
-        except TimeoutError:
-            raise Refusal(*SLOW_BODY) from None
         except (web.RequestPayloadError, ConnectionError, RuntimeError):
             # aiohttp: broken chunks, a lost connection, reading from a connection that is gone
             raise Refusal(*BROKEN_BODY) from None
@@ -90,11 +121,27 @@ class Limits(Struct, frozen=True):
         started = asyncio.get_running_loop().time()
         parts: list[bytes] = []
         size = 0
-        async with asyncio.timeout(self.settings.body_timeout_s) as deadline:
-            while part := await request.content.readany():
-                size += len(part)
-                if size > most:
-                    raise Refusal(*LARGE_BODY)
-                parts.append(part)
-                deadline.reschedule(started + self.settings.body_timeout_s + size / BYTES_PER_SECOND)
+        seconds, beyond = self._body_time(size)
+        try:
+            async with asyncio.timeout(seconds) as deadline:
+                while part := await request.content.readany():
+                    size += len(part)
+                    if size > most:
+                        raise Refusal(*LARGE_BODY)
+                    parts.append(part)
+                    seconds, beyond = self._body_time(size)
+                    deadline.reschedule(started + seconds)
+        except TimeoutError:
+            raise Refusal(*beyond) from None
         return b"".join(parts)
+
+    def _body_time(self, size: int) -> tuple[float, tuple[int, str]]:
+        """Seconds from its start in which more than `size` bytes of a body must have come, and what it
+        is called if they have not: the time-out of the whole, or the lowest average rate."""
+        settings = self.settings
+        whole = settings.body_timeout_s + size / BYTES_PER_SECOND
+        if settings.body_rate_bytes:
+            at_rate = settings.body_grace_s + size / settings.body_rate_bytes
+            if at_rate < whole:
+                return at_rate, LOW_BODY_RATE
+        return whole, SLOW_BODY

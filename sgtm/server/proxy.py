@@ -80,12 +80,16 @@ class TrustedProxies:
 
     def requester(self, peer: str, headers: Headers, scheme: str) -> Requester:
         """Whose request it is: `peer` is the socket's address, header names are in lower case."""
-        address, is_trusted = self._judge(peer) if self._networks else (_plain_peer(peer), False)
+        address, is_trusted = self.judge_peer(peer)
         host = next((value.decode("latin-1") for name, value in headers if name == b"host"), "")
         if not is_trusted:
             return Requester(address, False, scheme, canonical_host(host))
         hop = self._requesting_hop(address, headers)
         return Requester(hop.address, True, hop.scheme or scheme, hop.host or canonical_host(host))
+
+    def judge_peer(self, peer: str) -> tuple[str, bool]:
+        """(canonical address, whether it is a trusted proxy) of a socket's address."""
+        return self._judge(peer) if self._networks else (_plain_peer(peer), False)
 
     def _judge_anew(self, text: str) -> tuple[str, bool]:
         """(canonical address, whether it is a trusted proxy)."""

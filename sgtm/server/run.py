@@ -35,6 +35,7 @@ from sgtm.messages import IncomingRequest
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
 from sgtm.pipeline import Pipeline
+from sgtm.server.admission import Admission
 from sgtm.server.application import Application
 from sgtm.server.connection import Listener, require_compiled_parser
 from sgtm.server.health import Health
@@ -110,11 +111,13 @@ class Worker:
         self.health = Health(self._accepts)
         self.scripts = Scripts(settings, self.counters)
         self._pipeline = Pipeline(container, self.outbox, self.lanes, self.counters, self.scripts.serve)
+        proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
+        self._admission = Admission(settings, proxies, self.counters)
         self._application = Application(
             self._pipeline,
             self.health,
             Limits.of(settings, (path for client in container.clients for path in client.paths)),
-            TrustedProxies(settings.trusted_proxies, settings.forwarded_header),
+            proxies,
             self.counters,
             new_walk,
         )
@@ -131,7 +134,7 @@ class Worker:
 
     async def start(self) -> None:
         """Accept requests."""
-        self._listener = Listener(self._application.handle, self.settings, self.counters)
+        self._listener = Listener(self._application.handle, self.settings, self.counters, self._admission)
         self._runner = web.ServerRunner(self._listener, shutdown_timeout=self.settings.drain_timeout_s)
         await self._runner.setup()
         await self.scripts.start()

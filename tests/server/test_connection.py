@@ -2,16 +2,21 @@
 
 import asyncio
 import logging
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from aiohttp import http_parser
-from conftest import Serve
+from conftest import Serve, Served
 from containers import client, container, echo
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raw_http import RawConnection, ask, exchange, request
+from raw_http import RawAnswer, RawConnection, ask, exchange, request
 
 from sgtm.errors import SettingsError
+from sgtm.messages import Answer, Claimed, IncomingRequest, Pending
 from sgtm.server.connection import http_date, require_compiled_parser
 
 ECHO = container([client(echo, paths=("/g/collect",))])
@@ -203,3 +208,226 @@ def test_it_does_not_start_without_the_compiled_parser(monkeypatch: pytest.Monke
     monkeypatch.setattr(http_parser, "HttpRequestParser", http_parser.HttpRequestParserPy)
     with pytest.raises(SettingsError, match="compiled parser"):
         require_compiled_parser()
+
+
+# -- limits that aiohttp does not have: SPEC reliability 2.4 ---------------------------------------
+
+
+def _closed(served: Served, reason: str) -> int:
+    return served.worker.counters.value("sgtm_connections_closed_total", reason)
+
+
+async def test_a_head_that_is_never_finished_is_given_up_wherever_it_ends(serve: Serve) -> None:
+    served = await serve(ECHO, head_timeout_s=0.2, connections_per_address=0)
+    data = request("/g/collect?secret", headers={"X-Secret": "secret"})
+
+    async def begin(length: int) -> RawAnswer:
+        async with RawConnection(served.port) as connection:
+            connection.send(data[:length])
+            answer = await connection.read_answer()
+            assert await connection.is_closed()
+            return answer
+
+    answers = await asyncio.gather(*(begin(length) for length in range(1, len(data))))
+    assert {(answer.status, answer.body) for answer in answers} == {(408, b"slow head\n")}
+    names = {name for name, _ in answers[0].headers}
+    assert names == {"Cache-Control", "Content-Type", "Date", "Content-Length", "Connection"}
+    assert {answer.header("Connection") for answer in answers} == {"close"}
+    assert served.worker.counters.value("sgtm_requests_refused_total", "slow head") == len(data) - 1
+
+
+async def test_the_time_for_a_head_is_one_for_all_its_bytes(serve: Serve) -> None:
+    """A drip does not begin it anew: here a byte every 20 ms."""
+    port = (await serve(ECHO, head_timeout_s=0.2)).port
+    started = time.monotonic()
+    async with RawConnection(port) as connection:
+        answer = asyncio.ensure_future(connection.read_answer())
+        for byte in request("/c", headers={"X-A": "a" * 200}):
+            connection.send(bytes((byte,)))
+            await asyncio.wait({answer}, timeout=0.02)
+            if answer.done():
+                break
+        assert (await answer).status == 408
+    assert 0.15 < time.monotonic() - started < 1
+
+
+async def test_a_second_head_is_timed_like_the_first(serve: Serve) -> None:
+    port = (await serve(ECHO, head_timeout_s=0.1)).port
+    async with RawConnection(port) as connection:
+        connection.send(request("/c", method="POST", body=b"x" * 10))
+        assert (await connection.read_answer()).status == 200
+        await asyncio.sleep(0.2)
+        connection.send(b"GET /c")
+        assert (await connection.read_answer()).status == 408
+        assert await connection.is_closed()
+
+
+async def test_the_time_for_a_head_counts_for_nothing_else(serve: Serve) -> None:
+    """Neither a slow body, nor one that nobody reads, nor a slow answer, nor an idle connection."""
+
+    async def claim_later() -> Claimed:
+        await asyncio.sleep(0.3)
+        return Claimed([], Answer(200, (), b"at last"))
+
+    def slow(request: IncomingRequest) -> Claimed | Pending:
+        return Pending(asyncio.ensure_future(claim_later())) if request.path == "/slow" else echo(request)
+
+    served = await serve(container([client(slow)]), head_timeout_s=0.1)
+    async with RawConnection(served.port) as connection:
+        for target in ("/c", "/healthz"):
+            whole = request(target, method="POST", body=b"x" * 20)
+            connection.send(whole[:-10])
+            await asyncio.sleep(0.15)
+            connection.send(whole[-10:-5])
+            await asyncio.sleep(0.15)
+            connection.send(whole[-5:])
+            assert (await connection.read_answer()).status == 200
+            await asyncio.sleep(0.2)
+        connection.send(request("/slow"))
+        await asyncio.sleep(0.02)
+        connection.send(request("/c")[:10])
+        await asyncio.sleep(0.15)
+        connection.send(request("/c")[10:])
+        assert [(await connection.read_answer()).status for _ in range(2)] == [200, 200]
+    assert served.worker.counters.value("sgtm_requests_refused_total", "slow head") == 0
+
+
+async def test_the_body_of_a_request_that_waits_for_its_turn_is_no_head(serve: Serve) -> None:
+    gate: asyncio.Future[Claimed] = asyncio.get_running_loop().create_future()
+    waits = client(lambda request: Pending(gate) if request.path == "/slow" else echo(request))
+    served = await serve(container([waits]), head_timeout_s=0.1)
+    whole = request("/c", method="POST", body=b"x" * 20)
+    async with RawConnection(served.port) as connection:
+        connection.send(request("/slow") + whole[:-10])
+        await asyncio.sleep(0.05)
+        connection.send(whole[-10:-5])
+        await asyncio.sleep(0.05)
+        gate.set_result(Claimed([], Answer(200, (), b"")))
+        await asyncio.sleep(0.05)
+        connection.send(whole[-5:])
+        assert [(await connection.read_answer()).status for _ in range(2)] == [200, 200]
+        await asyncio.sleep(0.2)
+    assert served.worker.counters.value("sgtm_requests_refused_total", "slow head") == 0
+
+
+async def test_the_smallest_unread_rest_of_an_answer_is_noticed(serve: Serve) -> None:
+    """aiohttp's connections notice it from 64 KiB on, and close for ever on less."""
+    served = await serve(ECHO)
+    assert served.worker._listener is not None
+    async with RawConnection(served.port) as connection:
+        connection.send(request("/c"))
+        await connection.read_answer()
+        (ours,) = served.worker._listener.connections
+        assert ours.transport is not None
+        assert ours.transport.get_write_buffer_limits() == (0, 0)
+
+
+async def test_a_connection_ends_after_its_number_of_requests(serve: Serve) -> None:
+    served = await serve(ECHO, connection_requests=3)
+    async with RawConnection(served.port) as connection:
+        for said in (None, None, "close"):
+            connection.send(request("/c"))
+            assert (await connection.read_answer()).header("Connection") == said
+        assert await connection.is_closed()
+    assert _closed(served, "requests") == 1
+
+
+async def test_pipelined_requests_beyond_the_number_are_not_served(serve: Serve) -> None:
+    served = await serve(ECHO, connection_requests=3)
+    async with RawConnection(served.port) as connection:
+        connection.send(request("/c") * 5)
+        answers = [await connection.read_answer() for _ in range(3)]
+        assert [answer.header("Connection") for answer in answers] == [None, None, "close"]
+        assert await connection.is_closed()
+    assert served.worker.counters.value("sgtm_requests_claimed_total", "Test") == 3
+
+
+async def test_a_connection_ends_at_its_age(serve: Serve) -> None:
+    served = await serve(ECHO, connection_age_s=0.2)
+    async with RawConnection(served.port) as connection:
+        connection.send(request("/c"))
+        assert (await connection.read_answer()).header("Connection") is None
+        await asyncio.sleep(0.25)
+        connection.send(request("/c"))
+        answer = await connection.read_answer()
+        assert (answer.status, answer.header("Connection")) == (200, "close")
+        assert await connection.is_closed()
+    assert _closed(served, "age") == 1
+
+
+LARGE = b"x" * (8 * 1024 * 1024)
+"""More than the kernel keeps for a connection that nobody reads."""
+
+
+def _large_answers(request: IncomingRequest) -> Claimed:
+    return Claimed([], Answer(200, (), LARGE if request.path == "/large" else b"small"))
+
+
+async def test_an_answer_that_nobody_reads_is_given_up(serve: Serve) -> None:
+    served = await serve(container([client(_large_answers)]), write_timeout_s=0.2)
+    with _slow_reader(served.port) as peer:
+        peer.sendall(request("/large"))
+        await _until(lambda: _closed(served, "nobody reads") == 1)
+        assert await _read_all(peer) < len(LARGE)
+    assert (await ask(served.port, "/c")).body == b"small"
+
+
+async def test_a_last_answer_that_nobody_reads_does_not_hold_the_connection(serve: Serve) -> None:
+    """Closing waits for what is still to be sent: for ever, if nobody gives up."""
+    served = await serve(container([client(_large_answers)]), write_timeout_s=0.2)
+    with _slow_reader(served.port) as peer:
+        peer.sendall(request("/large", headers={"Connection": "close"}))
+        await _until(lambda: _closed(served, "nobody reads") == 1)
+        await _until(lambda: served.worker._admission.open == 0)
+
+
+async def test_who_reads_slowly_gets_the_whole_answer(serve: Serve) -> None:
+    served = await serve(container([client(_large_answers)]), write_timeout_s=0.3)
+    with _slow_reader(served.port) as peer:
+        peer.sendall(request("/large", headers={"Connection": "close"}))
+        assert await _read_all(peer, pause_s=0.02) > len(LARGE)
+    assert _closed(served, "nobody reads") == 0
+
+
+async def test_who_pipelines_without_end_is_not_read_without_end(serve: Serve) -> None:
+    # SPEC: reliability 0.15 (CVE-2026-54273) and 2.4: 32 unanswered requests, then no more is read
+    gate: asyncio.Future[Claimed] = asyncio.get_running_loop().create_future()
+    served = await serve(container([client(lambda _: Pending(gate))]))
+    assert served.worker._listener is not None
+    with _slow_reader(served.port) as peer:
+        block = request("/c") * 1000
+        sent = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                while sent < 64 * 1024 * 1024:
+                    await asyncio.get_running_loop().sock_sendall(peer, block)
+                    sent += len(block)
+        assert sent < 64 * 1024 * 1024
+        (connection,) = served.worker._listener.connections
+        assert len(connection._messages) <= 32
+    gate.set_result(Claimed([], Answer(204)))
+
+
+def _slow_reader(port: int) -> socket.socket:
+    """A connection with a small window, which nobody reads unless told."""
+    peer = socket.socket()
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+    peer.connect(("127.0.0.1", port))
+    peer.setblocking(False)
+    return peer
+
+
+async def _read_all(peer: socket.socket, pause_s: float = 0.0) -> int:
+    """How many bytes come up to the end, or a reset."""
+    got = 0
+    with suppress(ConnectionError):
+        while data := await asyncio.get_running_loop().sock_recv(peer, 512 * 1024):
+            got += len(data)
+            await asyncio.sleep(pause_s)
+    return got
+
+
+async def _until(is_true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not is_true():  # noqa: ASYNC110  (nobody tells)
+            await asyncio.sleep(0.01)

@@ -10,17 +10,17 @@ from raw_http import ask
 from sgtm.messages import Answer, Claimed, IncomingRequest, OutgoingRequest
 from sgtm.observability.walk import Walk
 
-GREEDY = container([client(echo, paths=("/health", "/ready", "/robots.txt"))])
+GREEDY = container([client(echo, paths=("/health", "/live", "/ready", "/startup", "/robots.txt"))])
 
 
-@pytest.mark.parametrize("path", ["/healthy", "/healthz", "/health"])
+@pytest.mark.parametrize("path", ["/live", "/healthy", "/healthz", "/health"])
 async def test_health_is_a_plain_ok(path: str, serve: Serve) -> None:
     answer = await ask((await serve(GREEDY)).port, path)
     assert (answer.status, answer.body, answer.header("Content-Type")) == (200, b"ok", "text/plain")
     assert answer.header("Cache-Control") == "no-store"
 
 
-@pytest.mark.parametrize("path", ["/readyz", "/ready", "/ready?verbose"])
+@pytest.mark.parametrize("path", ["/readyz", "/ready", "/startup", "/ready?verbose"])
 async def test_ready_says_so_in_json(path: str, serve: Serve) -> None:
     answer = await ask((await serve(GREEDY)).port, path)
     assert (answer.status, answer.json()) == (200, {"ready": True, "because": []})

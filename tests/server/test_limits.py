@@ -83,6 +83,73 @@ async def test_a_chunked_body_is_refused_when_it_grows_too_large(serve: Serve) -
         assert (await connection.read_answer()).status == 413
 
 
+@pytest.mark.parametrize(
+    ("data", "status", "reason"),
+    [
+        (b"GET /" + b"a" * 96 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414, "long target"),
+        (b"GET /c HTTP/1.1\r\n" + HOST + b"X-A: " + b"a" * 94 + b"\r\n\r\n", 431, "large headers"),
+        (b"GET /c HTTP/1.1\r\n" + HOST + b"X-A: 1\r\nX-B: 2\r\nX-C: 3\r\n\r\n", 431, "large headers"),
+        (
+            b"POST /g/collect HTTP/1.1\r\n" + HOST + b"Content-Length: 51\r\n\r\n" + b"a" * 51,
+            413,
+            "large body",
+        ),
+        (
+            b"POST /g/collect HTTP/1.1\r\n"
+            + HOST
+            + b"Transfer-Encoding: chunked\r\n\r\n33\r\n"
+            + b"a" * 51
+            + b"\r\n0\r\n\r\n",
+            413,
+            "large body",
+        ),
+    ],
+    ids=["target", "header", "number of headers", "body", "chunked body"],
+)
+async def test_a_limit_holds_wherever_the_request_is_cut(
+    data: bytes, status: int, reason: str, serve: Serve
+) -> None:
+    # SPEC: reliability 0.15
+    limits = {"request_line_bytes": 96, "collect_line_bytes": 96, "header_bytes": 96, "header_count": 3}
+    served = await serve(ECHO, collect_body_bytes=50, connections_per_address=0, **limits)
+    for cut in range(1, len(data)):
+        async with RawConnection(served.port) as connection:
+            connection.send(data[:cut])
+            await asyncio.sleep(0.001)
+            connection.send(data[cut:])
+            answer = await connection.read_answer()
+        assert (cut, answer.status, answer.body) == (cut, status, f"{reason}\n".encode())
+        assert answer.header("Connection") == "close"
+    assert served.worker.counters.value("sgtm_requests_refused_total", reason) == len(data) - 1
+
+
+async def test_a_body_that_drips_is_given_up(serve: Serve) -> None:
+    """The average counts, from the grace on: here 0.1 s and 1 s for each 1,000 bytes."""
+    served = await serve(ECHO, body_grace_s=0.1, body_rate_bytes=1000)
+    started = time.monotonic()
+    async with RawConnection(served.port) as connection:
+        connection.send(b"POST /hook HTTP/1.1\r\n" + HOST + b"Content-Length: 1000\r\n\r\n")
+        for _ in range(30):
+            connection.send(b"a")
+            await asyncio.sleep(0.01)
+        answer = await connection.read_answer()
+        assert time.monotonic() - started < 1
+        assert await connection.is_closed()
+    assert (answer.status, answer.body) == (408, b"low body rate\n")
+    assert answer.header("Connection") == "close"
+    assert served.worker.counters.value("sgtm_requests_refused_total", "low body rate") == 1
+
+
+async def test_a_body_that_comes_at_the_rate_is_waited_for(serve: Serve) -> None:
+    port = (await serve(ECHO, body_grace_s=0.1, body_rate_bytes=1000)).port
+    async with RawConnection(port) as connection:
+        connection.send(b"POST /hook HTTP/1.1\r\n" + HOST + b"Content-Length: 2000\r\n\r\n")
+        for _ in range(4):
+            connection.send(b"a" * 500)
+            await asyncio.sleep(0.1)
+        assert (await connection.read_answer()).status == 200
+
+
 async def test_a_slow_body_is_given_up(serve: Serve) -> None:
     served = await serve(ECHO, body_timeout_s=0.1)
     started = time.monotonic()
