@@ -137,7 +137,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
     return Settings(**values)
 
 
-def read_destination(text: str) -> "ipaddress.IPv4Network | ipaddress.IPv6Network | str":
+def read_destination(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | str:
     """What `--egress-allow` names: a network (also of one address) or a host in lower case, where
     `*.` at its begin stands for any host below. Raises ValueError."""
     if "/" in text or ":" in text or _NUMBERS.fullmatch(text):
