@@ -20,6 +20,7 @@ from benchmarks.interleaved import ratio, turns
 from benchmarks.stand_in import StartedStandIn, started_stand_in
 from sgtm.component import Component, read_status
 from sgtm.delivery.credentials import Credentials, CredentialSource
+from sgtm.delivery.egress import Egress
 from sgtm.delivery.lanes import Delivery, DeliveryRules, LaneLimits, Lanes
 from sgtm.delivery.sender import PooledSender
 from sgtm.messages import CredentialUse, OutgoingRequest
@@ -72,7 +73,7 @@ async def bare(url: str, in_flight: int) -> AsyncIterator[Send]:
 async def sender(url: str, in_flight: int) -> AsyncIterator[Send]:
     """PooledSender alone."""
     request = OutgoingRequest("POST", url, HEADERS, BODY, TOKEN)
-    async with PooledSender(CREDENTIALS) as pooled:
+    async with PooledSender(CREDENTIALS, Egress(["127.0.0.1"])) as pooled:
 
         async def send() -> None:
             assert (await pooled.send(request, 5.0)).status == 204
@@ -86,7 +87,7 @@ async def lanes(url: str, in_flight: int) -> AsyncIterator[Send]:
     request = OutgoingRequest("POST", url, HEADERS, BODY, TOKEN)
     rules, counters = DeliveryRules(), Counters()
     expires = time.time_ns() // 1_000 + 3_600_000_000
-    async with PooledSender(CREDENTIALS) as pooled:
+    async with PooledSender(CREDENTIALS, Egress(["127.0.0.1"])) as pooled:
         running = Lanes(pooled, counters, limits=LaneLimits(concurrency=in_flight))
 
         async def send(count: int) -> None:

@@ -29,6 +29,7 @@ from sgtm._fast.encode import encode_query
 from sgtm._fast.identifiers import set_variant, sha256_hex_many
 from sgtm.container.container import Container, ContainerTag, View
 from sgtm.delivery.credentials import Credentials
+from sgtm.delivery.egress import Egress
 from sgtm.delivery.judge import request_of
 from sgtm.delivery.lanes import Delivery, Lanes
 from sgtm.delivery.outbox.memory import MemoryOutbox
@@ -172,7 +173,8 @@ def looped(loop: asyncio.AbstractEventLoop, vendor: str) -> Iterator[Workload]:
     for tag, request in sent_by_shop(vendor):
         sendable = request_of([Delivery(tag.name, tag.component, request, tag.delivery, id, 0)])
         assert isinstance(sendable, OutgoingRequest)
-        yield Workload(f"- sender for {tag.name}", _send(loop, PooledSender(credentials), sendable), 5, 64)
+        sender = PooledSender(credentials, Egress(["127.0.0.1"]))
+        yield Workload(f"- sender for {tag.name}", _send(loop, sender, sendable), 5, 64)
     yield Workload("- server", _serve(loop), 5, 64)
 
 

@@ -55,6 +55,8 @@ class Component(Struct, frozen=True, kw_only=True):
     methods: tuple[str, ...] = ("GET", "POST")
     # tags
     vendor: str = ""
+    hosts: tuple[str, ...] = ()
+    """Hosts that its code sends to over https where the parameters name none (`--airgapped`)."""
     is_advertising: bool = False
     is_consent_aware: bool = False
     """Adjusts by itself what it sends to the consent in the event, as Google's own tags do."""
@@ -123,7 +125,7 @@ def variable(type_: str, **declared: Any) -> Callable[[F], F]:
 def tag(type_: str, **declared: Any) -> Callable[[F], F]:
     """Register `build(event, parameters) -> TagResult | list[OutgoingRequest] | Pending` as a tag type.
 
-    Keywords: aliases, status, check, vendor, is_advertising, is_consent_aware, consent, read,
+    Keywords: aliases, status, check, vendor, hosts, is_advertising, is_consent_aware, consent, read,
     envelope, max_batch."""
     return _decorator("tag", type_, declared)
 

@@ -8,7 +8,8 @@ variable with commas.
 
 import argparse
 import ipaddress
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
@@ -22,6 +23,10 @@ Limit = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0.0, le=3600.0)]
 
 _KIB = 1024
+_LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE | re.ASCII)
+_NUMBERS = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE | re.ASCII)
+"""What ends in a number is an address (WHATWG URL, 3.5), so it is to be a proper one."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -43,6 +48,19 @@ class Settings(Struct, frozen=True, kw_only=True):
             "where there is no X-Forwarded-For), or only Forwarded (RFC 7239)."
         ),
     ] = "x-forwarded"
+
+    egress_allow: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Destination of your own that may be private and have any port: a network (CIDR), "
+            "a host, or hosts as *.internal.example.",
+            extra={"metavar": "CIDR|HOST"},
+        ),
+    ] = ()
+    airgapped: Annotated[
+        bool,
+        Meta(description="Connect to nothing but what the container names and what --egress-allow lists."),
+    ] = False
 
     request_line_bytes: Annotated[Count, Meta(description="Longest request target.")] = 8 * _KIB
     collect_line_bytes: Annotated[
@@ -128,7 +146,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     script_upstream: Annotated[
         str,
         Meta(
-            description="Where scripts that are served come from: https, or http on this machine.",
+            description="Where scripts that are served come from: https, or http on this machine. With "
+            "`airgapped` its host must be on `egress_allow`.",
             pattern=r"^(https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]{1,5})?$",
         ),
     ] = "https://www.googletagmanager.com"
@@ -167,8 +186,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             flag_of(field),
             dest=field.name,
-            action="append" if _is_list(field) else "store",
-            metavar=_extra(field).get("metavar", field.name.rpartition("_")[2].upper()),
+            **_action(field),
             help=f"{_description(field)} [{variable_of(field.name)}; {_default_text(field)}]".replace(
                 "%", "%%"
             ),
@@ -188,14 +206,38 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
     return Settings(**values)
 
 
+def read_destination(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | str:
+    """What `--egress-allow` names: a network (also of one address) or a host in lower case, where
+    `*.` at its begin stands for any host below. Raises ValueError."""
+    if "/" in text or ":" in text or _NUMBERS.fullmatch(text):
+        return ipaddress.ip_network(text.strip("[]"))
+    if _HOST.fullmatch(text) is None or len(text) > 253:
+        raise ValueError(f"{text!r} is no network and no host")
+    return text.lower()
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "trusted_proxies": ipaddress.ip_network,
+    "egress_allow": read_destination,
+}
+
+
+def _action(field: FieldInfo) -> dict[str, Any]:
+    """How argparse takes a field: a yes or no is a flag alone."""
+    if field.default is False:
+        return {"action": "store_const", "const": "true"}
+    metavar = _extra(field).get("metavar", field.name.rpartition("_")[2].upper())
+    return {"action": "append" if _is_list(field) else "store", "metavar": metavar}
+
+
 def _read(field: FieldInfo, value: Any, where: str) -> Any:
     if isinstance(value, list):
         value = [part for item in value for part in item.replace(",", " ").split()]
     try:
         result = msgspec.convert(value, field.type, strict=False)
-        if field.name == "trusted_proxies":
-            for network in result:
-                ipaddress.ip_network(network)
+        if field.name in _READERS:
+            for text in result:
+                _READERS[field.name](text)
     except ValueError as error:  # msgspec.ValidationError is one
         raise SettingsError(
             f"{_shown(value)} cannot be used: {error}", where=where, mend=_mend(field)

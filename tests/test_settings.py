@@ -1,6 +1,7 @@
 """Settings: one declaration gives flags, variables, bounds and errors."""
 
 import argparse
+from ipaddress import ip_network
 from typing import Any
 
 import msgspec
@@ -50,10 +51,15 @@ def test_several_values_come_from_repeated_flags_or_a_list_in_the_variable() -> 
 
 @pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
 def test_every_field_can_be_given_as_flag_and_as_variable(field: Any) -> None:
-    text = {"trusted_proxies": "10.0.0.0/8", "forwarded_header": "forwarded"}.get(field.name)
-    text = text or {"script_upstream": "http://127.0.0.1:7"}.get(field.name)
+    text = {
+        "trusted_proxies": "10.0.0.0/8",
+        "forwarded_header": "forwarded",
+        "airgapped": "true",
+        "egress_allow": "::1",
+        "script_upstream": "http://127.0.0.1:7",
+    }.get(field.name)
     text = text or {"log_level": "debug", "log_format": "json", "host": "::1"}.get(field.name, "7")
-    by_flag = parse(settings.flag_of(field), text)
+    by_flag = parse(settings.flag_of(field), *([] if text == "true" else [text]))
     by_variable = parse(**{settings.variable_of(field.name): text})
     assert by_flag == by_variable != Settings()
 
@@ -73,6 +79,11 @@ def test_every_field_can_be_given_as_flag_and_as_variable(field: Any) -> None:
         ({"SGTM_SCRIPT_UPSTREAM": "https://a.example/path"}, "SGTM_SCRIPT_UPSTREAM", "this machine"),
         ({"SGTM_SCRIPT_STALE_S": "-1"}, "SGTM_SCRIPT_STALE_S", ">= 0"),
         ({"SGTM_TRUSTED_PROXIES": "10.0.0.1/8"}, "SGTM_TRUSTED_PROXIES", "host bits"),
+        ({"SGTM_EGRESS_ALLOW": "10.0.0.0/8, 127.1"}, "SGTM_EGRESS_ALLOW", "127.1"),
+        ({"SGTM_EGRESS_ALLOW": "https://db.internal"}, "SGTM_EGRESS_ALLOW", "https://db.internal"),
+        ({"SGTM_EGRESS_ALLOW": "db.internal:80"}, "SGTM_EGRESS_ALLOW", "db.internal:80"),
+        ({"SGTM_EGRESS_ALLOW": "*"}, "SGTM_EGRESS_ALLOW", "no network and no host"),
+        ({"SGTM_AIRGAPPED": "perhaps"}, "SGTM_AIRGAPPED", "perhaps"),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_place(
@@ -83,6 +94,30 @@ def test_what_cannot_be_used_is_named_with_its_place(
     assert caught.value.where == where
     assert says in str(caught.value)
     assert caught.value.mend
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("10.0.0.0/8", ip_network("10.0.0.0/8")),
+        ("10.1.2.3", ip_network("10.1.2.3/32")),
+        ("[::1]", ip_network("::1/128")),
+        ("fd00::/8", ip_network("fd00::/8")),
+        ("DB.Internal", "db.internal"),
+        ("*.internal.example", "*.internal.example"),
+        ("warehouse", "warehouse"),
+    ],
+)
+def test_a_destination_is_a_network_or_a_host(text: str, read: object) -> None:
+    assert settings.read_destination(text) == read
+
+
+@pytest.mark.parametrize(
+    "text", ["2130706433", "0x7f.1", "0177.0.0.1", "①②⑦.0.0.1", "*.*.example", "a..b", "", "*"]
+)
+def test_what_only_looks_like_one_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"(no network and no host|not appear to be)"):
+        settings.read_destination(text)
 
 
 def test_an_error_of_a_flag_names_the_flag() -> None:

@@ -31,6 +31,7 @@ from sgtm.container.container import (
     Origins,
     View,
 )
+from sgtm.container.destinations import destinations_of
 from sgtm.container.environment import with_secret_names
 from sgtm.container.field_types import inner_type
 from sgtm.container.fields import split_error
@@ -106,6 +107,7 @@ class _Compiler:
             credentials=self._credentials,
             unclaimed_status=model.unclaimed_status,
             is_unset_consent_granted=model.consent.unset == "granted",
+            destinations=destinations_of(model),
         )
 
     def _client(self, client: Client) -> ContainerClient:

@@ -114,6 +114,8 @@ class Container(Struct, frozen=True):
     credentials: Mapping[str, CredentialSource]
     unclaimed_status: int
     is_unset_consent_granted: bool
+    destinations: frozenset[tuple[str, int]] = frozenset()
+    """(host, port) of all that it names; see `destinations.py`."""
 
     def tags_for(self, event_name: str) -> tuple[ContainerTag, ...]:
         """Tags that an event of this name could fire, in firing order."""

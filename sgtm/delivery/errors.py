@@ -6,6 +6,7 @@
     Disconnected            yes               yes
     BadAnswer               yes               yes
     Refused                 no                no      our own rules forbid the request as it is
+    AddressRefused          no                yes     the name leads, just now, to a forbidden address
     CredentialMissing       no                no      nothing of this destination can be sent
     CredentialRefused       no                no      the same: no access token is given for the secret
     TokenUnavailable        no                yes     nobody said whether there is an access token
@@ -46,10 +47,19 @@ class BadAnswer(SendError):
 
 
 class Refused(SendError):
-    """The request breaks a rule of the request writer (SPEC: reliability 3, rule 7)."""
+    """The request breaks a rule of the request writer or of the egress door, and will the next time
+    (SPEC: reliability 3, rules 2, 5 and 7)."""
 
     may_have_arrived = False
     is_transient = False
+
+
+class AddressRefused(Refused):
+    """The egress door forbids the addresses that the host's name leads to. Not what the name is: a
+    name server with a fault, or one that answers by where it is asked, may say another in a minute,
+    and no event is lost for it. Each attempt is judged anew."""
+
+    is_transient = True
 
 
 class CredentialMissing(SendError):

@@ -6,6 +6,7 @@ Lanes, tests and benchmarks know only the protocol and the closed list of errors
 
 import asyncio
 import ssl
+from contextlib import suppress
 from typing import Protocol
 
 import aiohttp
@@ -13,6 +14,7 @@ from yarl import URL
 
 from sgtm.delivery.clock import Clock, LoopClock
 from sgtm.delivery.credentials import Credentials
+from sgtm.delivery.egress import Egress
 from sgtm.delivery.errors import BadAnswer, ConnectFailed, Disconnected, Refused, SendError, TimedOut
 from sgtm.delivery.request_writer import Written, write_parts, write_request
 from sgtm.delivery.tokens import Tokens
@@ -37,11 +39,13 @@ class PooledSender:
     No cookies, no redirects, no proxies from the environment, TLS always verified (1.2 or later;
     `ca_file` adds an authority), nothing decompressed because nothing compressed is asked for.
     `connections` bounds the sockets to one host: 1,000 is 10,000 requests a second at 100 ms.
+    `egress` says what may be connected to, of which nobody is asked twice; without one, public hosts.
     """
 
     def __init__(
         self,
         credentials: Credentials,
+        egress: Egress | None = None,
         *,
         connect_timeout_s: float = 3.0,
         connections: int = 1_000,
@@ -49,6 +53,7 @@ class PooledSender:
         clock: Clock | None = None,
     ) -> None:
         self.credentials = credentials
+        self._egress = egress or Egress()
         self._connect_timeout_s, self._connections = connect_timeout_s, connections
         self._tls = ssl.create_default_context()
         self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -105,10 +110,13 @@ class PooledSender:
         return await self._send(write_parts("POST", url, headers), body, self._timeout(timeout_s))
 
     async def _send(self, written: Written, body: bytes, bounds: aiohttp.ClientTimeout) -> VendorAnswer:
+        passage = self._egress.admit(written[1])
         try:
             return await self._exchange(written, body, bounds)
         except Exception as error:
             failure = _wrapped(error)
+            if passage.refusal is not None and isinstance(failure, ConnectFailed):
+                failure = passage.refusal
         # Raised out here so that the library's exception, which knows the URL, is not its context.
         raise failure
 
@@ -119,7 +127,7 @@ class PooledSender:
         session = self._session or self._open()
         async with session.request(
             method,
-            URL(url, encoded=True),
+            _target(url),
             headers=headers,
             data=body or None,
             allow_redirects=False,
@@ -133,11 +141,8 @@ class PooledSender:
         return VendorAnswer(response.status, pairs, kept)
 
     def _open(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=0, limit_per_host=self._connections, keepalive_timeout=30.0, ssl=self._tls
-        )
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=self._egress.connector(self._connections, self._tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
@@ -153,6 +158,13 @@ class PooledSender:
 
     def _new_timeout(self, timeout_s: float) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._connect_timeout_s)
+
+
+def _target(url: str) -> URL:
+    """Raises Refused for what only looks like an address (`[127.0.0.1]`)."""
+    with suppress(ValueError):
+        return URL(url, encoded=True)
+    raise Refused("not a URL", where="url", mend="write https://host/path")
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:

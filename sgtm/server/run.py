@@ -27,6 +27,7 @@ from sgtm import __version__
 from sgtm.container.compile import load_container
 from sgtm.container.container import Container
 from sgtm.delivery.credentials import Credentials
+from sgtm.delivery.egress import Egress
 from sgtm.delivery.lanes import Lanes
 from sgtm.delivery.outbox.memory import MemoryOutbox
 from sgtm.delivery.sender import PooledSender
@@ -106,10 +107,17 @@ class Worker:
         self.slot, self.settings, self.container = slot, settings, container
         self.counters = Counters()
         self.outbox = MemoryOutbox(settings.outbox_records, settings.outbox_bytes)
-        self._sender = PooledSender(Credentials(container.credentials))
+        egress = Egress(
+            settings.egress_allow,
+            destinations=container.destinations,
+            is_airgapped=settings.airgapped,
+            listener=listening.getsockname()[:2],
+            counters=self.counters,
+        )
+        self._sender = PooledSender(Credentials(container.credentials), egress)
         self.lanes = Lanes(self._sender, self.counters)
         self.health = Health(self._accepts)
-        self.scripts = Scripts(settings, self.counters)
+        self.scripts = Scripts(settings, self.counters, egress)
         self._pipeline = Pipeline(container, self.outbox, self.lanes, self.counters, self.scripts.serve)
         proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
         self._admission = Admission(settings, proxies, self.counters)

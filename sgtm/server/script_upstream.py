@@ -11,6 +11,8 @@ import aiohttp
 from msgspec import Struct
 from yarl import URL
 
+from sgtm.delivery.egress import Egress
+from sgtm.delivery.errors import Refused
 from sgtm.errors import SgtmError
 from sgtm.messages import ServeScript
 
@@ -37,23 +39,29 @@ class Fetched(Struct, frozen=True):
 class Upstream:
     """Fetches scripts. No cookies, redirects or environment proxies; TLS always verified, 1.2 or later."""
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, egress: Egress) -> None:
         """`origin` is scheme, host and perhaps port, for example `https://www.googletagmanager.com`."""
-        self._origin = origin
+        self._origin, self._egress = origin, egress
         self._session: aiohttp.ClientSession | None = None
 
     async def fetch(self, script: ServeScript, etag: str = "") -> Fetched | None:
         """The script, or None where the one with `etag` is still good. Raises UpstreamFailed only."""
+        passage = None
         try:
-            return await self._fetch(script, etag)
+            url = f"{self._origin}{script.path}?{script.query}"
+            passage = self._egress.admit(url)
+            return await self._fetch(url, script, etag)
         except UpstreamFailed:
             raise
+        except Refused as error:
+            reason = str(error)
         except TimeoutError:
             reason = "no complete answer in time"
         except aiohttp.ClientSSLError:
             reason = "the certificate or TLS of the host was not accepted"
         except aiohttp.ClientConnectorError:
-            reason = "no connection to the host"
+            refusal = passage.refusal if passage is not None else None
+            reason = str(refusal) if refusal is not None else "no connection to the host"
         except Exception as error:
             reason = f"the connection broke, or the answer was no proper HTTP ({type(error).__name__})"
         # raised out here: the library's exception knows the URL and is not to be the context
@@ -64,11 +72,10 @@ class Upstream:
         if self._session is not None:
             await self._session.close()
 
-    async def _fetch(self, script: ServeScript, etag: str) -> Fetched | None:
+    async def _fetch(self, url: str, script: ServeScript, etag: str) -> Fetched | None:
         session = self._session or self._open()
-        target = f"{self._origin}{script.path}?{script.query}"
         headers = {"If-None-Match": etag} if etag else None
-        async with session.get(URL(target, encoded=True), headers=headers, allow_redirects=False) as answer:
+        async with session.get(URL(url, encoded=True), headers=headers, allow_redirects=False) as answer:
             if answer.status == 304 and etag:
                 return None
             content_type = _check_head(answer, script)
@@ -82,7 +89,7 @@ class Upstream:
         tls = ssl.create_default_context()
         tls.minimum_version = ssl.TLSVersion.TLSv1_2
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=tls),
+            connector=self._egress.connector(CONNECTIONS, tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             headers=_HEADERS,

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from sgtm.delivery.egress import Egress
 from sgtm.messages import Answer, IncomingRequest, ServeScript
 from sgtm.observability.metrics import Counters
 from sgtm.server.script_cache import CopiesInMemory, CopiesOnDisk, Copy
@@ -43,10 +44,10 @@ _REFUSES_GZIP = re.compile(r"q=0(?:\.0*)?$")
 class Scripts:
     """Serves scripts for one worker."""
 
-    def __init__(self, settings: Settings, counters: Counters) -> None:
+    def __init__(self, settings: Settings, counters: Counters, egress: Egress) -> None:
         self.now = time.time
         self._counters, self._stale_s = counters, settings.script_stale_s
-        self._upstream = Upstream(settings.script_upstream)
+        self._upstream = Upstream(settings.script_upstream, egress)
         self.copies = CopiesInMemory(settings.script_cache_bytes)
         self._disk = CopiesOnDisk(Path(settings.script_folder)) if settings.script_folder else None
         self._fetches: dict[str, asyncio.Task[Copy | None]] = {}

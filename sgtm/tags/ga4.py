@@ -180,6 +180,7 @@ def read(answer: VendorAnswer, requests: Sequence[OutgoingRequest]) -> Outcome:
     "ga4",
     aliases=("sgtmgaaw",),
     vendor="google_analytics",
+    hosts=tuple(HOSTS.values()),
     is_consent_aware=True,
     check=check,
     read=read,

@@ -218,6 +218,7 @@ def _says_success(body: bytes, rule: SuccessRule) -> bool:
 
 @tag(
     "http_request",
+    hosts=("oauth2.googleapis.com",),  # of `auth: google_service_account`
     consent=("ad_storage", "analytics_storage", "ad_user_data"),
     check=check,
     read=read,

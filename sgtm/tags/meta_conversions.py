@@ -178,6 +178,7 @@ def _body(items: Sequence[bytes], shared: Mapping[str, str]) -> bytes:
 @tag(
     "meta_conversions",
     vendor="meta",
+    hosts=("graph.facebook.com",),
     is_advertising=True,
     consent=("ad_storage", "ad_user_data"),
     check=check,

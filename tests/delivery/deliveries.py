@@ -10,6 +10,7 @@ import msgspec
 
 from sgtm.component import Component, read_status
 from sgtm.delivery.credentials import Credentials, CredentialSource
+from sgtm.delivery.egress import Egress
 from sgtm.delivery.lanes import Delivery, DeliveryRules, Lanes
 from sgtm.delivery.sender import PooledSender
 from sgtm.demo.vendor import Vendor
@@ -19,6 +20,11 @@ from sgtm.observability.walk import WalkedDelivery
 
 NOON_MICROS = 1_764_000_000_000_000
 TOKEN = CredentialUse(name="META_TOKEN", place="header", key="Authorization", prefix="Bearer ")
+
+
+def to_loopback(**settings):
+    """A door that lets through to the stand-ins."""
+    return Egress(("127.0.0.0/8", "::1"), **settings)
 
 
 class NoParameters(msgspec.Struct, frozen=True):
@@ -120,7 +126,7 @@ class Bench:
         self.counters = Counters()
         self.dead = []
         self.settled = []
-        self.sender = PooledSender(Credentials(credentials or {}))
+        self.sender = PooledSender(Credentials(credentials or {}), to_loopback())
         self.lanes = Lanes(
             self.sender,
             self.counters,

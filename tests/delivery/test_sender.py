@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from delivery.deliveries import TOKEN, literal, until
+from delivery.deliveries import TOKEN, literal, to_loopback, until
 
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.errors import (
@@ -31,7 +31,9 @@ def post(url, **said):
 
 @pytest.fixture
 async def sender():
-    async with PooledSender(Credentials(literal(META_TOKEN="canary-token", API="canary&secret"))) as running:
+    async with PooledSender(
+        Credentials(literal(META_TOKEN="canary-token", API="canary&secret")), to_loopback()
+    ) as running:
         yield running
 
 
@@ -198,7 +200,10 @@ def vendor_with(certificate, **limits):
 
 
 async def tls_status(vendor, ca_file=TLS / "authority.pem"):
-    async with vendor, PooledSender(Credentials({}), ca_file=ca_file and str(ca_file)) as sender:
+    async with (
+        vendor,
+        PooledSender(Credentials({}), to_loopback(), ca_file=ca_file and str(ca_file)) as sender,
+    ):
         return (await sender.send(post(vendor.url + "/x"), 2)).status
 
 
@@ -227,6 +232,8 @@ async def test_no_error_text_and_no_exception_behind_it_knows_url_body_or_secret
     use = CredentialUse("API", "query", "api_secret")
     request = post(vendor.url + "/canary-path?canary=query", body=b"canary-body", credential=use)
     urls = [(request, fault) for fault in faults]
+    urls += [(post("http://10.0.0.1/canary", credential=use), None)]
+    urls += [(post("http://metadata.google.internal/canary", credential=use), None)]
     urls += [(post("http://canary-host.invalid/", credential=use), None), (post("canary:url"), None)]
     urls += [
         (post(vendor.url, headers=(("X", "canary\n"),)), None),
@@ -244,7 +251,7 @@ async def test_no_error_text_and_no_exception_behind_it_knows_url_body_or_secret
 
 async def test_after_close_nothing_is_left_open(vendor):
     before = asyncio.all_tasks()
-    sender = PooledSender(Credentials({}))
+    sender = PooledSender(Credentials({}), to_loopback())
     await asyncio.gather(*(sender.send(post(vendor.url + "/x"), 2) for _ in range(50)))
     await sender.close()
     gc.collect()  # an open transport would warn now, and warnings are errors
@@ -264,7 +271,7 @@ async def test_a_thousand_requests_are_under_way_at_once(sender, vendor):
 
 def test_all_that_holds_on_uvloop_too():
     async def main():
-        async with Vendor() as vendor, PooledSender(Credentials({})) as sender:
+        async with Vendor() as vendor, PooledSender(Credentials({}), to_loopback()) as sender:
             assert (await sender.send(post(vendor.url + "/x"), 2)).status == 204
             for fault, error in [
                 (Fault(breaks="reset"), Disconnected),

@@ -53,6 +53,8 @@ def container(vendor_url: str) -> str:
     addresses |= {
         "name": "http://canary-host.invalid",
         "refused": "http://127.0.0.1:1",
+        "private": "http://10.0.0.1",
+        "metadata": "http://metadata.google.internal",
         "tls": vendor_url.replace("http://", "https://"),
     }
     rules = "firing_triggers: [All Events], delivery: {timeout_s: 0.5, linger_ms: 0}"
@@ -156,6 +158,8 @@ async def test_no_secret_and_nobody_is_in_any_log_line_or_answer(tmp_path, envir
         "0",
         "--drain-timeout-s",
         "1",
+        "--egress-allow",
+        "127.0.0.0/8",
     ]
     process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
     assert process.stderr is not None
@@ -177,6 +181,7 @@ async def test_no_secret_and_nobody_is_in_any_log_line_or_answer(tmp_path, envir
         "request refused",
         "delivery given up",
         "destination refuses us",
+        "a destination was refused",
         NEWLINE,
     ):
         assert words in log, f"this test does not reach {words!r}"

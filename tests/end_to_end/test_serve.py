@@ -93,7 +93,7 @@ async def start(tmp_path: Path, vendor: Vendor) -> AsyncIterator[Start]:
     async def start_one(*arguments: str) -> Process:
         path = tmp_path / "container.yaml"
         path.write_text(container(vendor.url))
-        local = ("--host", "127.0.0.1", "--port", "0", "--log-format", "json")
+        local = ("--host", "127.0.0.1", "--port", "0", "--log-format", "json", "--egress-allow", "127.0.0.1")
         process = await asyncio.create_subprocess_exec(
             *command(str(path), *local, *arguments), cwd=ROOT, stderr=asyncio.subprocess.PIPE
         )
