@@ -2,7 +2,7 @@
 
 run.py           a worker's life: bind, start, serve, drain
 connection.py    aiohttp's connections, with our words for what is wrong
-admission.py     how many connections, from whom, for how long        rate.py  how many requests of one network
+admission.py     how many connections, from whom, how long      rate.py  how many requests of one network
 application.py   a request of aiohttp's -> IncomingRequest -> pipeline -> answer
 limits.py        how large and how slow      proxy.py  which peer is believed      health.py  alive, ready
 scripts.py       gtm.js and gtag.js: script_upstream.py fetches, script_cache.py keeps
