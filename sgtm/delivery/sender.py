@@ -5,7 +5,6 @@ Lanes, tests and benchmarks know only the protocol and the closed list of errors
 """
 
 import asyncio
-import ssl
 from contextlib import suppress
 from typing import Protocol
 
@@ -17,6 +16,7 @@ from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
 from sgtm.delivery.errors import BadAnswer, ConnectFailed, Disconnected, Refused, SendError, TimedOut
 from sgtm.delivery.request_writer import Written, write_parts, write_request
+from sgtm.delivery.tls import verified_context
 from sgtm.delivery.tokens import Tokens
 from sgtm.messages import CredentialUse, MadeBy, OutgoingRequest, VendorAnswer
 
@@ -55,10 +55,7 @@ class PooledSender:
         self.credentials = credentials
         self._egress = egress or Egress()
         self._connect_timeout_s, self._connections = connect_timeout_s, connections
-        self._tls = ssl.create_default_context()
-        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-        if ca_file is not None:
-            self._tls.load_verify_locations(ca_file)
+        self._tls = verified_context(ca_file)
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False

@@ -15,6 +15,7 @@ from typing import Protocol, cast
 
 from aiohttp import web
 
+from sgtm.answers import NO_STORE
 from sgtm.messages import Answer, IncomingRequest
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
@@ -35,7 +36,7 @@ from sgtm.server.proxy import Requester, TrustedProxies
 log = logging.getLogger("sgtm.server")
 
 _VERSIONS = ((1, 1), (1, 0))
-_DROPPED = Answer(204, (("Cache-Control", "no-store"),))
+_DROPPED = Answer(204, (NO_STORE,))
 
 
 class Runs(Protocol):

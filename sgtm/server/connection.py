@@ -18,6 +18,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.streams import StreamReader
 from multidict import CIMultiDict
 
+from sgtm.answers import NO_STORE
 from sgtm.errors import SettingsError
 from sgtm.messages import Answer
 from sgtm.observability.metrics import Counters
@@ -42,7 +43,7 @@ def refusal_answer(status: int, reason: str, headers: Sequence[tuple[str, str]] 
     """The constant answer of a refusal."""
     return Answer(
         status,
-        (("Cache-Control", "no-store"), ("Content-Type", "text/plain"), *headers),
+        (NO_STORE, ("Content-Type", "text/plain"), *headers),
         f"{reason}\n".encode(),
     )
 

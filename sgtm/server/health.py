@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 import msgspec
 
+from sgtm.answers import NO_STORE
 from sgtm.messages import Answer
 
-_NO_STORE = ("Cache-Control", "no-store")
 _TEXT = ("Content-Type", "text/plain")
 _JSON = ("Content-Type", "application/json")
 
-_OK = Answer(200, (_TEXT, _NO_STORE), b"ok")
+_OK = Answer(200, (_TEXT, NO_STORE), b"ok")
 _ROBOTS = Answer(200, (_TEXT, ("Cache-Control", "max-age=86400")), b"User-agent: *\nDisallow: /\n")
 _NO_ICON = Answer(204, (("Cache-Control", "max-age=86400"),))
 
@@ -56,4 +56,4 @@ class Health:
             if is_true
         ]
         body = msgspec.json.encode({"ready": not reasons, "because": reasons})
-        return Answer(503 if reasons else 200, (_JSON, _NO_STORE), body)
+        return Answer(503 if reasons else 200, (_JSON, NO_STORE), body)

@@ -5,14 +5,13 @@ referrer of the visitor: one copy is for all visitors, so it may depend on none.
 only if it is 200, complete, of the right type, not empty and not larger than 4 MB (R292).
 """
 
-import ssl
-
 import aiohttp
 from msgspec import Struct
 from yarl import URL
 
 from sgtm.delivery.egress import Egress
 from sgtm.delivery.errors import Refused
+from sgtm.delivery.tls import verified_context
 from sgtm.errors import SgtmError
 from sgtm.messages import ServeScript
 
@@ -86,10 +85,8 @@ class Upstream:
         return Fetched(body, content_type, tag if _is_plain(tag) else "")
 
     def _open(self) -> aiohttp.ClientSession:
-        tls = ssl.create_default_context()
-        tls.minimum_version = ssl.TLSVersion.TLSv1_2
         self._session = aiohttp.ClientSession(
-            connector=self._egress.connector(CONNECTIONS, tls),
+            connector=self._egress.connector(CONNECTIONS, verified_context()),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             headers=_HEADERS,

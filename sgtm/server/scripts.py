@@ -17,6 +17,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from sgtm.answers import NO_STORE
 from sgtm.delivery.egress import Egress
 from sgtm.messages import Answer, IncomingRequest, ServeScript
 from sgtm.observability.metrics import Counters
@@ -37,7 +38,6 @@ MAX_FAILURES = 1024
 
 _FOR_ALL = (("X-Content-Type-Options", "nosniff"), ("Cross-Origin-Resource-Policy", "cross-origin"))
 _VARY = ("Vary", "Accept-Encoding")
-_NO_STORE = ("Cache-Control", "no-store")
 _REFUSES_GZIP = re.compile(r"q=0(?:\.0*)?$")
 
 
@@ -86,7 +86,7 @@ class Scripts:
         if copy is not None and age_s < script.max_age_s + self._stale_s:
             return self._answer(script, copy, request, "stale")
         self._counters.add("sgtm_scripts_served_total", "none")
-        return Answer(502, (_NO_STORE, ("Retry-After", f"{RETRY_S:.0f}")))
+        return Answer(502, (NO_STORE, ("Retry-After", f"{RETRY_S:.0f}")))
 
     def _age_s(self, copy: Copy | None) -> float:
         """Seconds since the copy was current; a clock that was set back makes it older, not younger."""
@@ -166,7 +166,7 @@ def _copy_of(key: str, fetched: Fetched, now_s: float) -> Copy:
 def _cache_headers(script: ServeScript, source: str, age_s: float) -> list[tuple[str, str]]:
     """SPEC: E18, R254. `Age`, so that our time with the copy counts too (RFC 9111, 5.1)."""
     if script.is_preview:
-        return [_NO_STORE]
+        return [NO_STORE]
     if source == "stale":
         return [("Cache-Control", f"public, max-age={STALE_MAX_AGE_S}")]
     said = f"public, max-age={script.max_age_s}"
