@@ -1,11 +1,11 @@
-"""The registry: clients, variables and tags, each one file, registered by a decorator.
+"""The registry: clients, variables, transformations and tags, each one file, registered by a decorator.
 
     @tag("acme", vendor="acme")
     def build(event: Event, parameters: Parameters) -> list[OutgoingRequest]: ...
 
 The parameters struct is read from the annotation, the page of the reference from the docstrings.
-Discovery imports every module of `sgtm.clients`, `sgtm.variables` and `sgtm.tags` whose name has
-no leading underscore, then the entry points `sgtm.clients`, `sgtm.variables` and `sgtm.tags`.
+Discovery imports every module of `sgtm.clients`, `sgtm.variables`, `sgtm.transformations` and
+`sgtm.tags` whose name has no leading underscore, then the entry points of the same names.
 """
 
 import inspect
@@ -23,7 +23,7 @@ from sgtm.errors import ComponentError, Problem
 from sgtm.messages import DONE, Outcome, OutgoingRequest, VendorAnswer
 
 F = TypeVar("F", bound=Callable[..., Any])
-Kind = Literal["client", "variable", "tag"]
+Kind = Literal["client", "variable", "transformation", "tag"]
 ParametersType = type[Struct]
 Status = Literal["alpha", "beta", "stable"]
 Read = Callable[[VendorAnswer, Sequence[OutgoingRequest]], Outcome | list[Outcome]]
@@ -53,6 +53,12 @@ class Component(Struct, frozen=True, kw_only=True):
     paths: Callable[[Any], tuple[str, ...]] | None = None
     """Exact paths that an instance with these parameters can claim; None: it cannot say."""
     methods: tuple[str, ...] = ("GET", "POST")
+    # variables
+    is_asynchronous: bool = False
+    """It may return a `Lookup` instead of a value: tags wait for that, triggers never do."""
+    # transformations
+    only_prepares: bool = False
+    """It concerns the whole event (`drop`), so it stands under `preparations:` only."""
     # tags
     vendor: str = ""
     hosts: tuple[str, ...] = ()
@@ -72,7 +78,7 @@ class Component(Struct, frozen=True, kw_only=True):
         return inspect.getdoc(import_module(self.module)) or ""
 
 
-_REGISTRY: dict[Kind, dict[str, Component]] = {"client": {}, "variable": {}, "tag": {}}
+_REGISTRY: dict[Kind, dict[str, Component]] = {"client": {}, "variable": {}, "transformation": {}, "tag": {}}
 
 
 def read_status(answer: VendorAnswer, requests: Sequence[OutgoingRequest]) -> Outcome:
@@ -118,8 +124,17 @@ def client(type_: str, **declared: Any) -> Callable[[F], F]:
 
 
 def variable(type_: str, **declared: Any) -> Callable[[F], F]:
-    """Register `resolve(event, parameters) -> value` as a variable type; keywords: aliases, status, check."""
+    """Register `resolve(event, parameters) -> value | Lookup` as a variable type.
+
+    Keywords: aliases, status, check, is_asynchronous."""
     return _decorator("variable", type_, declared)
+
+
+def transformation(type_: str, **declared: Any) -> Callable[[F], F]:
+    """Register `transform(event, parameters) -> EventData | Dropped` as a transformation type.
+
+    Keywords: aliases, status, check, only_prepares."""
+    return _decorator("transformation", type_, declared)
 
 
 def tag(type_: str, **declared: Any) -> Callable[[F], F]:
@@ -140,7 +155,7 @@ def _decorator(kind: Kind, type_: str, declared: dict[str, Any]) -> Callable[[An
 
 @cache
 def _discover() -> None:
-    for folder in ("clients", "variables", "tags"):
+    for folder in ("clients", "variables", "transformations", "tags"):
         package = import_module(f"sgtm.{folder}")
         for module in pkgutil.iter_modules(package.__path__):
             if not module.name.startswith("_"):

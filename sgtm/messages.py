@@ -4,6 +4,8 @@ Clients and tags do no I/O. They return these values; the pipeline, the server a
 carry them out. So every component can be tested, replayed and previewed without a network.
 
     IncomingRequest --client--> Claimed | Declined | Pending
+    Event           --variable-> a value | Lookup
+    Event           --transformation--> event data | Dropped
     Event           --tag-----> TagResult | list[OutgoingRequest] | Pending
     OutgoingRequest --sender--> VendorAnswer --tag's read--> Outcome
 """
@@ -14,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 EventData = dict[str, Any]
@@ -152,6 +154,34 @@ class Claimed(Struct, frozen=True):
     """What tags do with hits that the browser sent again after consent (ga4-protocol 11.1.4)."""
     notes: tuple[str, ...] = ()
     """What preview should say about each event (same order), for example that it was sent again."""
+
+
+# -- what a variable and a transformation return -----------------------------------------------
+
+
+class Lookup(Struct, frozen=True):
+    """A variable's value stands elsewhere: this request asks for it.
+
+    Whoever carries it out asks once per `key` for all who wait, keeps the answer for `keep_s` (what
+    is not there: `keep_missing_s`), and gives `default` when it fails or takes longer than
+    `timeout_s` (SPEC: requirements R152, R153, R259, R284, R285).
+    """
+
+    key: str
+    """The same for the same question, never shown: it may hold personal data."""
+    request: "OutgoingRequest"
+    read: Callable[["VendorAnswer"], Any]
+    """The value in a 2xx answer; what it raises counts as a failure."""
+    default: Any = UNSET
+    timeout_s: float = 2.0
+    keep_s: float = 300.0
+    keep_missing_s: float = 60.0
+
+
+class Dropped(Struct, frozen=True):
+    """A preparation ends an event here: no trigger sees it. It is counted (R163)."""
+
+    reason: str
 
 
 # -- what a tag returns ------------------------------------------------------------------------

@@ -5,16 +5,19 @@ could fire. `compile.py` makes one.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sgtm.component import Component
 from sgtm.consent import ConsentType
 from sgtm.delivery.credentials import CredentialSource
 from sgtm.delivery.delivery import DeliveryRules
 from sgtm.event import Event, undefined
+from sgtm.messages import Dropped, EventData, Lookup
+from sgtm.observability.walk import WalkedTransformation, WalkedTrigger
 
 _LABELS = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 """What `*` stands for in an origin: part of a host name, so no `/`, `@`, `:` or `#` can hide there."""
@@ -24,17 +27,23 @@ class View:
     """An event as it is for who asks, with the variables that were resolved for it.
 
     Each variable is evaluated at most once per view. Triggers see the untransformed event, a tag
-    the one that its transformations leave (SPEC: sandbox-api 5.10, A1).
+    the one that its transformations leave (SPEC: sandbox-api 5.10, A1); tags with the same list of
+    applied transformations share one view.
     """
 
-    __slots__ = ("_values", "container", "event", "failed_variables")
+    __slots__ = ("_after", "_found", "_values", "container", "event", "failed_variables", "lookups")
 
     def __init__(self, event: Event, container: "Container") -> None:
         self.event = event
         self.container = container
         self._values: dict[int, Any] = {}
+        self._found: dict[int, Any] | None = None
+        self._after: dict[int, View] | None = None
         self.failed_variables: tuple[str, ...] = ()
         """Names of variables that raised for this view; each of them is False."""
+        self.lookups: dict[int, Lookup] | None = None
+        """By slot: what asynchronous variables asked for. Until somebody has waited (`found`), such a
+        variable has its default: so triggers never wait (SPEC: requirements R152)."""
 
     def value(self, slot: int) -> Any:
         """Value of the variable in `slot`; inside its own evaluation (a cycle) it is undefined."""
@@ -45,12 +54,52 @@ class View:
         result = values[slot] = self.container.variables[slot].resolve(self)
         return result
 
+    def found(self, slot: int, value: Any) -> None:
+        """What the lookup of the variable in `slot` has brought. Everything else is evaluated anew when
+        it is read again: it may have been made from the default."""
+        form = self.container.variables[slot].form
+        self._found = {**(self._found or {}), slot: form(self, value) if form is not None else value}
+        self._values = dict(self._found)
+
+    def values(self) -> Iterator[tuple[str, Any]]:
+        """(name, value) of every variable that somebody has read."""
+        for slot, value in self._values.items():
+            yield self.container.variables[slot].name, value
+
+    def for_tag(self, tag: "ContainerTag") -> "View":
+        """The view that `tag` sees. Raises what a transformation raises: then the tag must not fire,
+        since it might see what it was to be kept from."""
+        view = self
+        for transformation in tag.transformations:
+            view = view.after(transformation)
+        return view
+
+    def after(self, transformation: "ContainerTransformation") -> "View":
+        """This view with one transformation applied to it; itself where the conditions do not hold."""
+        if self._after is None:
+            self._after = {}
+        view = self._after.get(transformation.slot)
+        if view is None:
+            view = self
+            if transformation.applies(self):
+                data = transformation.transform(self)
+                name = data.get("event_name")
+                view = View(
+                    replace(self.event, data=data, name=name if isinstance(name, str) else ""), self.container
+                )
+            self._after[transformation.slot] = view
+        return view
+
 
 class ContainerVariable(Struct, frozen=True):
-    """A compiled variable. `resolve` never raises: a variable that throws is False (5.10.4, A14)."""
+    """A compiled variable. `resolve` never raises: a variable that throws is False (5.10.4, A14).
+
+    An asynchronous one puts its Lookup into `view.lookups` and gives the default; `form` makes of what
+    is found later what `format_value` wants. Neither raises."""
 
     name: str
     resolve: Callable[[View], Any]
+    form: Callable[[View, Any], Any] | None = None
 
 
 class Origins(Struct, frozen=True):
@@ -89,6 +138,28 @@ class ContainerClient(Struct, frozen=True):
     claim_timeout_s: float
 
 
+class ContainerTransformation(Struct, frozen=True):
+    """A compiled transformation. Both functions may raise."""
+
+    name: str
+    slot: int
+    """Its place among all transformations of the container."""
+    applies: Callable[[View], bool]
+    """Whether its conditions hold."""
+    transform: Callable[[View], EventData]
+    explain: Callable[[View], WalkedTransformation]
+    """The same for a person who looks: before, after, the condition that failed. Never raises."""
+
+
+class ContainerPreparation(Struct, frozen=True):
+    """A compiled preparation: what happens to events before any trigger sees them."""
+
+    name: str
+    applies: Callable[[View], bool]
+    transform: Callable[[View], EventData | Dropped]
+    explain: Callable[[View], WalkedTransformation]
+
+
 class ContainerTag(Struct, frozen=True):
     """A compiled tag. `parameters(view)` raises ParametersError when resolved values do not fit."""
 
@@ -98,6 +169,26 @@ class ContainerTag(Struct, frozen=True):
     required_consent: tuple[ConsentType, ...]
     delivery: DeliveryRules
     firing_triggers: tuple[str, ...]
+    firings: Callable[[View], int] | None = None
+    """How often an event fires it, by its conditions and exceptions, from the untransformed view: 0, 1,
+    or (firing option `unlimited`) the number of triggers that matched. None: the event name has
+    decided, once. Never raises."""
+    explain: Callable[[View], list[WalkedTrigger]] | None = None
+    """Each of its triggers for a person who looks. Never raises."""
+    transformations: tuple[ContainerTransformation, ...] = ()
+    """Those that affect it, in the order in which they are applied."""
+    awaits: tuple[int, ...] = ()
+    """Slots of the asynchronous variables that its parameters need, also through other variables; each
+    after those that it needs itself."""
+    schedule: tuple[int, int] | None = None
+    """Unix times in microseconds: not before the first, not from the second on."""
+    is_live_only: bool = False
+    is_unlimited: bool = False
+    setup_tag: str = ""
+    """Name of the tag that runs before it (and is in `Container.tags_by_name`), or empty."""
+    stops_on_setup_failure: bool = False
+    cleanup_tag: str = ""
+    cleanup_only_on_success: bool = False
 
 
 class Container(Struct, frozen=True):
@@ -114,6 +205,15 @@ class Container(Struct, frozen=True):
     credentials: Mapping[str, CredentialSource]
     unclaimed_status: int
     is_unset_consent_granted: bool
+    preparations: tuple[ContainerPreparation, ...] = ()
+    tags_by_name: Mapping[str, ContainerTag] = {}
+    """Every tag that runs, also those that no trigger fires: they may be set-up or clean-up tags."""
+    is_preview: bool = False
+    """A version that is not published: tags that are live only do not fire."""
+    public_id: str = ""
+    """`GTM-XXXX`; what `{{Container ID}}` gives."""
+    version_name: str = ""
+    environment_name: str = "Live"
     destinations: frozenset[tuple[str, int]] = frozenset()
     """(host, port) of all that it names; see `destinations.py`."""
 

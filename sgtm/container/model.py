@@ -5,12 +5,14 @@ makes the `Container` that runs. Nothing here decides anything.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
 from sgtm.consent import ConsentType
 from sgtm.delivery.delivery import DeliveryRules
+from sgtm.triggers.condition import Condition
 from sgtm.triggers.trigger import Trigger
 
 FORMAT_VERSION = 1
@@ -23,6 +25,7 @@ Type = Annotated[
     str, Meta(min_length=1, description="Which component this is; `sgtm list` shows all of them.")
 ]
 Paused = Annotated[bool, Meta(description="Keep it, but act as if it were not there.")]
+Moment = Annotated[datetime, Meta(tz=True)]
 Settings = Annotated[Parameters, Meta(description="What the component needs; see the page of its type.")]
 
 
@@ -55,12 +58,53 @@ class Client(Struct, frozen=True, forbid_unknown_fields=True):
     parameters: Settings = {}
 
 
+class FormatValue(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is made of a variable's value, one step after the other, each on the result of the one
+    before (SPEC: sandbox-api 5.10.4, A15). Replacements may hold `{{Variable}}`."""
+
+    case: Annotated[
+        Literal["lowercase", "uppercase"] | None, Meta(description="Case of a value that is a text.")
+    ] = None
+    null_to: Annotated[Any, Meta(description="Stands for null.")] = UNSET
+    undefined_to: Annotated[Any, Meta(description="Stands for what is missing.")] = UNSET
+    true_to: Annotated[Any, Meta(description="Stands for true (not for the text `true`).")] = UNSET
+    false_to: Annotated[Any, Meta(description="Stands for false (not for the text `false`).")] = UNSET
+
+
 class Variable(Struct, frozen=True, forbid_unknown_fields=True):
     """A named value of the event or the request; `{{name}}` refers to it."""
 
     name: Name
     type: Type
     parameters: Settings = {}
+    format_value: Annotated[
+        FormatValue | None, Meta(description="What is made of the value before anybody reads it.")
+    ] = None
+
+
+class SetupTag(Struct, frozen=True, forbid_unknown_fields=True):
+    """A tag that runs before another, whatever its own triggers say (SPEC: google-runtime 4.5)."""
+
+    tag: Annotated[str, Meta(description="Name of the tag that runs first.")]
+    stop_on_failure: Annotated[
+        bool, Meta(description="The main tag does not fire when this one has failed.")
+    ] = False
+
+
+class CleanupTag(Struct, frozen=True, forbid_unknown_fields=True):
+    """A tag that runs after another (SPEC: google-runtime 4.6)."""
+
+    tag: Annotated[str, Meta(description="Name of the tag that runs afterwards.")]
+    only_on_success: Annotated[bool, Meta(description="It does not run when the main tag has failed.")] = (
+        False
+    )
+
+
+class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
+    """When a tag may fire: moments as `2026-11-27T00:00:00Z`, the end not included."""
+
+    start: Annotated[Moment | None, Meta(description="Not before.")] = None
+    end: Annotated[Moment | None, Meta(description="Not from then on.")] = None
 
 
 class Tag(Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +116,10 @@ class Tag(Struct, frozen=True, forbid_unknown_fields=True):
         tuple[str, ...],
         Meta(description='Names of triggers, any of which fires the tag; "All Events" is built in.'),
     ] = ()
+    blocking_triggers: Annotated[
+        tuple[str, ...],
+        Meta(description="Names of triggers, any of which keeps the tag from firing, whatever fires it."),
+    ] = ()
     consent: Annotated[
         tuple[ConsentType, ...] | None,
         Meta(description="Consent that the event must have; `[]`: none. Without it, `consent.gate` decides."),
@@ -80,8 +128,69 @@ class Tag(Struct, frozen=True, forbid_unknown_fields=True):
     priority: Annotated[
         int, Meta(description="Which tag fires first: the higher number; among equals, list order.")
     ] = 0
+    firing_option: Annotated[
+        Literal["once_per_event", "unlimited", "once_per_load"],
+        Meta(
+            description="`unlimited`: once for each trigger that fires it, else once per event. A server has "
+            "no page load: `once_per_load` is once per event."
+        ),
+    ] = "once_per_event"
+    is_live_only: Annotated[bool, Meta(description="Never fires for a version that is only previewed.")] = (
+        False
+    )
+    schedule: Annotated[Schedule | None, Meta(description="When it may fire; without it: always.")] = None
+    setup_tag: Annotated[SetupTag | None, Meta(description="A tag that has to run before it.")] = None
+    cleanup_tag: Annotated[CleanupTag | None, Meta(description="A tag that runs after it.")] = None
     delivery: Annotated[DeliveryRules, Meta(description="How its requests are sent.")] = DeliveryRules()
     parameters: Settings = {}
+
+
+class AffectedTagType(Struct, frozen=True, forbid_unknown_fields=True):
+    """All tags of a type but some (SPEC: sandbox-api 5.10.1, W2)."""
+
+    type: Type
+    except_tags: Annotated[tuple[str, ...], Meta(description="Names of tags of the type that are not.")] = ()
+
+
+class Transformation(Struct, frozen=True, forbid_unknown_fields=True):
+    """Changes what some tags see of an event, after triggers have decided."""
+
+    name: Name
+    type: Type
+    priority: Annotated[
+        int, Meta(description="Which one is applied first: the higher number; among equals, list order.")
+    ] = 0
+    is_paused: Paused = False
+    conditions: Annotated[tuple[Condition, ...], Meta(description="All of them must hold.")] = ()
+    affected_tags: Annotated[tuple[str, ...], Meta(description="Names of the tags that see its result.")] = ()
+    affected_tag_types: Annotated[
+        tuple[AffectedTagType, ...], Meta(description="Types of which all tags see its result.")
+    ] = ()
+    all_tags_except: Annotated[
+        bool,
+        Meta(description="The two lists name the tags that do not see its result; all others do."),
+    ] = False
+    parameters: Settings = {}
+
+
+class Preparation(Struct, frozen=True, forbid_unknown_fields=True):
+    """Changes or drops an event before any trigger sees it; they run in list order, each on the result
+    of the one before (R162). Its types are those of transformations."""
+
+    name: Name
+    type: Type
+    is_paused: Paused = False
+    conditions: Annotated[tuple[Condition, ...], Meta(description="All of them must hold.")] = ()
+    parameters: Settings = {}
+
+
+class CustomTemplate(Struct, frozen=True, forbid_unknown_fields=True):
+    """A template of sandboxed JavaScript, kept with its code. Instances name one of `types`."""
+
+    name: Name
+    types: Annotated[tuple[str, ...], Meta(description="`cvt_...` codes under which instances name it.")]
+    source: Annotated[str, Meta(description="Text of the `.tpl` file.")]
+    gallery: Annotated[str, Meta(description="`owner/repository@version` in Google's gallery.")] = ""
 
 
 class ConsentPolicy(Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,13 +216,29 @@ class ContainerVersion(Struct, frozen=True, forbid_unknown_fields=True):
     consent: Annotated[
         ConsentPolicy, Meta(description="What consent means here; asked for where an advertising tag is.")
     ] = ConsentPolicy()
+    container_id: Annotated[
+        str, Meta(description="Public id, `GTM-XXXX`; what `{{Container ID}}` gives.")
+    ] = ""
+    version_name: Annotated[
+        str, Meta(description="What `{{Container Version}}` gives; unsaid: the hash of the file.")
+    ] = ""
+    environment_name: Annotated[str, Meta(description="What `{{Environment Name}}` gives.")] = "Live"
     unclaimed_status: Annotated[
         int, Meta(ge=200, le=599, description="HTTP status for a request that no client claims.")
     ] = 400
     clients: Annotated[tuple[Client, ...], Meta(description="Who may claim a request.")] = ()
     variables: Annotated[tuple[Variable, ...], Meta(description="Named values.")] = ()
+    preparations: Annotated[
+        tuple[Preparation, ...], Meta(description="What happens to events before any trigger sees them.")
+    ] = ()
     triggers: Annotated[tuple[Trigger, ...], Meta(description="When tags fire.")] = ()
+    transformations: Annotated[
+        tuple[Transformation, ...], Meta(description="What tags see of an event.")
+    ] = ()
     tags: Annotated[tuple[Tag, ...], Meta(description="What is sent to vendors.")] = ()
+    custom_templates: Annotated[
+        tuple[CustomTemplate, ...], Meta(description="Templates that an export brought along.")
+    ] = ()
 
 
 def by_priority(entities: Iterable[Any]) -> list[Any]:

@@ -1,6 +1,6 @@
 """Walk: what one request did, hop by hop. Optional everywhere; preview and the demo read it."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -17,12 +17,65 @@ class WalkedDelivery(Struct):
     attempts: int = 0
 
 
+class WalkedCondition(Struct):
+    """The condition that decided a trigger: the two values as they were compared."""
+
+    text: str
+    """How the condition is written, for example `{{Page Path}} starts with /checkout`."""
+    value: Any
+    compared_with: Any
+    error: str = ""
+    """Class of the exception, where evaluating it failed."""
+
+
+class WalkedTrigger(Struct):
+    """One trigger for one event."""
+
+    name: str
+    has_matched: bool
+    is_blocking: bool = False
+    failed: WalkedCondition | None = None
+    """The first condition that did not hold; None when it matched or only the event name was wrong."""
+    reason: str = ""
+    """In words, where no condition decided: the event's name, a trigger that does not exist."""
+
+
+class WalkedTransformation(Struct):
+    """One transformation (or preparation) and what it left of the event data."""
+
+    name: str
+    has_applied: bool
+    before: EventData
+    after: EventData
+    failed: WalkedCondition | None = None
+    reason: str = ""
+
+
+class WalkedVariable(Struct):
+    """A variable that somebody read, and its value for that view."""
+
+    name: str
+    value: Any
+    has_failed: bool = False
+
+
 class WalkedTag(Struct):
     """One tag for one event: fired or not, and why not."""
 
     name: str
-    outcome: Literal["fired", "blocked by consent", "failed", "sent nothing"]
+    outcome: Literal[
+        "fired",
+        "sent nothing",
+        "not triggered",
+        "blocked by trigger",
+        "blocked by consent",
+        "held back",
+        "failed",
+    ]
     reason: str = ""
+    triggers: list[WalkedTrigger] = field(default_factory=list)
+    transformations: list[WalkedTransformation] = field(default_factory=list)
+    variables: list[WalkedVariable] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     match_keys: tuple[str, ...] = ()
     deliveries: list[WalkedDelivery] = field(default_factory=list)
@@ -46,6 +99,7 @@ class WalkedEvent(Struct):
     name: str
     data: EventData
     note: str = ""
+    preparations: list[WalkedTransformation] = field(default_factory=list)
     tags: list[WalkedTag] = field(default_factory=list)
 
 
