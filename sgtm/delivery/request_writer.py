@@ -13,36 +13,25 @@ from urllib.parse import quote
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.errors import CredentialMissing, Refused
 from sgtm.messages import CredentialProof, CredentialUse, OutgoingRequest
+from sgtm.protocols.outgoing_http import TOKEN, may_be_set, read_origin
 
 Written = tuple[str, str, list[tuple[str, str]]]
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-_ORIGIN = re.compile(
-    rf"(https?)://((?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-f:.]+\])(?::([0-9]{{1,5}}))?)(?=[/?]|\Z)", re.I
-)
-"""No host that can be none: an empty label or one of 64 characters would look like a passing failure."""
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 _VISIBLE_ONLY = re.compile(r"[!-~]*")
-_OURS = frozenset(
-    {"host", "connection", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "expect"}
-    | {"keep-alive", "forwarded"}
-)
 
 
 def origin_of(url: str) -> tuple[str, str, int]:
     """(scheme, host, port) of an absolute http or https URL, in lower case. Raises Refused.
 
     No user info, no fragment, host names in ASCII (an international name as punycode)."""
-    match = _ORIGIN.match(url)
-    if match is None or "#" in url:
-        raise Refused("not an absolute http or https URL", where="url", mend="write https://host/path")
-    scheme, authority, port = match[1].lower(), match[2].lower(), match[3]
-    number = int(port) if port else (443 if scheme == "https" else 80)
-    if not 0 < number < 65_536:
-        raise Refused("not a port", where="url", mend="a port is a number from 1 to 65535")
-    return scheme, authority.removesuffix(f":{port}") if port else authority, number
+    try:
+        return read_origin(url)
+    except ValueError as error:
+        raise Refused(
+            str(error), where="url", mend="write https://host/path, a port from 1 to 65535"
+        ) from None
 
 
 def write_request(request: OutgoingRequest, credentials: Credentials, token: str | None = None) -> Written:
@@ -66,7 +55,7 @@ def write_request(request: OutgoingRequest, credentials: Credentials, token: str
 def write_parts(method: str, url: str, headers: Sequence[tuple[str, str]]) -> Written:
     """The parts of a request without a credential, checked and encoded. Raises Refused."""
     origin_of(url)
-    if _TOKEN.fullmatch(method) is None:
+    if TOKEN.fullmatch(method) is None:
         raise Refused("the method is not a token", where="method", mend="write GET, POST, ...")
     if _VISIBLE_ONLY.fullmatch(url) is None:
         url = quote(url, safe=_VISIBLE)
@@ -93,10 +82,10 @@ def _checked_header(name: str, value: str) -> tuple[str, str]:
 
 @lru_cache(1_024)
 def _checked_name(name: str) -> str:
-    if _TOKEN.fullmatch(name) is None:
+    if TOKEN.fullmatch(name) is None:
         raise Refused("a header name is not a token", where="headers", mend="use letters, digits and -")
     lower = name.lower()
-    if lower in _OURS or lower.startswith("proxy-"):
+    if not may_be_set(name):
         raise Refused(f"{lower!r} is written by the sender", where="headers", mend="leave it out")
     return lower
 

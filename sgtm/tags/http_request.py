@@ -15,7 +15,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -24,20 +24,9 @@ from sgtm.component import read_status, tag
 from sgtm.errors import Problem
 from sgtm.event import Event, number_text, read_key_path, undefined
 from sgtm.messages import DONE, Outcome, OutgoingRequest, TagResult, VendorAnswer
+from sgtm.protocols.outgoing_http import may_be_set, read_origin
 from sgtm.tags._auth import AuthParameters, check_auth, credential_use
 
-CONNECTION_HEADERS = frozenset(
-    {
-        *("connection", "content-length", "expect", "forwarded", "host"),
-        *("keep-alive", "te", "trailer", "transfer-encoding", "upgrade"),
-    }
-)
-"""The sender's own: a container may not set them, nor any `Proxy-` header (reliability 3.7)."""
-
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_ORIGIN = re.compile(
-    r"https?://(?P<host>[a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?(?=[/?#]|\Z)", re.IGNORECASE
-)
 _URL_CHARACTERS = ":/?#[]@!$&'()*+,;=%"
 
 
@@ -129,11 +118,12 @@ def _check_url(url: Any, where: str) -> list[Problem]:
             "write scheme and host out, and a / before the first {{variable}}: https://api.example/{{path}}"
         )
         return [Problem("error", what, where, mend)]
-    match = _ORIGIN.match(url)
-    if match is None:
+    try:
+        _, host, _ = read_origin(url.strip().partition("#")[0])
+    except ValueError:
         mend = "write https://, a host in ASCII (xn--...) and no user or password"
         return [Problem("error", "is no http or https address of a host", where, mend)]
-    if scheme.lower() == "http" and not _is_private(match["host"]):
+    if scheme.lower() == "http" and not _is_private(host):
         return [Problem("warning", "is sent without encryption", where, "use https")]
     return []
 
@@ -155,7 +145,7 @@ def _check_headers(headers: Any, where: str) -> list[Problem]:
     return [
         Problem("error", f"{name!r} is a header that cannot be set", where, refused)
         for name in names
-        if not _may_be_set(name)
+        if not may_be_set(name)
     ] + [
         Problem("warning", f"{name!r} looks like a secret in the container", where, instead)
         for name in names
@@ -177,7 +167,7 @@ def _check_body(parameters: dict[str, Any], where: str) -> list[Problem]:
 
 def _check_auth_key(parameters: dict[str, Any], where: str) -> list[Problem]:
     key = parameters.get("auth_key")
-    if parameters.get("auth") != "header" or not key or _may_be_set(str(key)):
+    if parameters.get("auth") != "header" or not key or may_be_set(str(key)):
         return []
     mend = "name a header that is yours to set"
     return [Problem("error", "is a header that cannot be set", f"{where}.auth_key", mend)]
@@ -249,7 +239,9 @@ def build(event: Event, parameters: Parameters) -> TagResult:
 def _target(parameters: Parameters) -> str | None:
     """The URL with its query; what an event brought into it is percent-encoded. None: no fixed host."""
     url = quote(parameters.url.strip().partition("#")[0], safe=_URL_CHARACTERS)
-    if not _ORIGIN.match(url) or not urlsplit(url).hostname:
+    try:
+        read_origin(url)
+    except ValueError:
         return None
     pairs = urlencode(_texts(parameters.query))
     if not pairs:
@@ -283,18 +275,13 @@ def _headers(
     if content_type and not any(name.lower() == "content-type" for name in wanted):
         wanted = {"Content-Type": parameters.content_type or content_type, **wanted}
     for name, value in wanted.items():
-        if not _may_be_set(name):
+        if not may_be_set(name):
             warnings.append(f"header {name!r} cannot be set: left out")
         elif not value.isprintable():
             warnings.append(f"header {name!r} has a line break or another unprintable character: left out")
         else:
             headers.append((name, value.strip()))
     return tuple(headers), tuple(warnings)
-
-
-def _may_be_set(name: str) -> bool:
-    key = name.lower()
-    return bool(_TOKEN.fullmatch(name)) and key not in CONNECTION_HEADERS and not key.startswith("proxy-")
 
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:
