@@ -10,7 +10,7 @@ import argparse
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
@@ -21,6 +21,10 @@ from sgtm.errors import SettingsError
 Count = Annotated[int, Meta(ge=1)]
 Limit = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(ge=0.0, le=3600.0)]
+
+ForwardedHeader: TypeAlias = Literal[
+    "x-forwarded", "forwarded", "cloudflare", "fastly", "cloudfront", "akamai", "google", "azure-front-door"
+]
 
 _KIB = 1024
 _LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -42,10 +46,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = ()
     forwarded_header: Annotated[
-        Literal["x-forwarded", "forwarded"],
+        ForwardedHeader,
         Meta(
-            description="Which family your proxies write: X-Forwarded-For, -Host and -Proto (and Forwarded "
-            "where there is no X-Forwarded-For), or only Forwarded (RFC 7239)."
+            description="What your proxies write: x-forwarded (X-Forwarded-For, -Host and -Proto, and "
+            "Forwarded where there is no X-Forwarded-For), forwarded (only RFC 7239), or the name of the CDN "
+            "whose own header holds the address."
         ),
     ] = "x-forwarded"
 

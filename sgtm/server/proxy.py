@@ -11,9 +11,10 @@ import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Literal
 
 from msgspec import Struct
+
+from sgtm.settings import ForwardedHeader
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -66,12 +67,37 @@ def canonical_host(text: str) -> str:
     return host if _HOST.fullmatch(host) else ""
 
 
-class TrustedProxies:
-    """The networks whose word is taken, and the header family that they write."""
+class CdnHeader(Struct, frozen=True):
+    """The header in which a CDN writes who connected to it. It overwrites what a browser put there."""
 
-    def __init__(
-        self, networks: Sequence[str] = (), family: Literal["x-forwarded", "forwarded"] = "x-forwarded"
-    ) -> None:
+    name: bytes
+    has_port: bool = False
+    """`198.51.100.7:46532`, and IPv6 without brackets: what follows the last colon is a port."""
+
+
+CDN_HEADERS: dict[str, CdnHeader] = {
+    # developers.cloudflare.com/fundamentals/reference/http-headers
+    "cloudflare": CdnHeader(b"cf-connecting-ip"),
+    # fastly.com/documentation/reference/http/http-headers/Fastly-Client-IP: the service's own VCL has to
+    # set it, since the edge keeps what the browser wrote
+    "fastly": CdnHeader(b"fastly-client-ip"),
+    # docs.aws.amazon.com/AmazonCloudFront, "Add CloudFront request headers"
+    "cloudfront": CdnHeader(b"cloudfront-viewer-address", has_port=True),
+    # techdocs.akamai.com/property-mgr, "Origin Server": True Client IP Header
+    "akamai": CdnHeader(b"true-client-ip"),
+    # learn.microsoft.com/azure/frontdoor/front-door-http-headers-protocol: X-Azure-ClientIP "can be
+    # arbitrarily overwritten by a user", the address of the socket cannot
+    "azure-front-door": CdnHeader(b"x-azure-socketip"),
+}
+"""Presets by the name of the CDN. Google's load balancer has no header of its own: see `_hops`."""
+
+CLOUDFRONT_SCHEME = b"cloudfront-forwarded-proto"
+
+
+class TrustedProxies:
+    """The networks whose word is taken, and the header family or the CDN's header that they write."""
+
+    def __init__(self, networks: Sequence[str] = (), family: ForwardedHeader = "x-forwarded") -> None:
         self._networks = [ipaddress.ip_network(network) for network in networks]
         self._family = family
         # Peers and hops repeat: proxies are few, and a browser sends several hits. The cache is
@@ -121,17 +147,38 @@ def _plain_peer(peer: str) -> str:
 
 def _hops(headers: Headers, family: str) -> list[_Hop]:
     """Hops from the right-most on, at most MAX_HOPS."""
+    if family in CDN_HEADERS:
+        return [_cdn_hop(headers, CDN_HEADERS[family])]
     forwarded = [_forwarded_hop(element) for element in _elements(headers, b"forwarded")]
     if family == "forwarded":
         return forwarded
     addresses = _elements(headers, b"x-forwarded-for")
-    if forwarded and not addresses:
+    if family == "google":
+        # cloud.google.com/load-balancing/docs/https: "<client-ip>,<load-balancer-ip>" is appended
+        addresses = addresses[1:]
+    elif forwarded and not addresses:
         return forwarded
-    # Proxies overwrite these two. Where one appends, only the right-most value is surely its own:
-    # a value further left may be the requester's, since not every proxy on the way writes one.
-    scheme = _scheme(next(iter(_elements(headers, b"x-forwarded-proto")), ""))
-    host = canonical_host(next(iter(_elements(headers, b"x-forwarded-host")), ""))
+    scheme, host = _scheme_and_host(headers)
     return [_Hop(address, scheme, host) for address in addresses or [""]]
+
+
+def _scheme_and_host(headers: Headers) -> tuple[str, str]:
+    """What X-Forwarded-Proto and -Host say.
+
+    Proxies overwrite these two. Where one appends, only the right-most value is surely its own: a value
+    further left may be the requester's, since not every proxy on the way writes one."""
+    scheme = _scheme(next(iter(_elements(headers, b"x-forwarded-proto")), ""))
+    return scheme, canonical_host(next(iter(_elements(headers, b"x-forwarded-host")), ""))
+
+
+def _cdn_hop(headers: Headers, cdn: CdnHeader) -> _Hop:
+    """The one hop that a CDN writes; without an address where its header is missing."""
+    address = next(iter(_elements(headers, cdn.name)), "")
+    scheme, host = _scheme_and_host(headers)
+    if cdn.has_port:
+        address = address.rpartition(":")[0]
+        scheme = _scheme(next(iter(_elements(headers, CLOUDFRONT_SCHEME)), "")) or scheme
+    return _Hop(address, scheme, host)
 
 
 def _elements(headers: Headers, wanted: bytes) -> list[str]:

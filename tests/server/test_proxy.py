@@ -1,12 +1,21 @@
 """Trusted proxies: whose request is it."""
 
 import ipaddress
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgtm.server.proxy import MAX_HOPS, Requester, TrustedProxies, canonical_address, canonical_host
+from sgtm.server.proxy import (
+    CDN_HEADERS,
+    MAX_HOPS,
+    Requester,
+    TrustedProxies,
+    canonical_address,
+    canonical_host,
+)
+from sgtm.settings import ForwardedHeader
 
 PROXY = "10.0.0.1"
 CDN = "198.51.100.7"
@@ -242,3 +251,54 @@ def test_canonical_forms_are_stable(text: str) -> None:
     address, host = canonical_address(text), canonical_host(text)
     assert canonical_address(address) == address
     assert canonical_host(host) == host
+
+
+CDN_LINES = [
+    ("cloudflare", "CF-Connecting-IP", "2001:DB8::9", "2001:db8::9"),
+    ("cloudflare", "CF-Connecting-IP", f"::ffff:{CLIENT}", CLIENT),
+    ("fastly", "Fastly-Client-IP", CLIENT, CLIENT),
+    ("cloudfront", "CloudFront-Viewer-Address", f"{CLIENT}:46532", CLIENT),
+    # as CloudFront writes it: no brackets, and a port that looks like one more group
+    ("cloudfront", "CloudFront-Viewer-Address", "2001:db8:0:0:0:0:0:9:46532", "2001:db8::9"),
+    ("cloudfront", "CloudFront-Viewer-Address", "2001:db8::9:4653", "2001:db8::9"),
+    ("cloudfront", "CloudFront-Viewer-Address", "[2001:db8::9]:46532", "2001:db8::9"),
+    ("akamai", "True-Client-IP", CLIENT, CLIENT),
+    ("azure-front-door", "X-Azure-SocketIP", CLIENT, CLIENT),
+    # the load balancer appends the requester and its own address
+    ("google", "X-Forwarded-For", f"{CLIENT}, 192.0.2.80", CLIENT),
+    ("google", "X-Forwarded-For", f"1.1.1.1, {CLIENT}, 192.0.2.80", CLIENT),
+    ("google", "X-Forwarded-For", f"1.1.1.1, {CLIENT}, {CDN}, 192.0.2.80", CLIENT),
+]
+
+
+@pytest.mark.parametrize(("family", "name", "value", "address"), CDN_LINES)
+def test_the_header_of_a_cdn_is_believed_from_its_own_addresses_only(family, name, value, address) -> None:
+    proxies = TrustedProxies(["10.0.0.0/8", "198.51.100.0/24"], family)
+    lines = [("X-Forwarded-Proto", "https"), (name, value)]
+    assert ask(proxies, PROXY, *lines) == Requester(address, True, "https", "internal.example")
+    assert ask(proxies, "9.9.9.9", *lines) == Requester("9.9.9.9", False, "http", "internal.example")
+    # where the CDN wrote nothing, what a browser may have written in another header does not count
+    others = [] if family == "google" else [("X-Forwarded-For", "1.1.1.1")]
+    others += [("Forwarded", "for=1.1.1.1"), ("X-Real-IP", "1.1.1.1"), ("X-Azure-ClientIP", "1.1.1.1")]
+    assert ask(proxies, PROXY, *others).remote_address == PROXY
+
+
+@pytest.mark.parametrize("family", ["cloudflare", "cloudfront", "google"])
+@pytest.mark.parametrize("value", ["", "unknown", CLIENT + ",", "<script>", ","])
+def test_an_unreadable_header_of_a_cdn_leaves_the_peer(family, value) -> None:
+    names = {"cloudflare": "CF-Connecting-IP", "cloudfront": "CloudFront-Viewer-Address"}
+    proxies = TrustedProxies(["10.0.0.0/8"], family)
+    if family == "google" and value == CLIENT + ",":
+        value = CLIENT  # the balancer's own address alone
+    assert ask(proxies, PROXY, (names.get(family, "X-Forwarded-For"), value)).remote_address == PROXY
+
+
+def test_the_scheme_of_a_browser_comes_from_cloudfronts_own_header() -> None:
+    lines = [("CloudFront-Viewer-Address", f"{CLIENT}:1"), ("CloudFront-Forwarded-Proto", "https")]
+    proxies = TrustedProxies(["10.0.0.0/8"], "cloudfront")
+    assert ask(proxies, PROXY, ("X-Forwarded-Proto", "http"), *lines).scheme == "https"
+
+
+def test_every_name_of_the_setting_has_a_meaning() -> None:
+    known = {"x-forwarded", "forwarded", "google", *CDN_HEADERS}
+    assert set(get_args(ForwardedHeader)) == known
