@@ -17,7 +17,8 @@ from sgtm.container.container import Container
 from sgtm.demo.vendor import Vendor
 from sgtm.messages import IncomingRequest
 from sgtm.observability.walk import Walk
-from sgtm.server.run import Worker, bind
+from sgtm.server.listening import bind
+from sgtm.server.worker import Worker
 from sgtm.settings import Settings
 
 # -- Hypothesis: the same 200 examples everywhere, or many new ones at night --------------------

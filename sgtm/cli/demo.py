@@ -18,7 +18,7 @@ import uvloop
 from sgtm import settings
 from sgtm.demo.tour import SHOP, Tour
 from sgtm.observability import logs
-from sgtm.server.run import AddressInUse
+from sgtm.server.listening import AddressInUse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

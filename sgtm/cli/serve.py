@@ -11,7 +11,8 @@ import sys
 
 from sgtm import settings
 from sgtm.observability import logs
-from sgtm.server.run import AddressInUse, serve
+from sgtm.server.listening import AddressInUse
+from sgtm.server.run import serve
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

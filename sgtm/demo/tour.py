@@ -18,7 +18,8 @@ from sgtm.demo.show import show_walk
 from sgtm.demo.vendor import Vendor
 from sgtm.messages import IncomingRequest
 from sgtm.observability.walk import Walk
-from sgtm.server.run import Worker, bind
+from sgtm.server.listening import bind
+from sgtm.server.worker import Worker
 from sgtm.settings import Settings
 
 SHOP = Path(__file__).parent / "shop"

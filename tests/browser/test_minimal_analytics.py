@@ -21,7 +21,8 @@ from sgtm.container.compile import load_container
 from sgtm.demo.vendor import Received, Vendor
 from sgtm.messages import EventData, IncomingRequest
 from sgtm.observability.walk import Walk, WalkedEvent
-from sgtm.server.run import Worker, bind
+from sgtm.server.listening import bind
+from sgtm.server.worker import Worker
 from sgtm.settings import Settings
 
 FOLDER = Path(__file__).parent

@@ -15,7 +15,8 @@ from raw_http import RawConnection, ask, request
 from sgtm.demo.vendor import Fault, Vendor
 from sgtm.errors import SettingsError
 from sgtm.messages import Answer, Claimed, OutgoingRequest
-from sgtm.server.run import AddressInUse, Worker, bind
+from sgtm.server.listening import AddressInUse, bind
+from sgtm.server.worker import Worker
 from sgtm.settings import Settings
 
 ECHO = container([client(echo, paths=("/c",))])
