@@ -6,6 +6,8 @@ SPEC: requirements R197-R201, R276-R278; ga4-protocol 5.6 (CORS).
 import difflib
 import logging
 
+from msgspec.structs import replace
+
 from sgtm.container.container import Container, ContainerClient
 from sgtm.cookies import CookieError, set_cookie_header
 from sgtm.hit import Hit
@@ -19,7 +21,9 @@ ALWAYS_ALLOWED_HEADERS = ("content-type", "x-gtm-server-preview")
 
 def preflight(container: Container, request: IncomingRequest) -> Answer | None:
     """Answer an OPTIONS request for a path that some client owns; None where no client does."""
-    owners = [client for client in container.clients if request.path in client.paths]
+    owners = [
+        client for client in container.clients if request.path in client.paths and client.is_for(request.host)
+    ]
     if not owners:
         return None
     origin = request.header(b"origin")
@@ -63,7 +67,8 @@ def finish_answer(hit: Hit) -> Answer:
         answer = claimed.failure_answer
     elif hit.pixels and claimed.answer_with_pixels is not None:
         answer = _with_pixels(hit, answer)
-    headers = [*answer.headers]
+    prefix = hit.request.path_prefix
+    headers = [_below(prefix, header) for header in answer.headers] if prefix else [*answer.headers]
     if not any(name.lower() == "cache-control" for name, _ in headers):
         headers.append(NO_STORE)
     headers.extend(cors_headers(hit.client, hit.request.header(b"origin")))
@@ -72,6 +77,8 @@ def finish_answer(hit: Hit) -> Answer:
         (cookie.name, cookie.domain, cookie.path): cookie for cookie in (*answer.cookies, *hit.cookies)
     }
     for cookie in cookies.values():
+        if prefix and cookie.path != "/":
+            cookie = replace(cookie, path=prefix + cookie.path)
         try:
             headers.append(("Set-Cookie", set_cookie_header(cookie, hit.request.host)))
         except CookieError as error:
@@ -80,6 +87,13 @@ def finish_answer(hit: Hit) -> Answer:
     if hit.walk is not None:
         hit.walk.answer = answer
     return answer
+
+
+def _below(prefix: str, header: tuple[str, str]) -> tuple[str, str]:
+    """A redirect to a path of our own, as the browser has to ask for it (R291)."""
+    name, value = header
+    is_own_path = name.lower() == "location" and value.startswith("/") and not value.startswith("//")
+    return (name, prefix + value) if is_own_path else header
 
 
 def _with_pixels(hit: Hit, answer: Answer) -> Answer:

@@ -52,6 +52,9 @@ class IncomingRequest(Struct, frozen=True):
     verdict: str | None = None
     """What an earlier claim found out about a credential in this request (set on records, where
     the credential itself is gone); None while nothing was checked."""
+    path_prefix: str = ""
+    """What stood before `path` in the browser's address (`--path-prefix`): paths that are written for
+    the browser begin with it."""
 
     def header(self, name: bytes) -> str | None:
         """First value of header `name` (lower case), or None. Invalid UTF-8 becomes U+FFFD."""

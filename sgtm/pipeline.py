@@ -101,6 +101,8 @@ class Pipeline:
         return self._unclaimed(container, request, walk)
 
     def _ask(self, client: ContainerClient, request: IncomingRequest) -> Said:
+        if client.hosts is not None and not client.hosts.serves(request.host):
+            return Declined("the host is none of this client's hosts")
         try:
             return sound(client.component.function(request, client.parameters))
         except Exception as error:

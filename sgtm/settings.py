@@ -10,6 +10,7 @@ import argparse
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
 import msgspec
@@ -53,6 +54,23 @@ class Settings(Struct, frozen=True, kw_only=True):
             "whose own header holds the address."
         ),
     ] = "x-forwarded"
+
+    host_names: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Host that is served, as shop.example or *.shop.example; a request for another one "
+            "is answered 421. Any host unless given.",
+            extra={"flag": "--host-name", "metavar": "HOST"},
+        ),
+    ] = ()
+    path_prefix: Annotated[
+        str,
+        Meta(
+            description="Path below which the server is reached, as /metrics-x, whether or not a proxy takes "
+            "it off; empty: it has the host to itself.",
+            pattern=r"^(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*$",
+        ),
+    ] = ""
 
     egress_allow: Annotated[
         tuple[str, ...],
@@ -216,12 +234,20 @@ def read_destination(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network
     `*.` at its begin stands for any host below. Raises ValueError."""
     if "/" in text or ":" in text or _NUMBERS.fullmatch(text):
         return ipaddress.ip_network(text.strip("[]"))
+    with suppress(ValueError):
+        return read_host(text)
+    raise ValueError(f"{text!r} is no network and no host")
+
+
+def read_host(text: str) -> str:
+    """A host in lower case; `*.` at its begin stands for any host below. Raises ValueError."""
     if _HOST.fullmatch(text) is None or len(text) > 253:
-        raise ValueError(f"{text!r} is no network and no host")
+        raise ValueError(f"{text!r} is no host")
     return text.lower()
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
+    "host_names": read_host,
     "trusted_proxies": ipaddress.ip_network,
     "egress_allow": read_destination,
 }

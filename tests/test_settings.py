@@ -57,6 +57,7 @@ def test_every_field_can_be_given_as_flag_and_as_variable(field: Any) -> None:
         "airgapped": "true",
         "egress_allow": "::1",
         "script_upstream": "http://127.0.0.1:7",
+        "path_prefix": "/x",
     }.get(field.name)
     text = text or {"log_level": "debug", "log_format": "json", "host": "::1"}.get(field.name, "7")
     by_flag = parse(settings.flag_of(field), *([] if text == "true" else [text]))

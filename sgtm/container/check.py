@@ -14,6 +14,7 @@ from msgspec import ValidationError, convert
 
 from sgtm.component import Component, Kind, components, find
 from sgtm.container.built_in import BUILT_IN_VARIABLES
+from sgtm.container.container import Hosts
 from sgtm.container.document import Path
 from sgtm.container.environment import with_secret_names
 from sgtm.container.fields import read_fields
@@ -157,8 +158,11 @@ class _Judge:
 
     def _compare(self, earlier: Client, client: Client, path: Path) -> None:
         """Two clients of which `earlier` is asked first (SPEC: requirements R52, R263, X1)."""
+        if not _may_meet(earlier, client):
+            return
         taken = _paths(client)
-        if taken and earlier.type == client.type and taken <= _paths(earlier):
+        is_for_all = not earlier.hosts or (client.hosts and _lower(client.hosts) <= _lower(earlier.hosts))
+        if taken and earlier.type == client.type and taken <= _paths(earlier) and is_for_all:
             what = f'never claims: client "{earlier.name}" is of its type and is asked first for '
             what += listed(sorted(taken))
             self._report.warning(path, what, "give it other paths, or a higher priority, or remove it")
@@ -280,6 +284,21 @@ class _Judge:
                 self._report.warning(
                     path, "fires no tag", "name it in `firing_triggers:` of a tag, or remove it"
                 )
+
+
+def _lower(hosts: tuple[str, ...]) -> set[str]:
+    return {host.lower() for host in hosts}
+
+
+def _may_meet(one: Client, other: Client) -> bool:
+    """Whether a request can be for the hosts of both."""
+    if not (one.hosts and other.hosts):
+        return True
+    return any(
+        Hosts.of(patterns).serves(host.lower().replace("*", "any"))
+        for patterns, hosts in ((one.hosts, other.hosts), (other.hosts, one.hosts))
+        for host in hosts
+    )
 
 
 def _paths(client: Client) -> set[str]:

@@ -28,6 +28,7 @@ from sgtm.container.container import (
     ContainerClient,
     ContainerTag,
     ContainerVariable,
+    Hosts,
     Origins,
     View,
 )
@@ -128,6 +129,7 @@ class _Compiler:
             allowed_headers=client.allowed_headers,
             preflight_max_age_s=client.preflight_max_age_s,
             claim_timeout_s=client.claim_timeout_s,
+            hosts=Hosts.of(client.hosts) if client.hosts else None,
         )
 
     def _tag(self, tag: Tag) -> ContainerTag:

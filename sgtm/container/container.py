@@ -5,7 +5,7 @@ could fire. `compile.py` makes one.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -123,6 +123,27 @@ class Origins(Struct, frozen=True):
         )
 
 
+class Hosts(Struct, frozen=True):
+    """A list of hosts."""
+
+    names: frozenset[str]
+    suffixes: tuple[str, ...] = ()
+    """With a leading dot: hosts below, not the host itself."""
+
+    @classmethod
+    def of(cls, patterns: Iterable[str]) -> "Hosts":
+        """`shop.example` exactly, `*.shop.example` any host below it."""
+        lower = [pattern.lower() for pattern in patterns]
+        return cls(
+            frozenset(pattern for pattern in lower if not pattern.startswith("*.")),
+            tuple(pattern[1:] for pattern in lower if pattern.startswith("*.")),
+        )
+
+    def serves(self, host: str) -> bool:
+        """Whether this host (lower case, without port) is on the list."""
+        return host in self.names or host.endswith(self.suffixes)
+
+
 class ContainerClient(Struct, frozen=True):
     """A compiled client, in claim order."""
 
@@ -136,6 +157,12 @@ class ContainerClient(Struct, frozen=True):
     allowed_headers: tuple[str, ...]
     preflight_max_age_s: int
     claim_timeout_s: float
+    hosts: Hosts | None = None
+    """Hosts that it claims requests for; None: any."""
+
+    def is_for(self, host: str) -> bool:
+        """Whether it may claim requests for this host (R12)."""
+        return self.hosts is None or self.hosts.serves(host)
 
 
 class ContainerTransformation(Struct, frozen=True):

@@ -26,6 +26,9 @@ Type = Annotated[
 ]
 Paused = Annotated[bool, Meta(description="Keep it, but act as if it were not there.")]
 Moment = Annotated[datetime, Meta(tz=True)]
+Host = Annotated[
+    str, Meta(pattern=r"^(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$", description="A host, without a port.")
+]
 Settings = Annotated[Parameters, Meta(description="What the component needs; see the page of its type.")]
 
 
@@ -38,6 +41,13 @@ class Client(Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(description="Who is asked first: the higher number; among equals, list order.")
     ] = 0
     is_paused: Paused = False
+    hosts: Annotated[
+        tuple[Host, ...],
+        Meta(
+            description="Hosts that requests must address for this client to claim them, as `sst.a.example` "
+            "or `*.a.example`; empty: any. So several sites share one server.",
+        ),
+    ] = ()
     allowed_origins: Annotated[
         tuple[str, ...],
         Meta(

@@ -25,6 +25,7 @@ from sgtm.server.limits import (
     BAD_REQUEST,
     INTERNAL_ERROR,
     UNKNOWN_EXPECTATION,
+    UNKNOWN_HOST,
     UNKNOWN_VERSION,
     Dropped,
     Headers,
@@ -32,6 +33,7 @@ from sgtm.server.limits import (
     Refusal,
 )
 from sgtm.server.proxy import Requester, TrustedProxies
+from sgtm.server.sites import EVERYWHERE, Sites
 
 log = logging.getLogger("sgtm.server")
 
@@ -56,10 +58,12 @@ class Application:
         limits: Limits,
         proxies: TrustedProxies,
         counters: Counters,
+        sites: Sites = EVERYWHERE,
         new_walk: Callable[[IncomingRequest], Walk | None] | None = None,
     ) -> None:
         self._pipeline, self._health, self._limits = pipeline, health, limits
         self._proxies, self._counters, self._new_walk = proxies, counters, new_walk
+        self._sites = sites
         self._under_way = 0
         self._all_done: asyncio.Future[None] | None = None
 
@@ -104,6 +108,7 @@ class Application:
 
     async def _answer(self, request: web.BaseRequest) -> Answer:
         path, _, query = request.raw_path.partition("?")
+        path = self._sites.path_inside(path)
         answer = self._health.answer(path)
         if answer is not None:
             return answer
@@ -122,6 +127,8 @@ class Application:
             raise Refusal(*BAD_REQUEST)
         self._limits.check_head(request.raw_path, path, headers)
         requester = self._requester(request, headers)
+        if not self._sites.serves(requester.host):
+            raise Refusal(*UNKNOWN_HOST)
         self._limits.check_rate(path, requester.remote_address)
         body = b""
         if request.body_exists:
@@ -139,6 +146,7 @@ class Application:
             host=requester.host,
             received_micros=received_micros,
             seed=_draw_seed(),
+            path_prefix=self._sites.prefix,
         )
 
     def _requester(self, request: web.BaseRequest, headers: Headers) -> Requester:

@@ -31,6 +31,7 @@ from sgtm.server.limits import Limits
 from sgtm.server.listening import BACKLOG
 from sgtm.server.proxy import TrustedProxies
 from sgtm.server.scripts import Scripts
+from sgtm.server.sites import Sites
 from sgtm.settings import Settings
 
 log = logging.getLogger("sgtm.server")
@@ -77,6 +78,7 @@ class Worker:
             Limits.of(settings, (path for client in container.clients for path in client.paths)),
             proxies,
             self.counters,
+            Sites.of(settings),
             new_walk,
         )
         self._listening = listening

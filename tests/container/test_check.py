@@ -197,3 +197,43 @@ def test_no_tree_of_values_makes_check_raise(tree):
 )
 def test_no_text_makes_check_raise(text):
     assert isinstance(problems_of(text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")), list)
+
+
+TWO_CLIENTS = """sgtm: 1
+clients:
+- {{name: A, type: json, priority: {0}, hosts: [{1}], parameters: {{paths: [/data]}}}}
+- {{name: B, type: json, priority: 1, hosts: [{2}], parameters: {{paths: [/data]}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("hosts_of_a", "hosts_of_b", "is_said"),
+    [
+        ("a.example", "b.example", False),
+        ("a.example", "A.example", True),
+        ("a.example", "a.example", True),
+        ("a.example", '"*.a.example"', False),
+        ('"*.a.example"', "x.a.example", False),
+        ("a.example, b.example", "b.example", True),
+        ("b.example", "a.example, b.example", False),
+        ("a.example", "", False),  # B is asked for all other hosts
+        ("", "a.example", True),
+        ("", "", True),
+    ],
+)
+def test_clients_of_different_hosts_do_not_hide_each_other(hosts_of_a, hosts_of_b, is_said):
+    found = problems_of(TWO_CLIENTS.format(2, hosts_of_a, hosts_of_b))
+    assert any("never claims" in one.what for one in found) is is_said
+
+
+def test_clients_that_never_meet_may_have_the_same_priority():
+    assert not problems_of(TWO_CLIENTS.format(1, "a.example", "b.example"))
+    assert problems_of(TWO_CLIENTS.format(1, "a.example", '"a.example", "b.example"'))
+
+
+@pytest.mark.parametrize(
+    "host", ["https://a.example", "a.example/x", "*", "a*.example", "a.example:80", '""']
+)
+def test_a_host_of_a_client_is_a_name(host):
+    found = problems_of(TWO_CLIENTS.format(2, f'"{host}"' if host != '""' else host, "b.example"))
+    assert any(one.where.endswith("hosts[0]") or "hosts" in one.where for one in found)
