@@ -1,13 +1,37 @@
 """Hit: the state of one claimed request on its way through the pipeline."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from sgtm.container.container import Container, ContainerClient, ContainerTag
+from msgspec import Struct
+
+from sgtm.container.container import Container, ContainerClient
 from sgtm.delivery.outbox import Outbox
 from sgtm.event import Event
-from sgtm.messages import Answer, Claimed, Cookie, IncomingRequest, Outcome, Pending
-from sgtm.observability.walk import Walk, WalkedEvent, WalkedTag
+from sgtm.messages import Answer, Claimed, Cookie, IncomingRequest, Outcome
+from sgtm.observability.walk import Walk, WalkedEvent
+
+OnSettled = Callable[[Outcome], None]
+
+
+class Again(Struct, frozen=True):
+    """A record that is run again, after a crash or because somebody asks for it."""
+
+    record_id: int
+    settled: frozenset[str] = frozenset()
+    """Tags that owe nothing any more: they do not fire."""
+    only: frozenset[str] | None = None
+    """Only these tags fire, whatever is settled; None: all."""
+
+
+class Run(Struct, frozen=True):
+    """One request on its way to the client that claims it. It keeps the container it began with."""
+
+    container: Container
+    request: IncomingRequest
+    walk: Walk | None = None
+    again: Again | None = None
 
 
 class Hit:
@@ -23,6 +47,7 @@ class Hit:
         "_has_run",
         "_outbox",
         "_owed",
+        "again",
         "claimed",
         "client",
         "container",
@@ -37,38 +62,42 @@ class Hit:
         "walk",
     )
 
-    def __init__(
-        self,
-        container: Container,
-        client: ContainerClient,
-        request: IncomingRequest,
-        claimed: Claimed,
-        walk: Walk | None,
-        outbox: Outbox,
-    ) -> None:
-        self.container, self.client, self.request, self.claimed = container, client, request, claimed
-        self.walk = walk
-        self.record_id = -1
+    def __init__(self, run: Run, client: ContainerClient, claimed: Claimed, outbox: Outbox) -> None:
+        self.container, self.request, self.walk, self.again = run.container, run.request, run.walk, run.again
+        self.client, self.claimed = client, claimed
+        self.record_id = -1 if run.again is None else run.again.record_id
         self.cookies: list[Cookie] = []
         self.pixels: list[str] = []
-        self.pending: list[tuple[ContainerTag, Pending, WalkedTag | None]] = []
+        self.pending: list[Coroutine[Any, Any, Any]] = []
         """Firings that cannot go on before something has been answered."""
         self.script_answer: Answer | None = None
         self.has_failed = False
-        self.waits = claimed.waits_for_tags
+        self.waits = claimed.waits_for_tags and run.again is None
         self._outbox = outbox
         self._owed: dict[str, int] = {}
         self._given_back: set[str] = set()
         """Tags with a delivery that the lanes gave back when they closed: still owed by the record."""
         self._has_run = False
         self._all_settled: asyncio.Future[None] | None = None
-        if walk is not None:
-            walk.claimed_by = client.name
-            walk.warnings.extend(claimed.warnings)
+        if self.walk is not None:
+            self.walk.claimed_by = client.name
+            self.walk.warnings.extend(claimed.warnings)
+
+    # -- a record that is run again --------------------------------------------------------------
+
+    def has_settled(self, tag: str) -> bool:
+        """Whether what `tag` owes for this record was settled in an earlier run."""
+        return self.again is not None and tag in self.again.settled
+
+    def skips(self, tag: str) -> bool:
+        """Whether `tag` does not fire in this run, whatever the event says."""
+        if self.again is None:
+            return False
+        return tag not in self.again.only if self.again.only is not None else tag in self.again.settled
 
     # -- debts -----------------------------------------------------------------------------------
 
-    def owe(self, tag: str) -> Callable[[Outcome], None]:
+    def owe(self, tag: str) -> OnSettled:
         """`tag` owes one more request; call what is returned when that is settled."""
         self._owed[tag] = self._owed.get(tag, 0) + 1
 
@@ -107,17 +136,47 @@ class Hit:
 
     # -- walk ------------------------------------------------------------------------------------
 
-    def walk_event(self, event: Event, note: str = "") -> None:
+    def walk_event(self, event: Event, note: str = "") -> WalkedEvent | None:
         """Note an event, if anybody looks."""
-        if self.walk is not None:
-            notes = self.claimed.notes
-            note = note or (notes[event.index] if event.index < len(notes) else "")
-            self.walk.events.append(WalkedEvent(event.name, event.data, note))
-
-    def walk_tag(self, name: str) -> WalkedTag | None:
-        """Note a tag of the latest event, if anybody looks."""
         if self.walk is None:
             return None
-        walked = WalkedTag(name, "fired")
-        self.walk.events[-1].tags.append(walked)
-        return walked
+        notes = self.claimed.notes
+        note = note or (notes[event.index] if event.index < len(notes) else "")
+        self.walk.events.append(WalkedEvent(event.name, event.data, note))
+        return self.walk.events[-1]
+
+
+class Debt:
+    """What one firing of a tag owes: a sequence goes on when that is settled."""
+
+    def __init__(self) -> None:
+        self._open = 1
+        """Requests under way, and the building itself."""
+        self._has_failed = False
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def owe(self, settle: OnSettled) -> OnSettled:
+        """Wraps `on_settled` of one more request."""
+        self._open += 1
+
+        def settled(outcome: Outcome) -> None:
+            settle(outcome)
+            self.ended(has_failed=outcome.kind != "done")
+
+        return settled
+
+    def ended(self, *, has_failed: bool) -> None:
+        """A request is settled, or the building has ended."""
+        self._open -= 1
+        self._has_failed = self._has_failed or has_failed
+        if not self._open and not self._done.done():
+            self._done.set_result(None)
+
+    async def settled(self, timeout_s: float) -> bool:
+        """Wait until nothing is owed, `timeout_s` at most. Whether all of it succeeded."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._done
+        except TimeoutError:
+            return False
+        return not self._has_failed

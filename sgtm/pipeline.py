@@ -1,6 +1,8 @@
 """THE page: what happens to a request, one function per hop, in the order in which it runs.
 
-    run -> claim -> append the record -> make events -> fire each tag -> deliver -> answer
+    run -> claim -> append the record -> make events -> prepare each -> fire its tags -> answer
+
+Which tags fire on an event, and what becomes of what they build, is the next page: `firing.py`.
 
 Rules. Everything here is a function of the request and the container (and, for clients that ask for
 it, of the hits that came shortly before: `repeats.py`). The answer leaves when the
@@ -13,27 +15,27 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any, Protocol
+from typing import Any
 
 from sgtm.answers import NO_STORE, finish_answer, hint_at_path, preflight
-from sgtm.container.container import Container, ContainerClient, ContainerTag, View
-from sgtm.delivery.lanes import Delivery
+from sgtm.container.container import Container, ContainerClient, View
 from sgtm.delivery.outbox import Outbox, OutboxFull
-from sgtm.errors import ParametersError
 from sgtm.event import Event, make_event
-from sgtm.hit import Hit
+from sgtm.firing import Firing, Lanes, Lookups
+from sgtm.hit import Again, Hit, Run
 from sgtm.messages import (
     Answer,
     Claimed,
     Declined,
+    Dropped,
     IncomingRequest,
     Pending,
+    Record,
     ServeScript,
-    TagResult,
     record_of,
 )
 from sgtm.observability.metrics import Counters
-from sgtm.observability.walk import Walk, WalkedTag
+from sgtm.observability.walk import Walk, WalkedEvent
 from sgtm.repeats import Repeats
 
 log = logging.getLogger("sgtm.pipeline")
@@ -41,15 +43,8 @@ log = logging.getLogger("sgtm.pipeline")
 Said = Claimed | Declined | Pending
 ServeScripts = Callable[[ServeScript, IncomingRequest], Awaitable[Answer]]
 
-PENDING_TIMEOUT_S = 20.0
-"""Longest time a tag may wait for answers before it fails (SPEC: reliability 4.2, wall time)."""
-
-
-class Lanes(Protocol):
-    """Whoever takes deliveries."""
-
-    def deliver(self, delivery: Delivery) -> None:
-        """Take one delivery; its `on_settled` is called exactly once."""
+_UNSEEN = Answer(204)
+"""Of a record that is run again: nobody waits for it."""
 
 
 class Pipeline:
@@ -62,12 +57,14 @@ class Pipeline:
         lanes: Lanes,
         counters: Counters,
         serve_script: ServeScripts | None = None,
+        lookups: Lookups | None = None,
     ) -> None:
         self.container = container
-        self._outbox, self._lanes, self._counters = outbox, lanes, counters
+        self._outbox, self._counters = outbox, counters
+        self._firing = Firing(lanes, counters, lookups)
         self._serve_script = serve_script
         self._repeats = Repeats()
-        self._background: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[Answer]] = set()
 
     def run(self, request: IncomingRequest, walk: Walk | None = None) -> Answer | Awaitable[Answer]:
         """Take a request to its answer. An event keeps the container that it began with."""
@@ -77,7 +74,14 @@ class Pipeline:
             answer = preflight(self.container, request)
             if answer is not None:
                 return noted(answer, walk)
-        return self._claim(self.container, request, walk, 0)
+        return self._claim(Run(self.container, request, walk), 0)
+
+    async def run_again(self, record: Record, again: Again, container: Container | None = None) -> None:
+        """Run a record once more: its tags fire, nothing is appended, nobody is answered. Done when the
+        tags have run; what they owe is settled as ever. Never raises."""
+        answer = self._claim(Run(container or self.container, record.request, None, again), 0)
+        if isawaitable(answer):
+            await answer
 
     async def finish(self) -> None:
         """Wait for tags that are still pending; for an orderly end."""
@@ -86,19 +90,18 @@ class Pipeline:
 
     # -- 1 claim: the first client, in priority order, that takes the request --------------------
 
-    def _claim(
-        self, container: Container, request: IncomingRequest, walk: Walk | None, first: int
-    ) -> Answer | Awaitable[Answer]:
-        for position in range(first, len(container.clients)):
-            client = container.clients[position]
-            said = self._ask(client, request)
+    def _claim(self, run: Run, first: int) -> Answer | Awaitable[Answer]:
+        clients = run.container.clients
+        for position in range(first, len(clients)):
+            client = clients[position]
+            said = self._ask(client, run.request)
             if isinstance(said, Pending):
-                return self._claim_later(container, request, walk, position, said)
+                return self._claim_later(run, position, said)
             if isinstance(said, Claimed):
-                return self._run_claimed(container, client, request, said, walk)
-            if walk is not None:
-                walk.declined.append((client.name, said.reason))
-        return self._unclaimed(container, request, walk)
+                return self._run_claimed(run, client, said)
+            if run.walk is not None:
+                run.walk.declined.append((client.name, said.reason))
+        return self._unclaimed(run)
 
     def _ask(self, client: ContainerClient, request: IncomingRequest) -> Said:
         if client.hosts is not None and not client.hosts.serves(request.host):
@@ -113,10 +116,8 @@ class Pipeline:
         log.error("client raised", extra={"client": client.name, "error": type(error).__name__})
         return Declined(f"raised {type(error).__name__}")
 
-    async def _claim_later(
-        self, container: Container, request: IncomingRequest, walk: Walk | None, position: int, said: Said
-    ) -> Answer:
-        client = container.clients[position]
+    async def _claim_later(self, run: Run, position: int, said: Said) -> Answer:
+        client, walk = run.container.clients[position], run.walk
         try:
             async with asyncio.timeout(client.claim_timeout_s):
                 while isinstance(said, Pending):
@@ -126,20 +127,25 @@ class Pipeline:
         except Exception as error:
             said = self._client_failed(client, error)
         if isinstance(said, Claimed):
-            answer = self._run_claimed(container, client, request, said, walk)
+            answer = self._run_claimed(run, client, said)
         else:
             if walk is not None:
                 walk.declined.append((client.name, said.reason))
-            answer = self._claim(container, request, walk, position + 1)
+            answer = self._claim(run, position + 1)
         return await answer if isawaitable(answer) else answer
 
-    def _unclaimed(self, container: Container, request: IncomingRequest, walk: Walk | None) -> Answer:
+    def _unclaimed(self, run: Run) -> Answer:
+        hint = hint_at_path(run.container, run.request)
+        if run.again is not None:  # its client is gone, so nothing can be owed any more
+            self._counters.add("sgtm_records_unclaimed_total")
+            log.error("no client claims a record that is run again", extra={"hint": hint})
+            self._outbox.ran(run.again.record_id, frozenset())
+            return _UNSEEN
         self._counters.add("sgtm_requests_unclaimed_total")
-        hint = hint_at_path(container, request)
-        log.info("no client claimed a request", extra={"method": request.method, "hint": hint})
-        if walk is not None:
-            walk.warnings.append(f"no client claimed this request; {hint}")
-        return noted(Answer(container.unclaimed_status, (NO_STORE,)), walk)
+        log.info("no client claimed a request", extra={"method": run.request.method, "hint": hint})
+        if run.walk is not None:
+            run.walk.warnings.append(f"no client claimed this request; {hint}")
+        return noted(Answer(run.container.unclaimed_status, (NO_STORE,)), run.walk)
 
     def _timed_out(self, client: ContainerClient, walk: Walk | None) -> Answer:
         self._counters.add("sgtm_client_timeouts_total", client.name)
@@ -151,35 +157,23 @@ class Pipeline:
 
     # -- 2 the record, then the events -----------------------------------------------------------
 
-    def _run_claimed(
-        self,
-        container: Container,
-        client: ContainerClient,
-        request: IncomingRequest,
-        claimed: Claimed,
-        walk: Walk | None,
-    ) -> Answer | Awaitable[Answer]:
-        hit = Hit(container, client, request, claimed, walk, self._outbox)
-        origin = request.header(b"origin")
+    def _run_claimed(self, run: Run, client: ContainerClient, claimed: Claimed) -> Answer | Awaitable[Answer]:
+        hit = Hit(run, client, claimed, self._outbox)
+        if run.again is not None:
+            self._run_events(hit)
+            return self._run_pending(hit) if hit.pending else _UNSEEN
+        origin = run.request.header(b"origin")
         if origin is not None and not client.origins.allows(origin):
             return self._refuse(hit, Answer(403, (NO_STORE,)), "origin")
         self._counters.add("sgtm_requests_claimed_total", client.name)
         commit = None
         if claimed.events:
             try:
-                record = record_of(request, claimed, container.version)
+                record = record_of(run.request, claimed, run.container.version)
                 hit.record_id, commit = self._outbox.append(record)
             except OutboxFull:
-                return self._refuse(hit, Answer(503, (NO_STORE, ("Retry-After", "5"))), "outbox full")
-        for index, data in enumerate(claimed.events):
-            event = make_event(data, request, client.name, index)
-            if claimed.repeat_keys and self._repeats.is_repeat(claimed.repeat_keys[index]):
-                self._counters.add("sgtm_events_repeated_total", client.name)
-                hit.walk_event(event, "dropped: the same hit had come before")
-            else:
-                self._run_event(hit, event)
-        if not hit.pending:
-            hit.tags_have_run()
+                return self._refuse_full(hit)
+        self._run_events(hit)
         if (
             commit is None
             and not hit.pending
@@ -189,83 +183,66 @@ class Pipeline:
             return finish_answer(hit)
         return self._answer_later(hit, commit)
 
+    def _run_events(self, hit: Hit) -> None:
+        claimed = hit.claimed
+        for index, data in enumerate(claimed.events):
+            event = make_event(data, hit.request, hit.client.name, index)
+            # a record that is run again has passed this once
+            if (
+                claimed.repeat_keys
+                and hit.again is None
+                and self._repeats.is_repeat(claimed.repeat_keys[index])
+            ):
+                self._counters.add("sgtm_events_repeated_total", hit.client.name)
+                hit.walk_event(event, "dropped: the same hit had come before")
+            else:
+                self._run_event(hit, event)
+        if not hit.pending:
+            hit.tags_have_run()
+
+    def _refuse_full(self, hit: Hit) -> Answer:
+        return self._refuse(hit, Answer(503, (NO_STORE, ("Retry-After", "5"))), "outbox full")
+
     def _refuse(self, hit: Hit, answer: Answer, reason: str) -> Answer:
         self._counters.add("sgtm_requests_refused_total", reason)
         if hit.walk is not None:
             hit.walk.warnings.append(f"refused: {reason}")
         return noted(answer, hit.walk)
 
-    # -- 3 one event: which tags fire ------------------------------------------------------------
+    # -- 3 one event: what is made of it before its tags fire ------------------------------------
 
     def _run_event(self, hit: Hit, event: Event) -> None:
-        container = hit.container
         self._counters.add("sgtm_events_total", event.client_name)
-        hit.walk_event(event)
-        view = View(event, container)
-        for tag in container.tags_for(event.name):
-            walked = hit.walk_tag(tag.name)
-            reason = held_back(hit, event, tag)
-            if not reason:
-                self._fire(hit, tag, view, walked)
-                continue
-            self._counters.add("sgtm_tags_blocked_total", tag.name)
+        walked = hit.walk_event(event)
+        view = self._prepare(hit.container, View(event, hit.container), walked)
+        if view is not None:
+            self._firing.fire_tags(hit, view, walked)
+
+    def _prepare(self, container: Container, view: View, walked: WalkedEvent | None) -> View | None:
+        """The event as triggers see it; None where a preparation has dropped it. One that raises drops
+        it too: it may have been there to take something out."""
+        for preparation in container.preparations:
             if walked is not None:
-                walked.outcome, walked.reason = "blocked by consent", reason
-        for name in view.failed_variables:
-            self._counters.add("sgtm_variable_errors_total", name)
-
-    def _fire(self, hit: Hit, tag: ContainerTag, view: View, walked: WalkedTag | None) -> None:
-        try:
-            result = tag.component.function(view.event, tag.parameters(view))
-            if isinstance(result, Pending):
-                hit.pending.append((tag, result, walked))
-            else:
-                self._deliver(hit, tag, result, walked)
-        except Exception as error:
-            self._tag_failed(hit, tag, error, walked)
-
-    def _tag_failed(self, hit: Hit, tag: ContainerTag, error: Exception, walked: WalkedTag | None) -> None:
-        hit.has_failed = True
-        self._counters.add("sgtm_tags_failed_total", tag.name)
-        # ParametersError is our own and names fields only; any other text may quote the event
-        reason = str(error) if isinstance(error, ParametersError) else f"raised {type(error).__name__}"
-        log.error("tag failed", extra={"tag": tag.name, "reason": reason})
-        if walked is not None:
-            walked.outcome, walked.reason = "failed", reason
-
-    # -- 4 hand what the tag built to the lanes --------------------------------------------------
-
-    def _deliver(
-        self, hit: Hit, tag: ContainerTag, result: TagResult | list[Any], walked: WalkedTag | None
-    ) -> None:
-        if not isinstance(result, TagResult):
-            result = TagResult(tuple(result))
-        hit.cookies.extend(result.cookies)
-        hit.pixels.extend(result.pixels)
-        is_silent = bool(result.sends_nothing_because)
-        self._counters.add("sgtm_tags_silent_total" if is_silent else "sgtm_tags_fired_total", tag.name)
-        if result.warnings:
-            self._counters.add("sgtm_tag_warnings_total", tag.name, len(result.warnings))
-        for key in result.match_keys:
-            self._counters.add("sgtm_match_keys_total", f"{tag.name}/{key}")
-        if walked is not None:
-            walked.note(result)
-        latest = hit.request.received_micros + int(tag.delivery.expires_after_s * 1_000_000)
-        for request in result.requests:
-            expires = min(latest, request.expires_micros or latest)
-            self._lanes.deliver(
-                Delivery(
-                    tag=tag.name,
-                    component=tag.component,
-                    request=request,
-                    rules=tag.delivery,
-                    on_settled=hit.owe(tag.name),
-                    expires_micros=expires,
-                    walked=walked.delivery(request) if walked is not None else None,
+                walked.preparations.append(preparation.explain(view))
+            try:
+                if not preparation.applies(view):
+                    continue
+                data = preparation.transform(view)
+            except Exception as error:
+                log.error(
+                    "preparation raised",
+                    extra={"preparation": preparation.name, "error": type(error).__name__},
                 )
-            )
+                data = Dropped(f"raised {type(error).__name__}")
+            if isinstance(data, Dropped):
+                self._counters.add("sgtm_events_dropped_total", preparation.name)
+                if walked is not None:
+                    walked.note = f"dropped by {preparation.name!r}: {data.reason}"
+                return None
+            view = view.changed(data)
+        return view
 
-    # -- 5 the answer, when it has to wait -------------------------------------------------------
+    # -- 4 the answer, when it has to wait -------------------------------------------------------
 
     async def _answer_later(self, hit: Hit, commit: Awaitable[None] | None) -> Answer:
         running = self._run_in_background(hit) if hit.pending else None
@@ -281,6 +258,8 @@ class Pipeline:
                     hit.script_answer = await self._script(hit.claimed.answer, hit.request)
         except TimeoutError:
             return self._timed_out(hit.client, hit.walk)
+        except OutboxFull:
+            return self._refuse_full(hit)
         return finish_answer(hit)
 
     async def _script(self, script: ServeScript, request: IncomingRequest) -> Answer:
@@ -288,24 +267,17 @@ class Pipeline:
             return Answer(501)
         return await self._serve_script(script, request)
 
-    def _run_in_background(self, hit: Hit) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.ensure_future(self._run_pending(hit))
+    def _run_in_background(self, hit: Hit) -> asyncio.Task[Answer]:
+        task: asyncio.Task[Answer] = asyncio.ensure_future(self._run_pending(hit))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
 
-    async def _run_pending(self, hit: Hit) -> None:
-        async def resolve(tag: ContainerTag, result: Any, walked: WalkedTag | None) -> None:
-            try:
-                async with asyncio.timeout(PENDING_TIMEOUT_S):
-                    while isinstance(result, Pending):
-                        result = await result.awaitable
-                self._deliver(hit, tag, result, walked)
-            except Exception as error:
-                self._tag_failed(hit, tag, error, walked)
-
-        await asyncio.gather(*(resolve(*waiting) for waiting in hit.pending))
+    async def _run_pending(self, hit: Hit) -> Answer:
+        waiting, hit.pending = hit.pending, []
+        await asyncio.gather(*waiting)
         hit.tags_have_run()
+        return _UNSEEN
 
 
 def sound(said: Any) -> Said:
@@ -318,19 +290,6 @@ def sound(said: Any) -> Said:
         if said.repeat_keys and len(said.repeat_keys) != len(said.events):
             raise TypeError("there is one repeat key per event")
     return said
-
-
-def held_back(hit: Hit, event: Event, tag: ContainerTag) -> str:
-    """Why consent keeps the tag from firing, or "" when it may fire."""
-    is_unset_granted = hit.container.is_unset_consent_granted
-    missing = event.consent.missing(tag.required_consent, is_unset_granted=is_unset_granted)
-    if missing:
-        return f"consent not granted: {', '.join(missing)}"
-    if not event.consent.is_update or hit.claimed.resent_hits == "fire" or tag.component.is_consent_aware:
-        return ""
-    newly_granted = event.consent.newly_granted()
-    could_fire_before = not any(name in newly_granted for name in tag.required_consent)
-    return "sent again after consent, and this tag fired the first time" if could_fire_before else ""
 
 
 def noted(answer: Answer, walk: Walk | None) -> Answer:

@@ -74,19 +74,19 @@ class View:
             view = view.after(transformation)
         return view
 
+    def changed(self, data: EventData) -> "View":
+        """A view of the same event with other data."""
+        name = data.get("event_name")
+        event = replace(self.event, data=data, name=name if isinstance(name, str) else "")
+        return View(event, self.container)
+
     def after(self, transformation: "ContainerTransformation") -> "View":
         """This view with one transformation applied to it; itself where the conditions do not hold."""
         if self._after is None:
             self._after = {}
         view = self._after.get(transformation.slot)
         if view is None:
-            view = self
-            if transformation.applies(self):
-                data = transformation.transform(self)
-                name = data.get("event_name")
-                view = View(
-                    replace(self.event, data=data, name=name if isinstance(name, str) else ""), self.container
-                )
+            view = self.changed(transformation.transform(self)) if transformation.applies(self) else self
             self._after[transformation.slot] = view
         return view
 
@@ -211,6 +211,8 @@ class ContainerTag(Struct, frozen=True):
     """Unix times in microseconds: not before the first, not from the second on."""
     is_live_only: bool = False
     is_unlimited: bool = False
+    is_sequenced: bool = False
+    """It has a set-up or clean-up tag, or is one of another tag."""
     setup_tag: str = ""
     """Name of the tag that runs before it (and is in `Container.tags_by_name`), or empty."""
     stops_on_setup_failure: bool = False

@@ -51,9 +51,10 @@ def _show_event(event: WalkedEvent) -> list[str]:
     lines = _wrapped("   event     ", f"{event.name} {json.dumps(telling, ensure_ascii=False)}", most=4)
     if event.note:
         lines.append(f"             {event.note}")
-    if not event.tags:
+    tags = [tag for tag in event.tags if tag.outcome != "not triggered"]
+    if not tags:
         lines.append("             no tag fires on it")
-    for tag in event.tags:
+    for tag in tags:
         lines += _show_tag(tag)
     return lines
 

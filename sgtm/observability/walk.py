@@ -99,8 +99,8 @@ class WalkedEvent(Struct):
     name: str
     data: EventData
     note: str = ""
-    preparations: list[WalkedTransformation] = field(default_factory=list)
     tags: list[WalkedTag] = field(default_factory=list)
+    preparations: list[WalkedTransformation] = field(default_factory=list)
 
 
 class Walk(Struct):

@@ -1,0 +1,321 @@
+"""Which tags fire on an event, in which order, and what becomes of what they build.
+
+    fire_tags -> (triggers, schedule, consent) -> build -> deliver
+                  \\-> in sequence: set-up tag -> tag -> clean-up tag
+                  \\-> first what stands elsewhere (lookups), then build
+
+A tag that has nothing to wait for is built and handed to the lanes here and now. Everything else
+becomes a coroutine in `hit.pending`, which delays neither the answer nor the other tags.
+
+SPEC: google-runtime 2.2 and 4; sandbox-api 5.10; requirements R99, R100, R152.
+"""
+
+import asyncio
+import logging
+from typing import Any, Protocol
+
+from sgtm.container.container import ContainerTag, View
+from sgtm.delivery.lanes import Delivery
+from sgtm.errors import ParametersError
+from sgtm.event import Event
+from sgtm.hit import Debt, Hit
+from sgtm.messages import Lookup, Pending, TagResult
+from sgtm.observability.metrics import Counters
+from sgtm.observability.walk import WalkedEvent, WalkedTag, WalkedVariable
+
+log = logging.getLogger("sgtm.firing")
+
+PENDING_TIMEOUT_S = 20.0
+"""Longest time a tag may wait for answers before it fails (SPEC: reliability 4.2, wall time), and
+longest time for which a set-up tag's deliveries hold its main tag back: then it counts as failed, and
+goes on being delivered."""
+
+
+class Lanes(Protocol):
+    """Whoever takes deliveries."""
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Take one delivery; its `on_settled` is called exactly once."""
+
+
+class Lookups(Protocol):
+    """Whoever finds what stands elsewhere."""
+
+    async def find(self, lookup: Lookup) -> Any:
+        """The value, or the lookup's default where it cannot be had in time. Never raises."""
+
+
+class Firing:
+    """Fires the tags of events, for one worker."""
+
+    def __init__(self, lanes: Lanes, counters: Counters, lookups: Lookups | None = None) -> None:
+        self._lanes, self._counters, self._lookups = lanes, counters, lookups
+
+    def fire_tags(self, hit: Hit, view: View, walked: WalkedEvent | None) -> None:
+        """Fire every tag that this event fires. Never raises."""
+        run = EventRun(hit, view, walked)
+        candidates = hit.container.tags_for(view.event.name)
+        # only somebody who looks wants to hear of tags that the event's name has ruled out
+        for tag in candidates if walked is None else hit.container.tags:
+            if hit.skips(tag.name):
+                continue
+            walked_tag = run.walk_tag(tag)
+            times = _times(tag, view, candidates, walked_tag)
+            if times and self._may_fire(run, tag, walked_tag):
+                for _ in range(times):
+                    self._fire(run, tag, walked_tag)
+        for name in view.failed_variables:
+            self._counters.add("sgtm_variable_errors_total", name)
+
+    def _may_fire(self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None) -> bool:
+        outcome, reason = "held back", held_back(run.hit, tag)
+        if not reason:
+            outcome, reason = "blocked by consent", blocked_by_consent(run.hit, run.view.event, tag)
+        if not reason:
+            return True
+        self._counters.add(
+            "sgtm_tags_blocked_total" if outcome == "blocked by consent" else "sgtm_tags_held_back_total",
+            tag.name,
+        )
+        if walked is not None:
+            walked.outcome, walked.reason = outcome, reason  # type: ignore[assignment]
+        return False
+
+    def _fire(self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None) -> None:
+        if tag.is_sequenced:
+            run.hit.pending.append(self._run_in_sequence(run, tag, walked, frozenset()))
+        else:
+            self._build(run, tag, walked, None)
+
+    # -- build -----------------------------------------------------------------------------------
+
+    def _build(
+        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: "Debt | None"
+    ) -> None:
+        """Run the tag's function; what has to wait first goes to `hit.pending`."""
+        try:
+            view = run.view.for_tag(tag)
+            _walk_transformations(tag, run.view, walked)
+            if tag.awaits:
+                run.hit.pending.append(self._build_later(run, tag, walked, debt, view))
+                return
+            result = tag.component.function(view.event, tag.parameters(view))
+            _walk_variables(view, walked)
+            if isinstance(result, Pending):
+                run.hit.pending.append(self._resolve(run, tag, walked, debt, result))
+            else:
+                self._deliver(run.hit, tag, result, walked, debt)
+        except Exception as error:
+            self._failed(run.hit, tag, error, walked, debt)
+            return
+
+    async def _build_later(
+        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: "Debt | None", view: View
+    ) -> None:
+        """The same, once what its variables look up has been found."""
+        try:
+            for slot in tag.awaits:
+                view.value(slot)
+                lookup = view.lookups.pop(slot, None) if view.lookups is not None else None
+                if lookup is not None and self._lookups is not None:
+                    view.found(slot, await self._lookups.find(lookup))
+            result = tag.component.function(view.event, tag.parameters(view))
+            _walk_variables(view, walked)
+        except Exception as error:
+            self._failed(run.hit, tag, error, walked, debt)
+            return
+        await self._resolve(run, tag, walked, debt, result)
+
+    async def _resolve(
+        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: "Debt | None", result: Any
+    ) -> None:
+        try:
+            async with asyncio.timeout(PENDING_TIMEOUT_S):
+                while isinstance(result, Pending):
+                    result = await result.awaitable
+            self._deliver(run.hit, tag, result, walked, debt)
+        except Exception as error:
+            self._failed(run.hit, tag, error, walked, debt)
+
+    def _failed(
+        self, hit: Hit, tag: ContainerTag, error: Exception, walked: WalkedTag | None, debt: "Debt | None"
+    ) -> None:
+        hit.has_failed = True
+        self._counters.add("sgtm_tags_failed_total", tag.name)
+        # ParametersError is our own and names fields only; any other text may quote the event
+        reason = str(error) if isinstance(error, ParametersError) else f"raised {type(error).__name__}"
+        log.error("tag failed", extra={"tag": tag.name, "reason": reason})
+        if walked is not None:
+            walked.outcome, walked.reason = "failed", reason
+        if debt is not None:
+            debt.ended(has_failed=True)
+
+    # -- hand what the tag built to the lanes ----------------------------------------------------
+
+    def _deliver(
+        self,
+        hit: Hit,
+        tag: ContainerTag,
+        result: TagResult | list[Any],
+        walked: WalkedTag | None,
+        debt: "Debt | None",
+    ) -> None:
+        if not isinstance(result, TagResult):
+            result = TagResult(tuple(result))
+        hit.cookies.extend(result.cookies)
+        hit.pixels.extend(result.pixels)
+        self._count(tag, result)
+        if walked is not None:
+            walked.note(result)
+        latest = hit.request.received_micros + int(tag.delivery.expires_after_s * 1_000_000)
+        for request in result.requests:
+            expires = min(latest, request.expires_micros or latest)
+            settle = hit.owe(tag.name)
+            self._lanes.deliver(
+                Delivery(
+                    tag=tag.name,
+                    component=tag.component,
+                    request=request,
+                    rules=tag.delivery,
+                    on_settled=settle if debt is None else debt.owe(settle),
+                    expires_micros=expires,
+                    walked=walked.delivery(request) if walked is not None else None,
+                )
+            )
+        if debt is not None:
+            debt.ended(has_failed=False)
+
+    def _count(self, tag: ContainerTag, result: TagResult) -> None:
+        is_silent = bool(result.sends_nothing_because)
+        self._counters.add("sgtm_tags_silent_total" if is_silent else "sgtm_tags_fired_total", tag.name)
+        if result.warnings:
+            self._counters.add("sgtm_tag_warnings_total", tag.name, len(result.warnings))
+        for key in result.match_keys:
+            self._counters.add("sgtm_match_keys_total", f"{tag.name}/{key}")
+
+    # -- sequences -------------------------------------------------------------------------------
+
+    async def _run_in_sequence(
+        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, above: frozenset[str]
+    ) -> bool:
+        """Set-up tag, tag, clean-up tag; whether the tag itself succeeded. Once per event, however many
+        want it, unless it is unlimited (SPEC: google-runtime 4.3, 4.5, 4.6; sandbox-api A9)."""
+        if tag.is_unlimited:
+            return await self._sequence(run, tag, walked, above)
+        running = run.sequences.get(tag.name)
+        if running is None:
+            running = run.sequences[tag.name] = asyncio.ensure_future(self._sequence(run, tag, walked, above))
+        return await asyncio.shield(running)
+
+    async def _sequence(
+        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, above: frozenset[str]
+    ) -> bool:
+        above |= {tag.name}
+        has_set_up = await self._run_partner(run, tag.setup_tag, above)
+        if not has_set_up and tag.stops_on_setup_failure:
+            self._counters.add("sgtm_tags_held_back_total", tag.name)
+            if walked is not None:
+                walked.outcome, walked.reason = "held back", f"its set-up tag {tag.setup_tag!r} failed"
+            return False
+        debt = Debt()
+        first_pending = len(run.hit.pending)
+        self._build(run, tag, walked, debt)
+        await _run_all(run.hit, first_pending)
+        has_succeeded = await debt.settled(PENDING_TIMEOUT_S)
+        if has_succeeded or not tag.cleanup_only_on_success:
+            await self._run_partner(run, tag.cleanup_tag, above)
+        return has_succeeded
+
+    async def _run_partner(self, run: "EventRun", name: str, above: frozenset[str]) -> bool:
+        """Run a set-up or clean-up tag; whether it succeeded. Its own triggers do not matter; consent
+        that is missing is a failure (SPEC: google-runtime 4.7). One that is not there, or that a circle
+        leads back to, is as if it were not set."""
+        tag = run.hit.container.tags_by_name.get(name) if name else None
+        if tag is None or name in above or run.hit.has_settled(name):
+            return True
+        walked = run.walk_tag(tag)
+        return self._may_fire(run, tag, walked) and await self._run_in_sequence(run, tag, walked, above)
+
+
+class EventRun:
+    """One event while its tags fire."""
+
+    __slots__ = ("hit", "sequences", "view", "walked")
+
+    def __init__(self, hit: Hit, view: View, walked: WalkedEvent | None) -> None:
+        self.hit, self.view, self.walked = hit, view, walked
+        self.sequences: dict[str, asyncio.Future[bool]] = {}
+        """Sequences of this event by the name of their tag."""
+
+    def walk_tag(self, tag: ContainerTag) -> WalkedTag | None:
+        """The tag's place on the walk, if anybody looks."""
+        if self.walked is None:
+            return None
+        known = next((one for one in self.walked.tags if one.name == tag.name), None)
+        if known is None:
+            known = WalkedTag(tag.name, "fired")
+            if tag.explain is not None:
+                known.triggers = tag.explain(self.view)
+            self.walked.tags.append(known)
+        elif known.outcome == "not triggered":  # it runs as somebody's set-up or clean-up tag
+            known.outcome = "fired"
+        return known
+
+
+async def _run_all(hit: Hit, first: int) -> None:
+    """Run what a build has put at the end of `hit.pending`."""
+    waiting = hit.pending[first:]
+    del hit.pending[first:]
+    if waiting:
+        await asyncio.gather(*waiting)
+
+
+def _times(
+    tag: ContainerTag, view: View, candidates: tuple[ContainerTag, ...], walked: WalkedTag | None
+) -> int:
+    """How often the event's name and the tag's triggers fire it."""
+    if walked is not None and not any(tag is candidate for candidate in candidates):
+        times = 0
+    else:
+        times = 1 if tag.firings is None else tag.firings(view)
+    if walked is not None and not times:
+        is_blocked = any(trigger.is_blocking and trigger.has_matched for trigger in walked.triggers)
+        walked.outcome = "blocked by trigger" if is_blocked else "not triggered"
+    return times
+
+
+def held_back(hit: Hit, tag: ContainerTag) -> str:
+    """Why the tag's own settings keep it from firing, or ""."""
+    if tag.is_live_only and hit.container.is_preview:
+        return "it fires for a published version only"
+    if tag.schedule is not None and not tag.schedule[0] <= hit.request.received_micros < tag.schedule[1]:
+        return "outside its schedule"
+    return ""
+
+
+def blocked_by_consent(hit: Hit, event: Event, tag: ContainerTag) -> str:
+    """Why consent keeps the tag from firing, or "" when it may fire."""
+    is_unset_granted = hit.container.is_unset_consent_granted
+    missing = event.consent.missing(tag.required_consent, is_unset_granted=is_unset_granted)
+    if missing:
+        return f"consent not granted: {', '.join(missing)}"
+    if not event.consent.is_update or hit.claimed.resent_hits == "fire" or tag.component.is_consent_aware:
+        return ""
+    newly_granted = event.consent.newly_granted()
+    could_fire_before = not any(name in newly_granted for name in tag.required_consent)
+    return "sent again after consent, and this tag fired the first time" if could_fire_before else ""
+
+
+def _walk_transformations(tag: ContainerTag, view: View, walked: WalkedTag | None) -> None:
+    if walked is None:
+        return
+    walked.transformations.clear()
+    for transformation in tag.transformations:
+        walked.transformations.append(transformation.explain(view))
+        view = view.after(transformation)
+
+
+def _walk_variables(view: View, walked: WalkedTag | None) -> None:
+    if walked is not None:
+        failed = view.failed_variables
+        walked.variables = [WalkedVariable(name, value, name in failed) for name, value in view.values()]
