@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from sgtm.consent import ConsentType
 from sgtm.errors import ComponentError, Problem
-from sgtm.messages import DONE, Outcome, OutgoingRequest, VendorAnswer
+from sgtm.messages import DONE, IncomingRequest, Outcome, OutgoingRequest, Refused, VendorAnswer
 
 F = TypeVar("F", bound=Callable[..., Any])
 Kind = Literal["client", "variable", "transformation", "tag"]
@@ -53,6 +53,14 @@ class Component(Struct, frozen=True, kw_only=True):
     paths: Callable[[Any], tuple[str, ...]] | None = None
     """Exact paths that an instance with these parameters can claim; None: it cannot say."""
     methods: tuple[str, ...] = ("GET", "POST")
+    refuse: Callable[[IncomingRequest, Any], Refused | None] | None = None
+    """What a cheap look tells before `claim` parses anything: Refused where `claim` would make no event,
+    None where it has to be asked. Only asked about requests for `paths` (SPEC: reliability 5.1)."""
+    collect_paths: Callable[[Any], tuple[str, ...]] | None = None
+    """Those of `paths` where browsers send hits: small bodies, and floods are dropped in silence."""
+    client_id_key: bytes = b""
+    measurement_id_key: bytes = b""
+    """Query parameters that name the visitor and the property: rates count by them."""
     # variables
     is_asynchronous: bool = False
     """It may return a `Lookup` instead of a value: tags wait for that, triggers never do."""
@@ -119,7 +127,8 @@ def _register(kind: Kind, type_: str, function: Callable[..., Any], **declared: 
 def client(type_: str, **declared: Any) -> Callable[[F], F]:
     """Register `claim(request, parameters) -> Claimed | Declined | Pending` as a client type.
 
-    Keywords: aliases, status, check, paths, methods."""
+    Keywords: aliases, status, check, paths, methods, refuse, collect_paths, client_id_key,
+    measurement_id_key."""
     return _decorator("client", type_, declared)
 
 

@@ -132,6 +132,17 @@ class Declined(Struct, frozen=True):
     reason: str
 
 
+class Refused(Struct, frozen=True):
+    """A look at the head was enough: the request is the client's and makes no event.
+
+    Below status 400 it is answered as if it were taken, so that whoever floods a collector learns nothing.
+    """
+
+    answer: Answer
+    reason: str
+    """Label of the counter: one of few texts, nothing of the request."""
+
+
 class Claimed(Struct, frozen=True):
     """The client owns the request: these events run through the container, this is the answer.
 

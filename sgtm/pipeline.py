@@ -36,6 +36,7 @@ from sgtm.messages import (
 )
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk, WalkedEvent
+from sgtm.refusals import OTHER_ORIGIN, dropped, is_of_other_origin, refusal
 from sgtm.repeats import Repeats
 
 log = logging.getLogger("sgtm.pipeline")
@@ -82,6 +83,14 @@ class Pipeline:
         answer = self._claim(Run(container or self.container, record.request, None, again), 0)
         if isawaitable(answer):
             await answer
+
+    def refuse(self, request: IncomingRequest) -> Answer | None:
+        """Step 0, for the server alone: see `refusals.py`. A record that runs again was let in before."""
+        return refusal(self.container, request, self._counters)
+
+    def drop(self, request: IncomingRequest) -> Answer:
+        """The answer of a hit that the server drops in silence."""
+        return dropped(self.container, request)
 
     async def finish(self) -> None:
         """Wait for tags that are still pending; for an orderly end."""
@@ -162,9 +171,8 @@ class Pipeline:
         if run.again is not None:
             self._run_events(hit)
             return self._run_pending(hit) if hit.pending else _UNSEEN
-        origin = run.request.header(b"origin")
-        if origin is not None and not client.origins.allows(origin):
-            return self._refuse(hit, Answer(403, (NO_STORE,)), "origin")
+        if is_of_other_origin(client, run.request):
+            return self._refuse(hit, Answer(403, (NO_STORE,)), OTHER_ORIGIN.reason)
         self._counters.add("sgtm_requests_claimed_total", client.name)
         commit = None
         if claimed.events:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from sgtm.component import Component, read_status
-from sgtm.container.container import Container, ContainerClient, ContainerTag, Origins
+from sgtm.container.container import Container, ContainerClient, ContainerTag, Hosts, Origins
 from sgtm.delivery.lanes import DeliveryRules
 from sgtm.event import Event
 from sgtm.messages import Answer, Claimed, Declined, IncomingRequest, OutgoingRequest, Pending, TagResult
@@ -20,7 +20,7 @@ class Nothing(msgspec.Struct, frozen=True):
     """No parameters."""
 
 
-def _component(kind: Any, function: Any) -> Component:
+def _component(kind: Any, function: Any, **declared: Any) -> Component:
     return Component(
         kind=kind,
         type=f"test_{kind}",
@@ -28,14 +28,27 @@ def _component(kind: Any, function: Any) -> Component:
         parameters_type=Nothing,
         module=__name__,
         read=read_status,
+        **declared,
     )
 
 
 def client(
-    claim: Claim, name: str = "Test", *, paths: tuple[str, ...] = (), claim_timeout_s: float = 5.0
+    claim: Claim,
+    name: str = "Test",
+    *,
+    paths: tuple[str, ...] = (),
+    claim_timeout_s: float = 5.0,
+    origins: Origins = Origins(),  # noqa: B008
+    parameters: msgspec.Struct = Nothing(),  # noqa: B008
+    hosts: Hosts | None = None,
+    **declared: Any,
 ) -> ContainerClient:
-    component = _component("client", lambda request, parameters: claim(request))
-    return ContainerClient(name, component, Nothing(), 0, paths, Origins(), (), 600, claim_timeout_s)
+    """Hits come in on those of `paths` that end in /collect."""
+    component = _component("client", lambda request, parameters: claim(request), **declared)
+    collect = tuple(path for path in paths if path.endswith("/collect"))
+    return ContainerClient(
+        name, component, parameters, 0, paths, origins, (), 600, claim_timeout_s, hosts, collect
+    )
 
 
 def tag(build: Build, name: str = "Test") -> ContainerTag:

@@ -26,8 +26,17 @@ from sgtm.component import client
 from sgtm.consent import read_consent
 from sgtm.cookies import MAX_AGE_CAP_S, cookie_names, read_cookie
 from sgtm.errors import Problem
-from sgtm.messages import Answer, Claimed, Cookie, Declined, EventData, IncomingRequest, redirect
-from sgtm.protocols.gtag import command_stream, is_resent, parse_events, why_not_a_hit
+from sgtm.messages import (
+    Answer,
+    Claimed,
+    Cookie,
+    Declined,
+    EventData,
+    IncomingRequest,
+    Refused,
+    redirect,
+)
+from sgtm.protocols.gtag import command_stream, is_resent, only_tag_id, parse_events, why_not_a_hit
 from sgtm.protocols.query import read_query
 
 GIF = (
@@ -191,12 +200,31 @@ def _gtag_files(parameters: Parameters) -> dict[str, str]:
     return {f"{parameters.gtag_path}/{name}": f"/gtag/{name}" for name in names}
 
 
+def refuse(request: IncomingRequest, parameters: Parameters) -> Refused | None:
+    """Hits of other people's properties, and scripts of other people's tags.
+
+    SPEC: reliability 5.1. What cannot be told without parsing (a batch that names an id of its own in a
+    line) is left to `claim`, which answers it in the same way."""
+    if request.path in parameters.paths:
+        if not parameters.measurement_ids or request.method not in METHODS or why_not_a_hit(request):
+            return None
+        tag_id = only_tag_id(request)
+        if tag_id is None or tag_id in parameters.measurement_ids:
+            return None
+        return Refused(ANSWERS[parameters.answer], "measurement id not listed")
+    return _scripts.refuse(request, parameters.gtag_ids)
+
+
 @client(
     "ga4",
     aliases=("gaaw_client",),
     check=check,
     paths=lambda parameters: (*parameters.paths, *_gtag_files(parameters)),
     methods=METHODS,
+    refuse=refuse,
+    collect_paths=lambda parameters: parameters.paths,
+    client_id_key=b"cid",
+    measurement_id_key=b"tid",
 )
 def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Declined:
     """Hits of gtag.js and its kin, single and in batches, with server-managed visitor ids if wanted."""

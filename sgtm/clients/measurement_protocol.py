@@ -85,7 +85,13 @@ def _paths(parameters: Parameters) -> tuple[str, ...]:
     return (parameters.activation_path, f"/debug{parameters.activation_path}")
 
 
-@client("measurement_protocol", aliases=("mpaw_client",), paths=_paths, methods=("POST",))
+@client(
+    "measurement_protocol",
+    aliases=("mpaw_client",),
+    paths=_paths,
+    methods=("POST",),
+    measurement_id_key=b"measurement_id",
+)
 def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Declined:
     """Turn a Measurement Protocol request into events."""
     path, debug_path = _paths(parameters)

@@ -13,6 +13,7 @@ a container a path of its own: there the id may be left out.
 SPEC: requirements E18, R35, R73, R202, R254, R292, R293; ga4-protocol 5.1, 5.2.
 """
 
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -20,7 +21,7 @@ from msgspec import Meta, Struct
 from sgtm.clients import _scripts
 from sgtm.component import client
 from sgtm.errors import Problem
-from sgtm.messages import Claimed, Declined, IncomingRequest
+from sgtm.messages import Claimed, Declined, IncomingRequest, Refused
 
 _Path = Annotated[str, Meta(pattern=r"^/[^?#\s]*$")]
 _Id = Annotated[str, Meta(pattern="^GTM-[A-Z0-9]+$")]
@@ -79,19 +80,35 @@ def check(parameters: dict[str, Any], where: str) -> list[Problem]:
     return problems
 
 
-@client("web_container", aliases=("gtm_client",), check=check, paths=paths, methods=_scripts.METHODS)
+def _served_at(path: str, parameters: Parameters) -> tuple[Collection[str], str]:
+    """Ids of the containers that are served at one of our paths, and the id that need not be named."""
+    for id_, own_path in parameters.container_paths.items():
+        if path == own_path:
+            return {id_}.intersection(parameters.allowed_container_ids), id_
+    if path == parameters.frame_path:
+        return parameters.allowed_container_ids, ""
+    elsewhere = parameters.container_paths if parameters.is_path_mandatory else {}
+    return [id_ for id_ in parameters.allowed_container_ids if id_ not in elsewhere], ""
+
+
+def refuse(request: IncomingRequest, parameters: Parameters) -> Refused | None:
+    """Containers that are not served."""
+    return _scripts.refuse(request, *_served_at(request.path, parameters))
+
+
+@client(
+    "web_container",
+    aliases=("gtm_client",),
+    check=check,
+    paths=paths,
+    methods=_scripts.METHODS,
+    refuse=refuse,
+)
 def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Declined:
     """Serve a listed container's script or frame."""
     if request.path not in paths(parameters):
         return Declined("the path is none of this client's")
     if request.method not in _scripts.METHODS:
         return Declined("the method is neither GET nor HEAD")
-    for id_, path in parameters.container_paths.items():
-        if request.path == path:
-            ids = {id_}.intersection(parameters.allowed_container_ids)
-            return _scripts.serve(request, "/gtm.js", ids, own_id=id_)
-    if request.path == parameters.frame_path:
-        return _scripts.serve(request, "/ns.html", parameters.allowed_container_ids)
-    elsewhere = parameters.container_paths if parameters.is_path_mandatory else {}
-    here = [id_ for id_ in parameters.allowed_container_ids if id_ not in elsewhere]
-    return _scripts.serve(request, "/gtm.js", here)
+    upstream_path = "/ns.html" if request.path == parameters.frame_path else "/gtm.js"
+    return _scripts.serve(request, upstream_path, *_served_at(request.path, parameters))

@@ -130,6 +130,7 @@ class _Compiler:
             preflight_max_age_s=client.preflight_max_age_s,
             claim_timeout_s=client.claim_timeout_s,
             hosts=Hosts.of(client.hosts) if client.hosts else None,
+            collect_paths=tuple(component.collect_paths(parameters)) if component.collect_paths else (),
         )
 
     def _tag(self, tag: Tag) -> ContainerTag:

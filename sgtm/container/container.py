@@ -5,11 +5,11 @@ could fire. `compile.py` makes one.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from sgtm.component import Component
 from sgtm.consent import ConsentType
@@ -159,10 +159,32 @@ class ContainerClient(Struct, frozen=True):
     claim_timeout_s: float
     hosts: Hosts | None = None
     """Hosts that it claims requests for; None: any."""
+    collect_paths: tuple[str, ...] = ()
+    """Those of `paths` where browsers send hits."""
 
     def is_for(self, host: str) -> bool:
         """Whether it may claim requests for this host (R12)."""
         return self.hosts is None or self.hosts.serves(host)
+
+
+class Endpoint(Struct, frozen=True):
+    """What path and host alone tell: whose a request is, before anybody looks at it."""
+
+    owner: ContainerClient
+    """The first client that can claim it; no client above could."""
+    is_sole: bool
+    """No client below could claim it either."""
+    is_collect: bool
+    """Browsers send hits there."""
+
+
+def candidates_of(clients: Sequence[ContainerClient]) -> dict[str, tuple[ContainerClient, ...]]:
+    """Path that a client names -> all clients that may claim it, in claim order: also those that cannot
+    say their paths."""
+    return {
+        path: tuple(client for client in clients if path in client.paths or not client.paths)
+        for path in {path for client in clients for path in client.paths}
+    }
 
 
 class ContainerTransformation(Struct, frozen=True):
@@ -245,6 +267,19 @@ class Container(Struct, frozen=True):
     environment_name: str = "Live"
     destinations: frozenset[tuple[str, int]] = frozenset()
     """(host, port) of all that it names; see `destinations.py`."""
+    candidates: Mapping[str, tuple[ContainerClient, ...]] = {}
+    """Path -> clients that may claim it; made from `clients`."""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "candidates", candidates_of(self.clients))
+
+    def endpoint(self, path: str, host: str) -> Endpoint | None:
+        """Whose a request is, if that is certain."""
+        candidates = [client for client in self.candidates.get(path, ()) if client.is_for(host)]
+        if not candidates or not candidates[0].paths:
+            return None
+        owner = candidates[0]
+        return Endpoint(owner, len(candidates) == 1, path in owner.collect_paths)
 
     def tags_for(self, event_name: str) -> tuple[ContainerTag, ...]:
         """Tags that an event of this name could fire, in firing order."""

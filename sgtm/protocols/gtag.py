@@ -36,6 +36,17 @@ def why_not_a_hit(request: IncomingRequest) -> str | None:
     return None if _is_tag_id(tag_id) else "tid is not a measurement id like G-ABC123"
 
 
+def only_tag_id(request: IncomingRequest) -> str | None:
+    """The `tid` of every event in the request, found without parsing; None where lines of the body may
+    have ids of their own."""
+    in_body = request.body.count(b"tid=")
+    if not in_body:
+        return find_parameter(request.query, b"tid")
+    if in_body == 1 and b"\n" not in request.body and find_parameter(request.query, b"tid") is None:
+        return find_parameter(request.body, b"tid")
+    return None
+
+
 def _parameter(request: IncomingRequest, name: bytes) -> str | None:
     found = find_parameter(request.query, name)
     return find_parameter(request.body, name) if found is None and request.body else found

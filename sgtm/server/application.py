@@ -47,6 +47,12 @@ class Runs(Protocol):
     def run(self, request: IncomingRequest, walk: Walk | None = None) -> Answer | Awaitable[Answer]:
         """Take a request to its answer."""
 
+    def refuse(self, request: IncomingRequest) -> Answer | None:
+        """The answer to a request that is refused before anything is parsed, or None."""
+
+    def drop(self, request: IncomingRequest) -> Answer:
+        """The answer of a hit that is dropped in silence."""
+
 
 class Application:
     """Handles every request of one worker."""
@@ -114,6 +120,10 @@ class Application:
             return answer
         incoming = await self._describe(request, path, query)
         walk = self._new_walk(incoming) if self._new_walk is not None else None
+        if walk is None:  # who looks at a request wants to see what a claim makes of it
+            refused = self._pipeline.refuse(incoming)
+            if refused is not None:
+                return refused
         result = self._pipeline.run(incoming, walk)
         return await result if isawaitable(result) else result
 
