@@ -197,9 +197,10 @@ class Firing:
 
     async def _run_in_sequence(
         self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, above: frozenset[str]
-    ) -> bool:
-        """Set-up tag, tag, clean-up tag; whether the tag itself succeeded. Once per event, however many
-        want it, unless it is unlimited (SPEC: google-runtime 4.3, 4.5, 4.6; sandbox-api A9)."""
+    ) -> Debt | None:
+        """Set-up tag, tag, clean-up tag; what the tag itself owes, None if it was held back. Once per
+        event, however many want it, unless it is unlimited (SPEC: google-runtime 4.3, 4.5, 4.6;
+        sandbox-api 5.10.4, A9)."""
         if tag.is_unlimited:
             return await self._sequence(run, tag, walked, above)
         running = run.sequences.get(tag.name)
@@ -209,22 +210,21 @@ class Firing:
 
     async def _sequence(
         self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, above: frozenset[str]
-    ) -> bool:
+    ) -> Debt | None:
         above |= {tag.name}
         has_set_up = await self._run_partner(run, tag.setup_tag, above)
         if not has_set_up and tag.stops_on_setup_failure:
             self._counters.add("sgtm_tags_held_back_total", tag.name)
             if walked is not None:
                 walked.outcome, walked.reason = "held back", f"its set-up tag {tag.setup_tag!r} failed"
-            return False
+            return None
         debt = Debt()
         first_pending = len(run.hit.pending)
         self._build(run, tag, walked, debt)
         await _run_all(run.hit, first_pending)
-        has_succeeded = await debt.settled(PENDING_TIMEOUT_S)
-        if has_succeeded or not tag.cleanup_only_on_success:
+        if tag.cleanup_tag and (await debt.settled(PENDING_TIMEOUT_S) or not tag.cleanup_only_on_success):
             await self._run_partner(run, tag.cleanup_tag, above)
-        return has_succeeded
+        return debt
 
     async def _run_partner(self, run: "EventRun", name: str, above: frozenset[str]) -> bool:
         """Run a set-up or clean-up tag; whether it succeeded. Its own triggers do not matter; consent
@@ -234,7 +234,10 @@ class Firing:
         if tag is None or name in above or run.hit.has_settled(name):
             return True
         walked = run.walk_tag(tag)
-        return self._may_fire(run, tag, walked) and await self._run_in_sequence(run, tag, walked, above)
+        if not self._may_fire(run, tag, walked):
+            return False
+        debt = await self._run_in_sequence(run, tag, walked, above)
+        return debt is not None and await debt.settled(PENDING_TIMEOUT_S)
 
 
 class EventRun:
@@ -244,7 +247,7 @@ class EventRun:
 
     def __init__(self, hit: Hit, view: View, walked: WalkedEvent | None) -> None:
         self.hit, self.view, self.walked = hit, view, walked
-        self.sequences: dict[str, asyncio.Future[bool]] = {}
+        self.sequences: dict[str, asyncio.Future[Debt | None]] = {}
         """Sequences of this event by the name of their tag."""
 
     def walk_tag(self, tag: ContainerTag) -> WalkedTag | None:

@@ -1,0 +1,442 @@
+"""Which tags fire on an event: schedules, sequences, lookups, transformations, records run again."""
+
+import asyncio
+
+import msgspec
+import pytest
+from cases import make_request
+from corridor import Nothing, claim, make_client, make_container, make_tag, send_one
+from doubles import HeldLanes, NotingOutbox, eventually
+
+from sgtm.container.container import ContainerPreparation, ContainerTransformation, ContainerVariable
+from sgtm.event import undefined
+from sgtm.hit import Again
+from sgtm.messages import DONE, Answer, Dropped, Lookup, Outcome, OutgoingRequest, Record, TagResult
+from sgtm.observability.metrics import Counters
+from sgtm.observability.walk import Walk, WalkedTransformation, WalkedTrigger
+from sgtm.pipeline import Pipeline
+
+HOUR = 3_600_000_000
+REQUEST = make_request({"target": "/c?v=2"})
+NOW = REQUEST.received_micros
+
+
+class World:
+    """A pipeline with one client that claims everything as events of these names."""
+
+    def __init__(self, *tags, names=("e",), lanes=None, lookups=None, said=None, **container):
+        self.lanes, self.outbox, self.counters = lanes or HeldLanes(), NotingOutbox(), Counters()
+        tags = [with_partners(tag, tags) for tag in tags]
+        self.container = make_container(
+            [make_client(lambda r: said or claim(*names))],
+            [tag for tag in tags if tag.firing_triggers],
+            tags_by_name={tag.name: tag for tag in tags},
+            **container,
+        )
+        self.pipeline = Pipeline(self.container, self.outbox, self.lanes, self.counters, None, lookups)
+
+    async def run(self, walk=None):
+        answer = self.pipeline.run(REQUEST, walk)
+        return await answer if asyncio.iscoroutine(answer) else answer
+
+    @property
+    def sent(self):
+        return [delivery.tag for delivery in self.lanes.deliveries]
+
+
+def with_partners(tag, tags):
+    partners = {name for one in tags for name in (one.setup_tag, one.cleanup_tag) if name}
+    is_sequenced = tag.name in partners or bool(tag.setup_tag or tag.cleanup_tag)
+    return msgspec.structs.replace(tag, is_sequenced=is_sequenced)
+
+
+def tag(name, build=send_one, **changes):
+    return msgspec.structs.replace(make_tag(build, name), **changes)
+
+
+def partner(name, build=send_one, **changes):
+    """A tag that no trigger fires."""
+    return tag(name, build, firing_triggers=(), **changes)
+
+
+def explode(event):
+    raise KeyError("jane@shop.example")
+
+
+# -- what fires --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("times", "sent"), [(0, 0), (1, 1), (3, 3)])
+async def test_a_tag_fires_as_often_as_its_triggers_say(times, sent):
+    # SPEC: sandbox-api 5.10.4, A9: an unlimited tag fires once for each trigger that matches
+    world = World(tag("t", firings=lambda view: times, is_unlimited=True))
+    await world.run()
+    assert world.sent == ["t"] * sent
+
+
+@pytest.mark.parametrize(
+    ("schedule", "fires"),
+    [
+        ((NOW, NOW + HOUR), True),
+        ((NOW - HOUR, NOW), False),  # the end is not included
+        ((NOW + 1, NOW + HOUR), False),
+        ((NOW - HOUR, NOW + 1), True),
+    ],
+)
+async def test_a_tag_fires_within_its_schedule_only(schedule, fires):
+    world, walk = World(tag("t", schedule=schedule)), Walk()
+    await world.run(walk)
+    assert world.sent == (["t"] if fires else [])
+    assert walk.events[0].tags[0].reason == ("" if fires else "outside its schedule")
+    assert world.counters.value("sgtm_tags_held_back_total", "t") == (not fires)
+
+
+@pytest.mark.parametrize("is_preview", [True, False])
+async def test_a_live_only_tag_does_not_fire_in_a_version_that_is_previewed(is_preview):
+    # SPEC: sandbox-api 5.10.2, K13
+    world = World(tag("t", is_live_only=True), is_preview=is_preview)
+    await world.run()
+    assert world.sent == ([] if is_preview else ["t"])
+
+
+async def test_who_looks_hears_of_tags_that_do_not_fire_and_why():
+    def explain(view):
+        return [WalkedTrigger("Sales", True), WalkedTrigger("Staff", True, is_blocking=True)]
+
+    silent = tag("silent", firings=lambda view: 0)
+    blocked = tag("blocked", firings=lambda view: 0, explain=explain)
+    world, walk = World(silent, blocked, tag("other")), Walk()
+    world.pipeline.container = msgspec.structs.replace(
+        world.container, tags_of_other_events=world.container.tags[:2]
+    )
+    await world.run(walk)
+    assert {one.name: one.outcome for one in walk.events[0].tags} == {
+        "silent": "not triggered",
+        "blocked": "blocked by trigger",
+        "other": "not triggered",  # the event's name has ruled it out
+    }
+    assert world.sent == []
+    assert [trigger.name for trigger in walk.events[0].tags[1].triggers] == ["Sales", "Staff"]
+
+
+# -- preparations ------------------------------------------------------------------------------
+
+
+def preparation(name, transform, applies=lambda view: True):
+    def explain(view):
+        return WalkedTransformation(name, True, view.event.data, {})
+
+    return ContainerPreparation(name, applies, transform, explain)
+
+
+async def test_preparations_change_what_triggers_and_tags_see_one_after_the_other():
+    seen = []
+    world = World(
+        tag("t", firings=lambda view: seen.append(view.event.data["n"]) or 1),
+        preparations=(
+            preparation("one", lambda view: {**view.event.data, "n": 1}),
+            preparation("never", explode, applies=lambda view: False),
+            preparation("two", lambda view: {**view.event.data, "n": view.event.data["n"] + 1}),
+        ),
+    )
+    await world.run()
+    assert seen == [2]
+
+
+@pytest.mark.parametrize("end", [lambda view: Dropped("staff"), explode])
+async def test_a_dropped_event_reaches_no_trigger_and_is_counted_and_so_is_one_that_a_preparation_fails_on(
+    end,
+):
+    # SPEC: requirements R163; what failed may have been there to redact
+    world, walk = World(tag("t"), names=("a", "b"), preparations=(preparation("No staff", end),)), Walk()
+    assert (await world.run(walk)).status == 204
+    assert world.sent == []
+    assert world.counters.value("sgtm_events_dropped_total", "No staff") == 2
+    assert walk.events[0].note.startswith("dropped by 'No staff': ")
+    assert "jane" not in str(walk.events)
+    assert world.outbox.told[-1] == ("ran", 7, frozenset())
+
+
+# -- transformations ---------------------------------------------------------------------------
+
+
+def transformation(slot, transform, applies=lambda view: True):
+    def explain(view):
+        return WalkedTransformation(f"t{slot}", True, view.event.data, {})
+
+    return ContainerTransformation(f"t{slot}", slot, applies, transform, explain)
+
+
+def without(key):
+    return lambda view: {name: value for name, value in view.event.data.items() if name != key}
+
+
+async def test_a_tag_sees_what_its_transformations_leave_and_so_do_its_variables():
+    # SPEC: sandbox-api 5.10.1, W1: an excluded parameter does not leak through a variable
+    evaluated = []
+
+    def email(view):
+        evaluated.append(view.event.data)
+        return view.event.data.get("email", undefined)
+
+    def send(event):
+        return [OutgoingRequest("POST", "https://vendor.example/", body=repr(sorted(event.data)).encode())]
+
+    def read(view):
+        values.append((view.value(0), view.value(0)))
+        return Nothing()
+
+    values = []
+    hide = (transformation(0, without("email")),)
+    said = claim("e")
+    said.events[0].update({"email": "jane@shop.example"})
+    world = World(
+        tag("open", send, parameters=read),
+        tag("closed", send, parameters=read, transformations=hide),
+        tag("closed too", send, parameters=read, transformations=hide),
+        said=said,
+        variables=(ContainerVariable("Email", email),),
+    )
+    await world.run()
+    assert values == [("jane@shop.example",) * 2, (undefined,) * 2, (undefined,) * 2]
+    assert len(evaluated) == 2, "once for each view"
+    assert [b"email" in delivery.request.body for delivery in world.lanes.deliveries] == [True, False, False]
+
+
+async def test_a_transformation_sees_what_those_before_it_have_left_and_one_that_does_not_apply_is_nothing():
+    order = []
+
+    def note(number):
+        return lambda view: (
+            order.append((number, sorted(view.event.data))) or {**view.event.data, f"n{number}": 1}
+        )
+
+    changes = (
+        transformation(0, note(0)),
+        transformation(1, explode, applies=lambda view: "n0" not in view.event.data),
+        transformation(2, note(2)),
+    )
+    world = World(tag("t", transformations=changes))
+    await world.run()
+    assert [number for number, _ in order] == [0, 2]
+    assert "n0" in order[1][1]
+    assert world.sent == ["t"]
+
+
+async def test_a_tag_whose_transformation_raises_does_not_fire():
+    world, walk = World(tag("t", transformations=(transformation(0, explode),)), tag("other")), Walk()
+    await world.run(walk)
+    assert world.sent == ["other"]
+    assert (walk.events[0].tags[0].outcome, walk.events[0].tags[0].reason) == ("failed", "raised KeyError")
+
+
+# -- lookups -----------------------------------------------------------------------------------
+
+
+class HeldLookups:
+    def __init__(self):
+        self.asked, self.go = [], asyncio.Event()
+
+    async def find(self, lookup):
+        self.asked.append(lookup.key)
+        await self.go.wait()
+        return "found"
+
+
+def looked_up(view):
+    view.lookups = {0: Lookup("key", OutgoingRequest("GET", "https://store.example/"), bytes, "default")}
+    return "default"
+
+
+async def test_a_tag_waits_for_what_its_variables_look_up_and_nobody_else_does():
+    # SPEC: requirements R152, R284
+    values, lookups = [], HeldLookups()
+
+    def waits(view):
+        values.append((view.value(0), view.value(1)))
+        return Nothing()
+
+    def triggered(view):
+        values.append(view.value(0))
+        return 1
+
+    world = World(
+        tag("waits", parameters=waits, firings=triggered, awaits=(0,)),
+        tag("other"),
+        lookups=lookups,
+        variables=(
+            ContainerVariable("Store", looked_up, form=lambda view, value: value.upper()),
+            ContainerVariable("Around", lambda view: f"<{view.value(0)}>"),
+        ),
+    )
+    assert (await world.run()).status == 204, "the answer does not wait"
+    assert (world.sent, values) == (["other"], ["default"])
+    await eventually(lambda: lookups.asked == ["key"])
+    assert [told[0] for told in world.outbox.told] == ["append"], "the record is still owed"
+    lookups.go.set()
+    await world.pipeline.finish()
+    assert values[1:] == [("FOUND", "<FOUND>")]
+    assert world.sent == ["other", "waits"]
+    assert world.outbox.told[-1] == ("ran", 7, frozenset({"other", "waits"}))
+
+
+# -- sequences ---------------------------------------------------------------------------------
+
+
+async def test_a_set_up_tag_runs_first_and_the_tag_when_its_deliveries_are_done():
+    # SPEC: google-runtime 4.5
+    world = World(tag("main", setup_tag="first"), partner("first"))
+    assert (await world.run()).status == 204
+    await eventually(lambda: world.sent == ["first"])
+    world.lanes.deliveries[0].on_settled(DONE)
+    await world.pipeline.finish()
+    assert world.sent == ["first", "main"]
+    assert world.outbox.told[1:] == [("ran", 7, frozenset({"main"}))]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "stops", "sent"),
+    [
+        (DONE, True, ["first", "main"]),
+        (Outcome("dead"), True, ["first"]),
+        (Outcome("dead"), False, ["first", "main"]),
+    ],
+)
+async def test_a_set_up_tag_that_fails_stops_its_main_tag_if_told_to(outcome, stops, sent):
+    walk = Walk()
+    world = World(
+        tag("main", setup_tag="first", stops_on_setup_failure=stops, cleanup_tag="last"),
+        partner("first"),
+        partner("last", lambda event: TagResult(sends_nothing_because="test")),
+        lanes=HeldLanes(outcome),
+    )
+    await world.run(walk)
+    await world.pipeline.finish()
+    assert world.sent == sent
+    outcomes = {one.name: one.outcome for one in walk.events[0].tags}
+    if len(sent) == 1:  # SPEC: google-runtime 4.6: the chain ends, no clean-up
+        assert outcomes == {"main": "held back", "first": "fired"}
+    else:
+        assert outcomes == {"main": "fired", "first": "fired", "last": "sent nothing"}
+
+
+@pytest.mark.parametrize(
+    ("build", "only_on_success", "runs"),
+    [(send_one, True, True), (explode, False, True), (explode, True, False)],
+)
+async def test_a_clean_up_tag_runs_afterwards_or_only_after_success(build, only_on_success, runs):
+    # SPEC: google-runtime 4.6
+    world = World(
+        tag("main", build, cleanup_tag="last", cleanup_only_on_success=only_on_success),
+        partner("last"),
+        lanes=HeldLanes(DONE),
+    )
+    await world.run()
+    await world.pipeline.finish()
+    assert ("last" in world.sent) == runs
+
+
+@pytest.mark.parametrize("is_unlimited", [False, True])
+async def test_a_set_up_tag_of_two_tags_runs_once_unless_it_is_unlimited(is_unlimited):
+    # SPEC: sandbox-api 5.10.4, A9; google-runtime 4.3: who comes later is told the same outcome
+    world = World(
+        tag("one", setup_tag="first"),
+        tag("two", setup_tag="first"),
+        partner("first", is_unlimited=is_unlimited),
+        lanes=HeldLanes(DONE),
+    )
+    await world.run()
+    await world.pipeline.finish()
+    assert world.sent.count("first") == (2 if is_unlimited else 1)
+    assert {"one", "two"} <= {*world.sent}
+
+
+async def test_a_set_up_tag_without_consent_has_failed():
+    # SPEC: google-runtime 4.7
+    world = World(
+        tag("main", setup_tag="first", stops_on_setup_failure=True),
+        partner("first", required_consent=("ad_storage",)),
+        said=claim_denied(),
+        lanes=HeldLanes(DONE),
+    )
+    await world.run()
+    await world.pipeline.finish()
+    assert world.sent == []
+    assert world.counters.value("sgtm_tags_blocked_total", "first") == 1
+    assert world.counters.value("sgtm_tags_held_back_total", "main") == 1
+
+
+def claim_denied():
+    said = claim("e")
+    said.events[0]["x-ga-gcd"] = "13p3p3p3p5l1"
+    return said
+
+
+async def test_set_up_tags_may_have_their_own_and_a_circle_ends():
+    world = World(
+        tag("main", setup_tag="second"),
+        partner("second", setup_tag="first"),
+        partner("first", setup_tag="main"),
+        lanes=HeldLanes(DONE),
+    )
+    await world.run()
+    await world.pipeline.finish()
+    assert world.sent == ["first", "second", "main"]
+
+
+# -- records run again -------------------------------------------------------------------------
+
+
+async def test_a_record_that_is_run_again_fires_what_is_not_settled_and_is_neither_appended_nor_answered():
+    world = World(tag("done"), tag("owed"))
+    await world.pipeline.run_again(Record(REQUEST, "v1"), Again(9, frozenset({"done"})))
+    assert world.sent == ["owed"]
+    assert world.outbox.told == [("ran", 9, frozenset({"owed"}))]
+    world.lanes.deliveries[0].on_settled(DONE)
+    assert world.outbox.told[-1] == ("settle", 9, "owed")
+
+
+async def test_one_tag_of_a_record_can_be_run_again_whatever_is_settled():
+    # SPEC: requirements R301, R302
+    world = World(tag("a"), tag("b"), tag("c"))
+    await world.pipeline.run_again(
+        Record(REQUEST, "v1"), Again(9, frozenset({"a", "b", "c"}), only=frozenset({"b"}))
+    )
+    assert world.sent == ["b"]
+
+
+async def test_a_record_run_again_builds_the_very_requests_of_the_first_run():
+    def send(event):
+        return [OutgoingRequest("POST", "https://vendor.example/", body=event.chance("id"))]
+
+    world = World(tag("t", send))
+    await world.run()
+    await world.pipeline.run_again(Record(REQUEST, "v1"), Again(7))
+    first, second = world.lanes.deliveries
+    assert (first.request, first.expires_micros) == (second.request, second.expires_micros)
+
+
+async def test_a_settled_set_up_tag_does_not_run_again_and_counts_as_a_success():
+    world = World(
+        tag("main", setup_tag="first", stops_on_setup_failure=True), partner("first"), lanes=HeldLanes(DONE)
+    )
+    await world.pipeline.run_again(Record(REQUEST, "v1"), Again(7, frozenset({"first"})))
+    assert world.sent == ["main"]
+
+
+async def test_a_record_that_nobody_claims_any_more_owes_nothing_and_is_counted():
+    world = World(tag("t"))
+    empty = make_container([])
+    await world.pipeline.run_again(Record(REQUEST, "v0"), Again(9), empty)
+    assert world.outbox.told == [("ran", 9, frozenset())]
+    assert world.counters.value("sgtm_records_unclaimed_total") == 1
+
+
+async def test_a_hit_that_was_seen_is_no_repeat_when_its_record_is_run_again():
+    said = claim("e", repeat_keys=("k",))
+    world = World(tag("t"), said=said)
+    await world.run()
+    await world.pipeline.run_again(Record(REQUEST, "v1"), Again(7))
+    assert world.sent == ["t", "t"]
+    assert (await world.run()) == Answer(204, (("Cache-Control", "no-store"),))
+    assert world.sent == ["t", "t"]
