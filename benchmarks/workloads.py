@@ -27,7 +27,7 @@ from sgtm._fast.collect import add_request_data, find_parameter, parse_collect
 from sgtm._fast.cookies import find_cookie, find_cookies
 from sgtm._fast.encode import encode_query
 from sgtm._fast.identifiers import set_variant, sha256_hex_many
-from sgtm.container.container import Container, ContainerTag, View
+from sgtm.container.container import Container, ContainerTag, Endpoint, View
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
 from sgtm.delivery.judge import request_of
@@ -47,11 +47,13 @@ from sgtm.messages import (
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
 from sgtm.pipeline import Pipeline
+from sgtm.server.admission import Admission
 from sgtm.server.application import Application
 from sgtm.server.connection import Connection, Listener
 from sgtm.server.health import Health
 from sgtm.server.limits import Limits
 from sgtm.server.proxy import TrustedProxies
+from sgtm.server.rate import Rates
 from sgtm.settings import Settings
 
 COOKIES = dict(HEADERS)[b"cookie"]
@@ -235,6 +237,18 @@ def _send(
 class AnswerAtOnce:
     """A pipeline that does nothing."""
 
+    def endpoint(self, path: str, host: str) -> Endpoint | None:
+        """Nobody's."""
+        return None
+
+    def refuse(self, request: IncomingRequest) -> Answer | None:
+        """Nothing is refused."""
+        return None
+
+    def drop(self, request: IncomingRequest) -> Answer:
+        """204."""
+        return Answer(204)
+
     def run(self, request: IncomingRequest, walk: Walk | None = None) -> Answer:
         """204."""
         return Answer(204)
@@ -259,17 +273,20 @@ class Written(asyncio.Transport):
 def _serve(loop: asyncio.AbstractEventLoop) -> Callable[[], bool]:
     settings, counters = Settings(), Counters()
     health = Health(lambda: True)
+    proxies = TrustedProxies((), "x-forwarded")
     application = Application(
         AnswerAtOnce(),
         health,
         Limits.of(settings, ["/g/collect"]),
-        TrustedProxies((), "x-forwarded"),
+        Rates(settings, counters),
+        proxies,
         counters,
     )
+    admission = Admission(settings, proxies, counters)
 
     async def connect() -> tuple[Connection, Written]:
         transport = Written()
-        connection = Listener(application.handle, settings, counters)()
+        connection = Listener(application.handle, settings, counters, admission)()
         connection.connection_made(transport)
         return connection, transport
 

@@ -18,7 +18,7 @@ from inspect import isawaitable
 from typing import Any
 
 from sgtm.answers import NO_STORE, finish_answer, hint_at_path, preflight
-from sgtm.container.container import Container, ContainerClient, View
+from sgtm.container.container import Container, ContainerClient, Endpoint, View
 from sgtm.delivery.outbox import Outbox, OutboxFull
 from sgtm.event import Event, make_event
 from sgtm.firing import Firing, Lanes, Lookups
@@ -83,6 +83,10 @@ class Pipeline:
         answer = self._claim(Run(container or self.container, record.request, None, again), 0)
         if isawaitable(answer):
             await answer
+
+    def endpoint(self, path: str, host: str) -> Endpoint | None:
+        """Whose a request is that nobody has looked at yet."""
+        return self.container.endpoint(path, host)
 
     def refuse(self, request: IncomingRequest) -> Answer | None:
         """Step 0, for the server alone: see `refusals.py`. A record that runs again was let in before."""

@@ -21,7 +21,7 @@ OTHER_ORIGIN = Refused(Answer(403), "origin")
 def refusal(container: Container, request: IncomingRequest, counters: Counters) -> Answer | None:
     """The answer to a request that needs no parsing to be refused or dropped (counted), or None."""
     endpoint = container.endpoint(request.path, request.host)
-    if endpoint is None or request.method == "OPTIONS":
+    if endpoint is None or not endpoint.is_first or request.method == "OPTIONS":
         return None
     owner = endpoint.owner
     refused = _look(owner, request, counters)

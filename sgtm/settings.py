@@ -94,7 +94,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     header_count: Annotated[Count, Meta(description="Headers of one request.")] = 100
     body_bytes: Annotated[Count, Meta(description="Largest request body.")] = 1024 * _KIB
     collect_body_bytes: Annotated[
-        Count, Meta(description="Largest request body on paths that end in /collect.")
+        Count, Meta(description="Largest request body where browsers send hits (as /g/collect).")
     ] = 128 * _KIB
     head_timeout_s: Annotated[
         Seconds, Meta(description="Seconds for request line and headers, from their first byte; 0: no limit.")
@@ -136,20 +136,37 @@ class Settings(Struct, frozen=True, kw_only=True):
     request_rate: Annotated[
         Limit,
         Meta(
-            description="Requests a second from one network (IPv4 /24, IPv6 /64) on paths that do not end in "
-            "/collect; beyond that 429. 0: no limit."
+            description="Requests a second from one network (IPv4 /24, IPv6 /64), but hits of browsers; "
+            "beyond that 429. This and the other rates are those of one worker. 0: no limit."
         ),
     ] = 0
     collect_rate: Annotated[
         Limit,
         Meta(
-            description="The same on paths that end in /collect; beyond that 204, and the hit is dropped. "
-            "0: no limit."
+            description="The same for hits of browsers (as /g/collect); beyond that 204, and the hit is "
+            "dropped. 0: no limit."
+        ),
+    ] = 0
+    client_id_rate: Annotated[
+        Limit, Meta(description="Hits a second with the same client id in the query; 0: no limit.")
+    ] = 0
+    measurement_id_rate: Annotated[
+        Limit, Meta(description="Hits a second with the same measurement id in the query; 0: no limit.")
+    ] = 0
+    path_rate: Annotated[
+        Limit,
+        Meta(
+            description="Requests a second on one path; paths that no client names count as one. 0: no limit."
         ),
     ] = 0
     rate_burst: Annotated[
-        Count, Meta(description="Requests from one network at once, before the two rates count.")
+        Count,
+        Meta(description="Requests at once before a rate counts; at least the requests of one second."),
     ] = 400
+    rate_mode: Annotated[
+        Literal["enforce", "observe"],
+        Meta(description="observe: count in sgtm_rates_exceeded_total what a rate would stop; stop nothing."),
+    ] = "enforce"
 
     drain_delay_s: Annotated[
         Seconds,

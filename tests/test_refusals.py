@@ -120,7 +120,11 @@ def _declines(_: IncomingRequest) -> Declined:
 
 def owners(*clients: ContainerClient, host: str = "shop.example") -> dict[str, tuple[str, bool]]:
     endpoints = {path: container(clients).endpoint(path, host) for path in ("/a", "/b", "/c")}
-    return {path: (known.owner.name, known.is_sole) for path, known in endpoints.items() if known}
+    return {
+        path: (known.owner.name, known.is_sole)
+        for path, known in endpoints.items()
+        if known and known.is_first
+    }
 
 
 def test_a_path_has_an_owner_where_no_client_above_could_claim() -> None:

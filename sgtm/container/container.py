@@ -171,9 +171,11 @@ class Endpoint(Struct, frozen=True):
     """What path and host alone tell: whose a request is, before anybody looks at it."""
 
     owner: ContainerClient
-    """The first client that can claim it; no client above could."""
+    """The first client that names the path."""
+    is_first: bool
+    """No client above could claim it."""
     is_sole: bool
-    """No client below could claim it either."""
+    """No other client could."""
     is_collect: bool
     """Browsers send hits there."""
 
@@ -274,12 +276,13 @@ class Container(Struct, frozen=True):
         force_setattr(self, "candidates", candidates_of(self.clients))
 
     def endpoint(self, path: str, host: str) -> Endpoint | None:
-        """Whose a request is, if that is certain."""
+        """Whose a request is; None where no client for this host names the path."""
         candidates = [client for client in self.candidates.get(path, ()) if client.is_for(host)]
-        if not candidates or not candidates[0].paths:
+        owner = next((client for client in candidates if client.paths), None)
+        if owner is None:
             return None
-        owner = candidates[0]
-        return Endpoint(owner, len(candidates) == 1, path in owner.collect_paths)
+        is_collect = any(path in client.collect_paths for client in candidates)
+        return Endpoint(owner, owner is candidates[0], len(candidates) == 1, is_collect)
 
     def tags_for(self, event_name: str) -> tuple[ContainerTag, ...]:
         """Tags that an event of this name could fire, in firing order."""

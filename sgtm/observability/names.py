@@ -5,6 +5,10 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_requests_unclaimed_total": ("", "requests that no client claimed"),
     "sgtm_requests_refused_total": ("reason", "requests refused before or after the claim"),
     "sgtm_requests_dropped_total": ("reason", "hits answered as if they were taken, and dropped"),
+    "sgtm_rates_exceeded_total": (
+        "by",
+        "requests beyond a rate (network, client id, measurement id, path), also where that is only observed",
+    ),
     "sgtm_connections_closed_total": ("reason", "connections ended by a limit"),
     "sgtm_client_errors_total": ("client", "exceptions raised by a client while it looked at a request"),
     "sgtm_client_timeouts_total": ("client", "claimed requests answered 504 because nothing answered them"),

@@ -15,7 +15,7 @@ from typing import Protocol, cast
 
 from aiohttp import web
 
-from sgtm.answers import NO_STORE
+from sgtm.container.container import Endpoint
 from sgtm.messages import Answer, IncomingRequest
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
@@ -24,21 +24,21 @@ from sgtm.server.health import Health
 from sgtm.server.limits import (
     BAD_REQUEST,
     INTERNAL_ERROR,
+    TOO_MANY_REQUESTS,
     UNKNOWN_EXPECTATION,
     UNKNOWN_HOST,
     UNKNOWN_VERSION,
-    Dropped,
     Headers,
     Limits,
     Refusal,
 )
 from sgtm.server.proxy import Requester, TrustedProxies
+from sgtm.server.rate import Rates, retry_after
 from sgtm.server.sites import EVERYWHERE, Sites
 
 log = logging.getLogger("sgtm.server")
 
 _VERSIONS = ((1, 1), (1, 0))
-_DROPPED = Answer(204, (NO_STORE,))
 
 
 class Runs(Protocol):
@@ -46,6 +46,9 @@ class Runs(Protocol):
 
     def run(self, request: IncomingRequest, walk: Walk | None = None) -> Answer | Awaitable[Answer]:
         """Take a request to its answer."""
+
+    def endpoint(self, path: str, host: str) -> Endpoint | None:
+        """Whose a request is that nobody has looked at yet."""
 
     def refuse(self, request: IncomingRequest) -> Answer | None:
         """The answer to a request that is refused before anything is parsed, or None."""
@@ -62,12 +65,14 @@ class Application:
         pipeline: Runs,
         health: Health,
         limits: Limits,
+        rates: Rates,
         proxies: TrustedProxies,
         counters: Counters,
         sites: Sites = EVERYWHERE,
         new_walk: Callable[[IncomingRequest], Walk | None] | None = None,
     ) -> None:
         self._pipeline, self._health, self._limits = pipeline, health, limits
+        self._rates = rates
         self._proxies, self._counters, self._new_walk = proxies, counters, new_walk
         self._sites = sites
         self._under_way = 0
@@ -101,9 +106,6 @@ class Application:
             self._counters.add("sgtm_requests_refused_total", refusal.reason)
             answer = refusal_answer(refusal.status, refusal.reason, refusal.headers)
             written = WrittenAnswer(answer, closes=True)
-        except Dropped as dropped:
-            self._counters.add("sgtm_requests_dropped_total", dropped.reason)
-            written = WrittenAnswer(_DROPPED, closes=closes)
         except Exception as error:
             log.error("request failed", extra={"error": type(error).__name__})
             self._counters.add("sgtm_requests_refused_total", INTERNAL_ERROR[1])
@@ -118,17 +120,22 @@ class Application:
         answer = self._health.answer(path)
         if answer is not None:
             return answer
-        incoming = await self._describe(request, path, query)
+        incoming, endpoint = await self._describe(request, path, query)
         walk = self._new_walk(incoming) if self._new_walk is not None else None
         if walk is None:  # who looks at a request wants to see what a claim makes of it
             refused = self._pipeline.refuse(incoming)
             if refused is not None:
                 return refused
+        if endpoint is not None and endpoint.is_collect and self._is_flood(endpoint, incoming):
+            self._counters.add("sgtm_requests_dropped_total", TOO_MANY_REQUESTS[1])
+            return self._pipeline.drop(incoming)
         result = self._pipeline.run(incoming, walk)
         return await result if isawaitable(result) else result
 
-    async def _describe(self, request: web.BaseRequest, path: str, query: str) -> IncomingRequest:
-        """The request as our own struct. Raises Refusal."""
+    async def _describe(
+        self, request: web.BaseRequest, path: str, query: str
+    ) -> tuple[IncomingRequest, Endpoint | None]:
+        """The request as our own struct, and whose it is. Raises Refusal."""
         received_micros = time.time_ns() // 1000
         headers = tuple((name.lower(), value) for name, value in request.raw_headers)
         if request.version not in _VERSIONS:
@@ -139,15 +146,19 @@ class Application:
         requester = self._requester(request, headers)
         if not self._sites.serves(requester.host):
             raise Refusal(*UNKNOWN_HOST)
-        self._limits.check_rate(path, requester.remote_address)
+        text, raw_query = _bytes(path).decode("utf-8", "replace"), _bytes(query)
+        endpoint = self._pipeline.endpoint(text, requester.host)
+        is_collect = endpoint is not None and endpoint.is_collect
+        if not is_collect:  # before a body is read that nobody wants
+            self._check_rate(endpoint, text, raw_query, requester.remote_address)
         body = b""
         if request.body_exists:
             await _answer_expectation(request, headers)
-            body = await self._limits.read_body(request, path)
-        return IncomingRequest(
+            body = await self._limits.read_body(request, is_collect=is_collect)
+        incoming = IncomingRequest(
             method=request.method,
-            path=_bytes(path).decode("utf-8", "replace"),
-            query=_bytes(query),
+            path=text,
+            query=raw_query,
             headers=headers,
             body=body,
             remote_address=requester.remote_address,
@@ -158,6 +169,21 @@ class Application:
             seed=_draw_seed(),
             path_prefix=self._sites.prefix,
         )
+        return incoming, endpoint
+
+    def _is_flood(self, endpoint: Endpoint, hit: IncomingRequest) -> bool:
+        if hit.method == "OPTIONS":  # a preflight that is dropped would take the hit with it
+            return False
+        return self._wait_s(endpoint, hit.path, hit.query, hit.remote_address) > 0
+
+    def _check_rate(self, endpoint: Endpoint | None, path: str, query: bytes, address: str) -> None:
+        wait_s = self._wait_s(endpoint, path, query, address)
+        if wait_s:
+            raise Refusal(*TOO_MANY_REQUESTS, (retry_after(wait_s),))
+
+    def _wait_s(self, endpoint: Endpoint | None, path: str, query: bytes, address: str) -> float:
+        now = asyncio.get_running_loop().time()
+        return self._rates.wait_s(endpoint, path, query, address, now)
 
     def _requester(self, request: web.BaseRequest, headers: Headers) -> Requester:
         scheme = "http" if request.protocol.ssl_context is None else "https"

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from aiohttp import web
 from msgspec import Struct
 
-from sgtm.server.rate import RateTable, network_of, retry_after
 from sgtm.settings import Settings
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -24,15 +23,6 @@ class Refusal(Exception):
     def __init__(self, status: int, reason: str, headers: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(reason)
         self.status, self.reason, self.headers = status, reason, headers
-
-
-class Dropped(Exception):
-    """The hit is answered as if it were taken: whoever floods a collector learns nothing.
-    `reason` is the label of the counter."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 BAD_REQUEST = (400, "malformed request")
@@ -59,17 +49,11 @@ class Limits(Struct, frozen=True):
     settings: Settings
     named_paths: frozenset[str] = frozenset()
     """Paths that clients of the container name: their targets may be longer."""
-    requests: RateTable | None = None
-    collects: RateTable | None = None
 
     @classmethod
     def of(cls, settings: Settings, named_paths: Iterable[str]) -> "Limits":
         """Limits for a container whose clients name these paths."""
-        requests, collects = (
-            RateTable(rate, settings.rate_burst) if rate else None
-            for rate in (settings.request_rate, settings.collect_rate)
-        )
-        return cls(settings, frozenset(named_paths), requests, collects)
+        return cls(settings, frozenset(named_paths))
 
     def check_head(self, target: str, path: str, headers: Headers) -> None:
         """Raise Refusal if the target, a header, or all headers together are too long."""
@@ -81,28 +65,13 @@ class Limits(Struct, frozen=True):
         if sum(sizes) > settings.headers_bytes or (sizes and max(sizes) > settings.header_bytes):
             raise Refusal(*LARGE_HEADERS)
 
-    def check_rate(self, path: str, address: str) -> None:
-        """Raise Refusal, or on collect paths Dropped, if this network asks too often.
-
-        `address` is the requester's, not a proxy's; one without an address is not limited."""
-        is_collect = path.endswith("/collect")
-        table = self.collects if is_collect else self.requests
-        if table is None or not address:
-            return
-        wait_s = table.take(network_of(address, is_wide=True), asyncio.get_running_loop().time())
-        if wait_s and is_collect:
-            raise Dropped(TOO_MANY_REQUESTS[1])
-        if wait_s:
-            raise Refusal(*TOO_MANY_REQUESTS, (retry_after(wait_s),))
-
-    def body_bytes(self, path: str) -> int:
-        """The largest body on this path: a browser's beacon is small, a webhook may be large."""
-        is_collect = path.endswith("/collect")
+    def body_bytes(self, *, is_collect: bool) -> int:
+        """The largest body: a browser's beacon is small, a webhook may be large."""
         return self.settings.collect_body_bytes if is_collect else self.settings.body_bytes
 
-    async def read_body(self, request: web.BaseRequest, path: str) -> bytes:
+    async def read_body(self, request: web.BaseRequest, *, is_collect: bool) -> bytes:
         """The body as it came (never decompressed). Raises Refusal: too large, too slow, broken."""
-        most = self.body_bytes(path)
+        most = self.body_bytes(is_collect=is_collect)
         length = request.content_length
         if length is not None and length > most:
             raise Refusal(*LARGE_BODY)

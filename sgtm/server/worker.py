@@ -30,6 +30,7 @@ from sgtm.server.health import Health
 from sgtm.server.limits import Limits
 from sgtm.server.listening import BACKLOG
 from sgtm.server.proxy import TrustedProxies
+from sgtm.server.rate import Rates
 from sgtm.server.scripts import Scripts
 from sgtm.server.sites import Sites
 from sgtm.settings import Settings
@@ -76,6 +77,7 @@ class Worker:
             self._pipeline,
             self.health,
             Limits.of(settings, (path for client in container.clients for path in client.paths)),
+            Rates(settings, self.counters),
             proxies,
             self.counters,
             Sites.of(settings),

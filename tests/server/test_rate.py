@@ -1,13 +1,18 @@
 """Rates per network: SPEC reliability 5 rule 3 and 2.4 (requests per IP)."""
 
+import resource
 import tracemalloc
+from pathlib import Path
 
 import pytest
-from conftest import Serve
+from conftest import Serve, Served
 from containers import client, container, echo
 from raw_http import RawConnection, ask, request
 
-from sgtm.server.rate import RateTable, network_of, retry_after
+from sgtm.container.container import Endpoint
+from sgtm.observability.metrics import Counters
+from sgtm.server.rate import Rates, RateTable, network_of, retry_after
+from sgtm.settings import Settings
 
 ECHO = container([client(echo, paths=("/g/collect", "/hook"))])
 BEHIND = {"trusted_proxies": ("127.0.0.0/8",)}
@@ -156,3 +161,145 @@ async def test_a_forged_address_does_not_help(serve: Serve) -> None:
         200,
         429,
     ]
+
+
+# -- rates of more than networks: SPEC reliability 5 rule 3 -------------------------------------------
+
+GA4 = """
+sgtm: 1
+name: shop
+consent: {unset: granted, gate: declared}
+clients:
+  - name: GA4
+    type: ga4
+    allowed_origins: [https://shop.example]
+    parameters: {paths: [/g/collect, /renamed]}
+  - {name: MP, type: measurement_protocol}
+  - {name: Data, type: json, parameters: {paths: [/data]}}
+"""
+
+
+def exceeded(served: Served, by: str) -> int:
+    return served.worker.counters.value("sgtm_rates_exceeded_total", by)
+
+
+def hit(path: str = "/g/collect", tid: str = "G-A", cid: str = "1.2") -> str:
+    return f"{path}?v=2&tid={tid}&cid={cid}&en=x"
+
+
+async def _events(served: Served, targets: list[str]) -> int:
+    for target in targets:
+        assert (await ask(served.port, target)).status == 204
+    return served.worker.counters.value("sgtm_events_total", "GA4")
+
+
+@pytest.mark.parametrize(
+    ("rate", "by", "one", "other"),
+    [
+        ("client_id_rate", "client id", hit(cid="1.2"), hit(cid="1.3")),
+        ("client_id_rate", "client id", hit(cid="1.2"), hit("/renamed", cid="1.3")),
+        ("measurement_id_rate", "measurement id", hit(tid="G-A"), hit(tid="G-B")),
+        ("path_rate", "path", hit("/g/collect"), hit("/renamed")),
+    ],
+)
+async def test_each_visitor_property_and_path_has_its_own_rate(
+    rate: str, by: str, one: str, other: str, serve: Serve
+) -> None:
+    served = await serve(GA4, **{rate: 1, "rate_burst": 2})
+    assert await _events(served, [one] * 5 + [other]) == 3
+    assert exceeded(served, by) == 3
+    assert served.worker.counters.value("sgtm_requests_dropped_total", "too many requests") == 3
+
+
+async def test_an_id_is_read_as_it_is_meant_however_it_is_escaped(serve: Serve) -> None:
+    served = await serve(GA4, client_id_rate=1, rate_burst=1)
+    assert await _events(served, [hit(cid="1.2"), hit(cid="%31.2"), hit(cid="1%2E2")]) == 1
+
+
+async def test_observing_counts_what_a_rate_would_stop_and_stops_nothing(serve: Serve) -> None:
+    served = await serve(GA4, collect_rate=1, request_rate=1, rate_burst=1, rate_mode="observe")
+    assert await _events(served, [hit()] * 4) == 4
+    statuses = [(await ask(served.port, "/data?event_name=x")).status for _ in range(3)]
+    assert statuses == [200] * 3
+    assert exceeded(served, "network") == 3 + 2
+    assert served.worker.counters.value("sgtm_requests_dropped_total", "too many requests") == 0
+
+
+async def test_the_measurement_protocol_is_told_429(serve: Serve) -> None:
+    # SPEC: reliability 5 rule 3: its senders read the answer; 204 is for browsers
+    served = await serve(GA4, measurement_id_rate=1, rate_burst=1)
+    target, body = "/mp/collect?measurement_id=G-A", b'{"client_id":"1","events":[{"name":"x"}]}'
+    answers = [await ask(served.port, target, method="POST", body=body) for _ in range(2)]
+    assert [answer.status for answer in answers] == [204, 429]
+    assert answers[1].header("Retry-After") == "1"
+    other = await ask(served.port, "/mp/collect?measurement_id=G-B", method="POST", body=body)
+    assert other.status == 204
+
+
+async def test_a_dropped_hit_cannot_be_told_from_a_taken_one(serve: Serve) -> None:
+    served = await serve(GA4, collect_rate=1, rate_burst=1)
+    headers = {"Origin": "https://shop.example"}
+    taken, dropped = [await ask(served.port, hit(), headers=headers) for _ in range(2)]
+    without_date = [sorted(pair for pair in one.headers if pair[0] != "Date") for one in (taken, dropped)]
+    assert (taken.status, without_date[0]) == (dropped.status, without_date[1])
+    assert dropped.header("Access-Control-Allow-Origin") == "https://shop.example"
+    assert served.worker.counters.value("sgtm_requests_dropped_total", "too many requests") == 1
+
+
+async def test_a_preflight_is_answered_in_a_flood(serve: Serve) -> None:
+    port = (await serve(GA4, collect_rate=1, rate_burst=1)).port
+    headers = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
+    for _ in range(3):
+        await ask(port, hit())
+        answer = await ask(port, "/g/collect", method="OPTIONS", headers=headers)
+        assert answer.header("Access-Control-Allow-Methods") == "GET, POST, OPTIONS"
+
+
+async def test_hits_of_others_and_other_origins_use_up_nobodys_rate(serve: Serve) -> None:
+    # SPEC: reliability 5.1: the id and the origin come before the rate
+    ours = GA4.replace("{paths: [/g", "{measurement_ids: [G-A], paths: [/g")
+    served = await serve(ours, path_rate=1, rate_burst=1)
+    for _ in range(3):
+        assert (await ask(served.port, hit(tid="G-B"))).status == 204
+        assert (await ask(served.port, hit(), headers={"Origin": "https://evil.example"})).status == 403
+    assert await _events(served, [hit()]) == 1
+    assert exceeded(served, "path") == 0
+
+
+async def test_paths_that_nobody_names_share_a_bucket(serve: Serve) -> None:
+    served = await serve(GA4, path_rate=1, rate_burst=2)
+    assert [(await ask(served.port, f"/scan/{n}")).status for n in range(4)] == [400, 400, 429, 429]
+
+
+def test_whoever_floods_does_not_use_up_what_others_share() -> None:
+    """The narrowest table counts first."""
+    rates, endpoint = (
+        Rates(Settings(client_id_rate=1, path_rate=20, rate_burst=10), Counters()),
+        _ga4_endpoint(),
+    )
+    for _ in range(50):
+        rates.wait_s(endpoint, "/g/collect", b"cid=1", "", 100.0)
+    assert rates.wait_s(endpoint, "/g/collect", b"cid=2", "", 100.0) == 0.0
+
+
+def test_a_million_addresses_and_ids_take_eight_megabytes_at_most() -> None:
+    # SPEC: reliability scoreboard 34
+    before = _resident_bytes()
+    settings = Settings(request_rate=9, collect_rate=9, client_id_rate=9, measurement_id_rate=9, path_rate=9)
+    rates, endpoint = Rates(settings, Counters()), _ga4_endpoint()
+    for number in range(1_000_000):
+        address = f"2001:db8:{number >> 16:x}:{number & 0xFFFF:x}::1"
+        query = b"v=2&tid=G-%d&cid=%d.1" % (number, number)
+        rates.wait_s(endpoint, "/g/collect", query, address, 100.0 + number / 1000)
+    assert _resident_bytes() - before <= 8 * 1024 * 1024
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def _ga4_endpoint() -> Endpoint:
+    ids = {"client_id_key": b"cid", "measurement_id_key": b"tid"}
+    endpoint = container([client(echo, paths=("/g/collect",), **ids)]).endpoint("/g/collect", "")
+    assert endpoint is not None
+    return endpoint
