@@ -108,6 +108,14 @@ def redirect(location: str, status: int = 302) -> Answer:
     return Answer(status, (("Location", location),))
 
 
+class Dependency(Struct, frozen=True):
+    """Why an id that nobody has listed may be served: a script that is served names it."""
+
+    id: str
+    parents: tuple["ServeScript", ...]
+    """The scripts that have been listed, to look into when no script on hand names the id."""
+
+
 class ServeScript(Struct, frozen=True):
     """The server shall serve this script: fetch it, cache it, revalidate it.
 
@@ -124,6 +132,12 @@ class ServeScript(Struct, frozen=True):
     """How long after `max_age_s` the copy is still good while a new one is being fetched."""
     is_preview: bool = False
     """For one person who tests a version: never from the cache, never kept."""
+    compress: bool = True
+    dependency_host: str = ""
+    """Host (and port, and path) from which the script shall load Google's further scripts; empty: it is
+    served as it came."""
+    dependency: Dependency | None = None
+    """Set where the script is served only if another one names it."""
 
 
 class Declined(Struct, frozen=True):

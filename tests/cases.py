@@ -101,13 +101,23 @@ def _claim(said: Claimed | Declined) -> dict[str, Any]:
 
 
 def _answer(said: Answer | ServeScript) -> dict[str, Any]:
-    answer = msgspec.to_builtins(said)
     if isinstance(said, ServeScript):
-        return {"script": _without_defaults(answer)}
+        return {"script": _script(said)}
+    answer = msgspec.to_builtins(said)
     answer["headers"] = dict(answer["headers"])
     answer["cookies"] = [_cookie(cookie) for cookie in said.cookies]
     answer["body"] = said.body.decode("latin-1")
     return {"answer": _without_defaults(answer)}
+
+
+def _script(script: ServeScript) -> dict[str, Any]:
+    defaults = msgspec.to_builtins(ServeScript("", ""))
+    always = ("path", "query", "kind", "max_age_s")
+    shown = {k: v for k, v in msgspec.to_builtins(script).items() if k in always or v != defaults[k]}
+    if script.dependency is not None:
+        parents = [_script(parent) for parent in script.dependency.parents]
+        shown["dependency"] = {"id": script.dependency.id, "parents": parents}
+    return shown
 
 
 def _cookie(cookie: Cookie) -> dict[str, Any]:

@@ -15,6 +15,8 @@ class ScriptOrigin:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
         self.status, self.body, self.delay_s, self.etag = 200, SCRIPT, 0.0, ""
+        self.bodies: dict[str, bytes] = {}
+        """Path -> body, where it is not `body`."""
         self.headers: dict[str, str] = {"Content-Type": "application/javascript; charset=UTF-8"}
         self.asked: list[str] = []
         """Targets, in the order in which they were asked for."""
@@ -44,4 +46,6 @@ class ScriptOrigin:
         if self.etag and request.headers.get("If-None-Match") == self.etag:
             return web.Response(status=304)
         headers: dict[str, Any] = {**self.headers, **({"ETag": self.etag} if self.etag else {})}
-        return web.Response(status=self.status, body=self.body, headers=headers)
+        return web.Response(
+            status=self.status, body=self.bodies.get(request.path, self.body), headers=headers
+        )

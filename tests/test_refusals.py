@@ -45,13 +45,18 @@ async def test_a_hit_of_another_property_is_answered_like_ours_and_makes_no_even
     assert counters.value("sgtm_events_total", "GA4") == 1
 
 
-@pytest.mark.parametrize(
-    "path", ["/gtm.js?id=GTM-THEIRS", "/gtm.js", "/gtag/js?id=G-THEIRS", "/ns.html?id=x"]
-)
+@pytest.mark.parametrize("path", ["/gtm.js?id=GTM-THEIRS", "/gtm.js", "/ns.html?id=x"])
 async def test_a_script_that_is_not_listed_is_400(path: str, serve: Serve) -> None:
     served = await serve(SHOP)
     assert (await ask(served.port, path)).status == 400
     assert served.worker.counters.value("sgtm_requests_refused_total", "script id not listed") == 1
+
+
+async def test_gtag_of_a_tag_that_is_not_listed_is_400_though_another_client_is_asked(serve: Serve) -> None:
+    # R293; a web container may serve it as a dependency
+    served = await serve(SHOP)
+    assert (await ask(served.port, "/gtag/js?id=G-THEIRS")).status == 400
+    assert served.worker.counters.value("sgtm_requests_unclaimed_total") == 1
 
 
 async def test_another_origin_is_refused_before_it_is_parsed(serve: Serve) -> None:

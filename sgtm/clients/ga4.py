@@ -173,6 +173,20 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
             "`<this>/destination`.",
         ),
     ] = "/gtag"
+    dependency_hosts: _scripts.DependencyHosts = ()
+    compress: _scripts.Compress = True
+    geo_resolution: _scripts.GeoResolution = False
+    region: _scripts.Region = ""
+    service_worker_path: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/[A-Za-z0-9._/-]*[A-Za-z0-9._-])?$",
+            description="Where the upstream keeps the frame of gtag's service worker (Google: "
+            "`/static/service_worker`). Empty: the frame is answered 404, and pages send their hits "
+            "themselves.",
+            examples=["/static/service_worker"],
+        ),
+    ] = ""
 
 
 def check(parameters: dict[str, Any], where: str) -> list[Problem]:
@@ -191,17 +205,19 @@ def check(parameters: dict[str, Any], where: str) -> list[Problem]:
     if isinstance(life, int) and life > MAX_AGE_CAP_S:
         what = "browsers keep no cookie longer than 400 days: cut to 34560000"
         problems.append(Problem("warning", what, f"{where}.cookie_max_age_s", "write 34560000"))
-    return problems
+    return problems + _scripts.check_serving(parameters, where, has_scripts=bool(parameters.get("gtag_ids")))
 
 
 def _gtag_files(parameters: Parameters) -> dict[str, str]:
     """Path here -> path at the upstream, of what is served of gtag."""
-    names = ("js", "destination") if parameters.gtag_ids else ()
-    return {f"{parameters.gtag_path}/{name}": f"/gtag/{name}" for name in names}
+    if not parameters.gtag_ids:
+        return {}
+    prefixes = (parameters.gtag_path, "/gtag") if parameters.dependency_hosts else (parameters.gtag_path,)
+    return {f"{prefix}/{name}": f"/gtag/{name}" for prefix in prefixes for name in ("js", "destination")}
 
 
 def refuse(request: IncomingRequest, parameters: Parameters) -> Refused | None:
-    """Hits of other people's properties, and scripts of other people's tags.
+    """Hits of other people's properties.
 
     SPEC: reliability 5.1. What cannot be told without parsing (a batch that names an id of its own in a
     line) is left to `claim`, which answers it in the same way."""
@@ -212,7 +228,7 @@ def refuse(request: IncomingRequest, parameters: Parameters) -> Refused | None:
         if tag_id is None or tag_id in parameters.measurement_ids:
             return None
         return Refused(ANSWERS[parameters.answer], "measurement id not listed")
-    return _scripts.refuse(request, parameters.gtag_ids)
+    return None  # a script: another client may serve what this one does not
 
 
 @client(
@@ -229,10 +245,7 @@ def refuse(request: IncomingRequest, parameters: Parameters) -> Refused | None:
 def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Declined:
     """Hits of gtag.js and its kin, single and in batches, with server-managed visitor ids if wanted."""
     if request.path not in parameters.paths:
-        file = _gtag_files(parameters).get(request.path) if request.method in _scripts.METHODS else None
-        if file is None:
-            return Declined("the path is none of this client's")
-        return _scripts.serve(request, file, parameters.gtag_ids)
+        return _claim_script(request, parameters)
     if request.method not in METHODS:
         return Declined("the method is neither GET nor POST")
     reason = why_not_a_hit(request)
@@ -262,6 +275,21 @@ def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Decline
         resent_hits=parameters.resent_hits,
         notes=notes if any(notes) else (),
     )
+
+
+def _claim_script(request: IncomingRequest, parameters: Parameters) -> Claimed | Declined:
+    """gtag's files, and the frame of its service worker beside each path that hits come to."""
+    file = _gtag_files(parameters).get(request.path) if request.method in _scripts.METHODS else None
+    if file is not None:
+        listed = (_scripts.gtag_file("/gtag/js", f"id={id_}") for id_ in parameters.gtag_ids)
+        serving = _scripts.Serving(tuple(listed), parameters.compress, parameters.dependency_hosts)
+        if parameters.dependency_hosts or read_query(request.query).get("id") in parameters.gtag_ids:
+            return _scripts.serve(request, file, parameters.gtag_ids, serving)
+        # a web container may serve it as a dependency; else nobody claims it
+        return Declined("the id is none of gtag_ids")
+    prefixes = [path.removesuffix("/g/collect") for path in parameters.paths if path.endswith("/g/collect")]
+    frame = _scripts.service_worker(request, prefixes, parameters.service_worker_path)
+    return frame or Declined("the path is none of this client's")
 
 
 def _repeat_keys(request: IncomingRequest, events: list[EventData]) -> tuple[str, ...]:

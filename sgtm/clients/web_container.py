@@ -8,7 +8,8 @@ not listed are answered 400 and never asked for. The query is passed on, so envi
     curl -i 'https://sst.example/gtm.js?id=GTM-ABC123'
 
 Blockers know the name `gtm.js` and ids that begin with `GTM-`. Rename the file with `script_path`, or give
-a container a path of its own: there the id may be left out.
+a container a path of its own: there the id may be left out. With `dependency_hosts` the scripts that
+`gtm.js` loads further come from your domain too, without a list of their ids.
 
 SPEC: requirements E18, R35, R73, R202, R254, R292, R293; ga4-protocol 5.1, 5.2.
 """
@@ -52,11 +53,20 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
     is_path_mandatory: Annotated[
         bool, Meta(description="Serve a container with a path of its own there only, not at `script_path`.")
     ] = False
+    dependency_hosts: _scripts.DependencyHosts = ()
+    compress: _scripts.Compress = True
+    geo_resolution: _scripts.GeoResolution = False
+    region: _scripts.Region = ""
 
 
 def paths(parameters: Parameters) -> tuple[str, ...]:
     """Every path that the client claims."""
-    return (parameters.script_path, parameters.frame_path, *parameters.container_paths.values())
+    own = (parameters.script_path, parameters.frame_path, *parameters.container_paths.values())
+    return tuple(dict.fromkeys((*own, *_dependency_files(parameters))))
+
+
+def _dependency_files(parameters: Parameters) -> tuple[str, ...]:
+    return _scripts.DEPENDENCY_FILES if parameters.dependency_hosts else ()
 
 
 def check(parameters: dict[str, Any], where: str) -> list[Problem]:
@@ -77,7 +87,7 @@ def check(parameters: dict[str, Any], where: str) -> list[Problem]:
         what = "no container has a path of its own, so this changes nothing"
         mend = "write `container_paths`, or remove it"
         problems.append(Problem("warning", what, f"{where}.is_path_mandatory", mend))
-    return problems
+    return problems + _scripts.check_serving(parameters, where, has_scripts=True)
 
 
 def _served_at(path: str, parameters: Parameters) -> tuple[Collection[str], str]:
@@ -87,13 +97,17 @@ def _served_at(path: str, parameters: Parameters) -> tuple[Collection[str], str]
             return {id_}.intersection(parameters.allowed_container_ids), id_
     if path == parameters.frame_path:
         return parameters.allowed_container_ids, ""
+    if path != parameters.script_path:
+        return (), ""
     elsewhere = parameters.container_paths if parameters.is_path_mandatory else {}
     return [id_ for id_ in parameters.allowed_container_ids if id_ not in elsewhere], ""
 
 
 def refuse(request: IncomingRequest, parameters: Parameters) -> Refused | None:
     """Containers that are not served."""
-    return _scripts.refuse(request, *_served_at(request.path, parameters))
+    may_be_named = request.path == parameters.script_path or request.path in _dependency_files(parameters)
+    hosts = parameters.dependency_hosts if may_be_named else ()
+    return _scripts.refuse(request, *_served_at(request.path, parameters), hosts)
 
 
 @client(
@@ -105,10 +119,23 @@ def refuse(request: IncomingRequest, parameters: Parameters) -> Refused | None:
     refuse=refuse,
 )
 def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Declined:
-    """Serve a listed container's script or frame."""
-    if request.path not in paths(parameters):
+    """Serve a listed container's script or frame, or what the script loads further."""
+    path = request.path
+    if path not in paths(parameters):
         return Declined("the path is none of this client's")
     if request.method not in _scripts.METHODS:
         return Declined("the method is neither GET nor HEAD")
-    upstream_path = "/ns.html" if request.path == parameters.frame_path else "/gtm.js"
-    return _scripts.serve(request, upstream_path, *_served_at(request.path, parameters))
+    ids, own_id = _served_at(path, parameters)
+    if path == parameters.frame_path:
+        return _scripts.serve(request, "/ns.html", ids, _FRAME)
+    upstream_path = path if path in _dependency_files(parameters) else "/gtm.js"
+    return _scripts.serve(request, upstream_path, ids, _serving(parameters), own_id)
+
+
+_FRAME = _scripts.Serving(())
+"""The frame loads no further scripts of Google's."""
+
+
+def _serving(parameters: Parameters) -> _scripts.Serving:
+    listed = (_scripts.gtm_file("/gtm.js", f"id={id_}") for id_ in parameters.allowed_container_ids)
+    return _scripts.Serving(tuple(listed), parameters.compress, parameters.dependency_hosts)

@@ -29,11 +29,16 @@ class Copy(Struct, frozen=True):
     content_type: str
     etag: str
     checked_s: float
+    brotli: bytes = b""
+    """The same in brotli; empty where that gains nothing over gzip."""
+    names: tuple[str, ...] = ()
+    """Ids of tags and containers that the script names."""
 
     @property
     def size(self) -> int:
-        """Bytes that it takes."""
-        return len(self.key) + len(self.body) + len(self.gzipped)
+        """Bytes that it takes, about."""
+        names = sum(map(len, self.names))
+        return len(self.key) + len(self.body) + len(self.gzipped) + len(self.brotli) + names
 
 
 class CopiesInMemory:

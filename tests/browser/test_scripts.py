@@ -19,10 +19,24 @@ CONTAINER = {
     "sgtm": 1,
     "name": "shop",
     "clients": [
-        {"name": "GTM", "type": "web_container", "parameters": {"allowed_container_ids": ["GTM-ABC123"]}}
+        {
+            "name": "GTM",
+            "type": "web_container",
+            "parameters": {
+                "allowed_container_ids": ["GTM-ABC123"],
+                "dependency_hosts": ["sst.shop.example"],
+            },
+        }
     ],
 }
 LOADED = b"window.loadedFrom = document.currentScript.src; document.dispatchEvent(new Event('loaded'));"
+LOADER = b"""
+var said = {"blob": {"3": "www.googletagmanager.com", "19": "dataLayer"}, "tags": ["G-DEP1"]};
+var script = document.createElement('script');
+script.src = 'http://' + said.blob["3"] + '/gtag/js?id=' + said.tags[0] + '&cx=c';
+document.head.appendChild(script);
+"""
+"""Loads its dependency as Google's scripts do: from the host in key "3", at a fixed path."""
 UNTIL_LOADED = """new Promise(resolve => window.loadedFrom
     ? resolve(window.loadedFrom)
     : document.addEventListener('loaded', () => resolve(window.loadedFrom)))"""
@@ -69,6 +83,16 @@ async def test_a_page_loads_the_script_through_us_and_runs_it(browser: Browser, 
     assert await page.evaluate(UNTIL_LOADED) == "http://sst.shop.example/gtm.js?id=GTM-ABC123"
     assert await page.evaluate("dataLayer[0].event") == "gtm.js"
     assert origin.asked == ["/gtm.js?id=GTM-ABC123"]
+
+
+async def test_what_the_script_loads_further_comes_through_us_too(
+    browser: Browser, origin: ScriptOrigin
+) -> None:
+    # ga4-protocol 5.2: dependency serving
+    origin.bodies["/gtm.js"] = LOADER
+    page = await browser.open("http://shop.example/")
+    assert await page.evaluate(UNTIL_LOADED) == "http://sst.shop.example/gtag/js?id=G-DEP1&cx=c"
+    assert origin.asked == ["/gtm.js?id=GTM-ABC123", "/gtag/js?cx=c&id=G-DEP1"]
 
 
 async def test_a_page_falls_back_to_google_where_we_have_no_script(

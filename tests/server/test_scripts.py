@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pytest
 from conftest import Serve, Served
 from doubles import eventually
-from raw_http import RawConnection, ask, request
+from raw_http import RawConnection, ask, exchange, request
 from script_origin import SCRIPT, ScriptOrigin
 
 from sgtm.server import script_upstream
@@ -105,26 +106,39 @@ async def test_head_is_answered_like_get_without_the_body(start: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("accepts", "is_compressed"),
+    ("accepts", "coding"),
     [
-        ("gzip, deflate, br", True),
-        ("br;q=1, *;q=0.1", True),
-        ("gzip;q=0", False),
-        ("gzip; q=0.000, br", False),
-        ("br", False),
-        ("", False),
+        ("gzip, deflate, br, zstd", "br"),
+        ("GZIP;q=1.0, br;q=0", "gzip"),
+        ("br;q=0.0, *", "gzip"),
+        ("deflate, x-gzip", "gzip"),
+        ("gzip;q=0", None),
+        ("gzip; q=0.000, br", "br"),
+        ("*;q=0", None),
+        ("deflate", None),
+        ("", None),
     ],
 )
-async def test_gzip_for_whoever_reads_it(
-    accepts: str, is_compressed: bool, start: Any, origin: ScriptOrigin
+async def test_each_browser_gets_the_smallest_form_that_it_reads(
+    accepts: str, coding: str | None, start: Any, origin: ScriptOrigin
 ) -> None:
+    # R202 (compression); RFC 9110, 12.5.3
+    read = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}
     site = await start()
     await site.get()
     answer = await site.get(headers={"Accept-Encoding": accepts})
-    assert (answer.header("Content-Encoding") == "gzip") is is_compressed
-    assert (gzip.decompress(answer.body) if is_compressed else answer.body) == SCRIPT
+    assert answer.header("Content-Encoding") == coding
+    assert read[coding](answer.body) == SCRIPT
     assert answer.header("Vary") == "Accept-Encoding"
     assert len(origin.asked) == 1
+
+
+async def test_compression_can_be_left_to_the_proxy(serve: Serve, origin: ScriptOrigin) -> None:
+    parameters = {"allowed_container_ids": ["GTM-ABC123"], "compress": False}
+    container = {"sgtm": 1, "clients": [{"name": "GTM", "type": "web_container", "parameters": parameters}]}
+    site = Site(await serve(container, script_upstream=origin.url))
+    answer = await site.get(headers={"Accept-Encoding": "br, gzip"})
+    assert (answer.header("Content-Encoding"), answer.body) == (None, SCRIPT)
 
 
 async def test_nothing_of_the_visitor_goes_to_the_upstream(start: Any, origin: ScriptOrigin) -> None:
@@ -157,7 +171,6 @@ async def test_nothing_of_the_visitor_goes_to_the_upstream(start: Any, origin: S
         "/gtag/js?id=G-OTHER",
         "/gtag/js?id=GTM-ABC123",
         f"{GTM}&l={'x' * 1024}",
-        "/_/service_worker/67r0/sw_iframe.html?origin=https%3A%2F%2Fshop.example&1p=1",
     ],
 )
 async def test_what_is_not_listed_is_400_and_the_upstream_is_not_asked(
@@ -188,6 +201,181 @@ async def test_a_preview_is_fetched_each_time_and_never_kept(start: Any, origin:
         assert (answer.status, answer.header("Cache-Control")) == (200, "no-store")
     assert origin.asked == [target, target]
     assert len(site.worker.scripts.copies) == 0
+
+
+# -- what scripts load further ---------------------------------------------------------------------
+
+LOADER = b'{"blob":{"10":"GTM-ABC123","3":"www.googletagmanager.com"},"tag":["G-DEP1","GTM-LINKED"]}' + SCRIPT
+DEPENDENCIES = {
+    "sgtm": 1,
+    "name": "shop",
+    "clients": [
+        {
+            "name": "GTM",
+            "type": "web_container",
+            "parameters": {
+                "allowed_container_ids": ["GTM-ABC123"],
+                "dependency_hosts": ["shop.example", "sst.example:8443"],
+            },
+        },
+        {"name": "GA4", "type": "ga4", "priority": 1, "parameters": {"gtag_ids": ["G-ABC123"]}},
+    ],
+}
+
+
+@pytest.fixture
+def start_with_dependencies(serve: Serve, origin: ScriptOrigin) -> Any:
+    async def begin(**settings: Any) -> Site:
+        origin.body = LOADER
+        settings = {"path_prefix": "/metrics", "script_upstream": origin.url, **settings}
+        return Site(await serve(DEPENDENCIES, **settings))
+
+    return begin
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("shop.example", b"shop.example/metrics"),
+        ("sst.example", b"sst.example:8443/metrics"),
+        ("elsewhere.example", b"www.googletagmanager.com"),
+    ],
+)
+async def test_a_script_is_told_to_load_further_ones_from_the_host_that_was_asked(
+    host: str, told: bytes, start_with_dependencies: Any, origin: ScriptOrigin
+) -> None:
+    # ga4-protocol 5.2: dependent scripts load first-party; only hosts that the operator has named, since a
+    # copy is for all visitors
+    site = await start_with_dependencies()
+    for _ in range(2):
+        answer = await exchange(site.port, request(GTM).replace(b"shop.example", host.encode()))
+        assert answer.body == LOADER.replace(b"www.googletagmanager.com", told)
+    assert len(origin.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/gtag/js?id=G-DEP1",
+        "/gtag/destination?cx=c&id=G-DEP1",
+        "/metrics/gtag/js?id=G-DEP1",
+        "/metrics/gtm.js?id=GTM-LINKED",
+        "/gtm.js?id=GTM-LINKED",
+    ],
+)
+async def test_what_a_listed_script_names_is_served_too(
+    target: str, start_with_dependencies: Any, origin: ScriptOrigin
+) -> None:
+    # R202 (dependent scripts); the listed script is looked into first, even if nobody has loaded it yet
+    site = await start_with_dependencies()
+    assert (await site.get(target)).status == 200
+    assert origin.asked == ["/gtm.js?id=GTM-ABC123", target.removeprefix("/metrics")]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/gtag/js?id=G-DEP",
+        "/gtag/js?id=G-OTHER1",
+        "/gtag/js?id=G-DEP1x",
+        "/gtag/destination",
+        "/metrics/gtm.js?id=GTM-ABC",
+        "/metrics/gtag/destination?id=..%2FG-DEP1",
+    ],
+)
+async def test_what_no_listed_script_names_is_400_and_not_asked_for(
+    target: str, start_with_dependencies: Any, origin: ScriptOrigin
+) -> None:
+    # R293 holds for dependencies
+    site = await start_with_dependencies()
+    for _ in range(3):
+        answer = await site.get(target)
+        assert (answer.status, answer.body, answer.header("Cache-Control")) == (400, b"", "no-store")
+    assert set(origin.asked) <= {"/gtm.js?id=GTM-ABC123"}
+    assert len(origin.asked) <= 1
+
+
+async def test_an_id_that_a_stranger_wrote_into_the_query_is_not_named_by_google(
+    start_with_dependencies: Any, origin: ScriptOrigin
+) -> None:
+    # the upstream writes `l` into the script
+    site = await start_with_dependencies()
+    origin.body = LOADER + b'var l="GTM-EVIL"'
+    assert (await site.get(f"{GTM}&l=GTM-EVIL")).body.endswith(b'"GTM-EVIL"')
+    origin.body = LOADER
+    assert (await site.get("/gtm.js?id=GTM-EVIL")).status == 400
+    assert (await site.get("/gtag/js?id=G-DEP1&l=dataLayer")).status == 200
+
+
+async def test_what_a_dependency_names_and_what_a_preview_names_is_served(
+    start_with_dependencies: Any, origin: ScriptOrigin
+) -> None:
+    site = await start_with_dependencies()
+    assert (await site.get("/gtag/destination?id=AW-22")).status == 400
+    origin.body = b"AW-22"
+    assert (await site.get("/gtag/js?cx=c&gtm=45je&id=G-DEP1")).status == 200
+    assert (await site.get("/gtag/destination?id=AW-22")).status == 200
+    origin.body = b"AW-33"
+    assert (await site.get(f"{GTM}&gtm_auth=a-b&gtm_preview=env-5")).status == 200
+    assert (await site.get("/gtag/destination?id=AW-33")).status == 200
+
+
+async def test_dependencies_are_known_after_a_restart_while_the_upstream_is_down(
+    start_with_dependencies: Any, origin: ScriptOrigin, tmp_path: Path
+) -> None:
+    site = await start_with_dependencies(script_folder=str(tmp_path / "scripts"))
+    assert (await site.get("/gtag/js?id=G-DEP1")).status == 200
+    await site.worker.drain(0)
+    await origin.go_down()
+    site = await start_with_dependencies(script_folder=str(tmp_path / "scripts"))
+    assert (await site.get("/gtag/js?id=G-DEP1")).status == 200
+    assert (await site.get("/gtag/js?id=G-OTHER1")).status == 400
+
+
+async def test_a_script_that_does_not_say_where_it_loads_from_is_served_as_it_came(
+    start_with_dependencies: Any, origin: ScriptOrigin, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = await start_with_dependencies()
+    origin.body = SCRIPT
+    assert (await site.get()).body == SCRIPT
+    assert "a script does not say where it loads further scripts from" in caplog.messages
+
+
+# -- the frame of the service worker ---------------------------------------------------------------
+
+FRAME = "/_/service_worker/67r0/sw_iframe.html?1p=1&origin=https%3A%2F%2Fshop.example"
+
+
+async def test_the_frame_of_the_service_worker_is_404(start: Any, origin: ScriptOrigin) -> None:
+    # google-runtime 7.3: a 404 costs nothing; gtag sends its hits itself
+    site = await start()
+    for target in (FRAME, "/_/service_worker/67r0/sw.js", "/_/service_worker/67r0/x", "/_/service_worker/"):
+        answer = await site.get(target)
+        assert (answer.status, answer.body, answer.header("Cache-Control")) == (404, b"", "no-store")
+    assert origin.asked == []
+
+
+async def test_the_frame_is_served_where_the_operator_says_where_it_is(
+    serve: Serve, origin: ScriptOrigin
+) -> None:
+    # ga4-protocol 5.2: `public, max-age=604800`
+    parameters = {
+        "service_worker_path": "/static/service_worker",
+        "paths": ["/g/collect", "/metrics/g/collect"],
+    }
+    container = {"sgtm": 1, "clients": [{"name": "GA4", "type": "ga4", "parameters": parameters}]}
+    site = Site(await serve(container, script_upstream=origin.url))
+    script = await site.get("/metrics/_/service_worker/67r0/sw.js?origin=https%3A%2F%2Fshop.example")
+    assert (script.status, script.body) == (200, SCRIPT)
+    origin.headers["Content-Type"] = "text/html"
+    frame = await site.get(FRAME)
+    assert (frame.status, frame.header("Cache-Control")) == (200, "public, max-age=604800")
+    for target in ("/_/service_worker/../sw.js", "/_/service_worker/67r0/other.js"):
+        assert (await site.get(target)).status == 404
+    assert [target.partition("?")[0] for target in origin.asked] == [
+        "/static/service_worker/67r0/sw.js",
+        "/static/service_worker/67r0/sw_iframe.html",
+    ]
 
 
 # -- copies --------------------------------------------------------------------------------------
