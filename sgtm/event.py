@@ -8,6 +8,7 @@ never "", 0 or None.
 import hashlib
 import math
 import re
+from decimal import Decimal
 from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType
@@ -89,10 +90,28 @@ _NUMBER = re.compile(r"[+-]?(\d{1,300}(\.\d{0,300})?|\.\d{1,300})([eE][+-]?\d{1,
 
 
 def number_text(value: int | float) -> str:
-    """A number as JavaScript writes it: 10.0 is `10`."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+    """A number as JavaScript writes it: 10.0 is `10`, 1e-7 is `1e-7`. Whole numbers keep their digits, up
+    to 128 bits."""
+    if isinstance(value, int):
+        if value.bit_length() <= 128:
+            return str(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.copysign(math.inf, 1 if value > 0 else -1)
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"
+    if value.is_integer() and abs(value) < 1e21:
         return str(int(value))
-    return repr(value)
+    text = repr(value)
+    if "e" not in text:
+        return text
+    if 1e-6 <= abs(value) < 1e21:  # Python changes to exponents below 1e-4
+        return format(Decimal(text), "f")
+    return _ZEROS_OF_EXPONENT.sub(r"\1", text)
+
+
+_ZEROS_OF_EXPONENT = re.compile(r"(?<=e)([+-])0+")
 
 
 def read_key_path(data: Any, key_path: str) -> Any:

@@ -43,8 +43,15 @@ def test_numbers_are_read_from_numbers_and_texts_only(value, number):
     assert to_number(value) == number
 
 
-def test_numbers_are_written_as_javascript_does():
-    assert [number_text(n) for n in (10.0, 0.5, 7, 1e21)] == ["10", "0.5", "7", "1e+21"]
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(10.0, "10"), (0.5, "0.5"), (7, "7"), (1e21, "1e+21"), (1.5e300, "1.5e+300"), (-0.0, "0")]
+    + [(0.00001, "0.00001"), (1.5e-6, "0.0000015"), (1e-7, "1e-7"), (-2.5e-8, "-2.5e-8")]
+    + [(float("nan"), "NaN"), (float("-inf"), "-Infinity"), (2**70, str(2**70)), (-(10**400), "-Infinity")],
+)
+def test_numbers_are_written_as_javascript_does(number, text):
+    # SPEC: ECMAScript, Number::toString; whole numbers keep their digits (they are ids).
+    assert number_text(number) == text
 
 
 def test_texts_that_mean_nothing_are_missing():
