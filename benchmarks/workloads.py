@@ -23,11 +23,12 @@ from benchmarks.hits import (
     shop_requests,
     wire_of,
 )
+from benchmarks.hits import request_of as hit_of
 from sgtm._fast.collect import add_request_data, find_parameter, parse_collect
 from sgtm._fast.cookies import find_cookie, find_cookies
 from sgtm._fast.encode import encode_query
 from sgtm._fast.identifiers import set_variant, sha256_hex_many
-from sgtm.container.container import Container, ContainerTag, Endpoint, View
+from sgtm.container.container import Container, ContainerClient, ContainerTag, Endpoint, Origins, View
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
 from sgtm.delivery.judge import request_of
@@ -48,7 +49,7 @@ from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
 from sgtm.pipeline import Pipeline
 from sgtm.server.admission import Admission
-from sgtm.server.application import Application
+from sgtm.server.application import Application, Runs
 from sgtm.server.connection import Connection, Listener
 from sgtm.server.health import Health
 from sgtm.server.limits import Limits
@@ -115,6 +116,7 @@ def pipelines() -> Iterator[Workload]:
     for name, recorded in SHOP_HITS.items():
         yield Workload(f"pipeline {name}", _pipeline(container, recorded), 100)
         yield from _parts(container, name, recorded)
+    yield from _refusals()
 
 
 def _pipeline(container: Container, recorded: str) -> Callable[[], bool]:
@@ -128,6 +130,44 @@ def _pipeline(container: Container, recorded: str) -> Callable[[], bool]:
         return isinstance(answer, Answer) and answer.status == 204 and len(outbox) == 0
 
     return run
+
+
+def _refusing_pipeline(*measurement_ids: str) -> Pipeline:
+    """A GA4 client that knows its property and its site."""
+    component = shop_container().clients[0].component
+    parameters = component.parameters_type(measurement_ids=measurement_ids)
+    origins = Origins(frozenset({"https://www.shop.example"}))
+    client = ContainerClient("GA4", component, parameters, 0, ("/g/collect",), origins, (), 0, 1.0)
+    container = Container("refusing", "1", (client,), (), {}, (), (), {}, 400, False)
+    return Pipeline(container, MemoryOutbox(), SettledAtOnce(), Counters())
+
+
+def _refusals() -> Iterator[Workload]:
+    """Hits that are refused before anything is parsed: by their measurement id, their origin, a rate."""
+    pipeline = _refusing_pipeline("G-ABC123DEF4")
+    rates = Rates(Settings(collect_rate=1, client_id_rate=1, rate_burst=1), Counters())
+
+    def refused(query: bytes, origin: bytes, status: int) -> Callable[[], bool]:
+        headers = tuple((name, origin if name == b"origin" else value) for name, value in HEADERS)
+        request = hit_of(query, headers)
+
+        def run() -> bool:
+            answer = pipeline.refuse(request)
+            return answer is not None and answer.status == status
+
+        return run
+
+    def flood() -> bool:
+        request, endpoint = hit_of(query), pipeline.endpoint("/g/collect", "sst.shop.example")
+        is_let_in = pipeline.refuse(request) is None
+        wait_s = rates.wait_s(endpoint, request.path, request.query, request.remote_address, 100.0)
+        return is_let_in and wait_s > 0 and pipeline.drop(request).status == 204
+
+    query, ours = make_hits(1, shape=page_view)[0], b"https://www.shop.example"
+    rates.wait_s(pipeline.endpoint("/g/collect", "sst.shop.example"), "/g/collect", query, ADDRESS, 100.0)
+    yield Workload("- refused by measurement id", refused(query.replace(b"G-ABC", b"G-XYZ"), ours, 204))
+    yield Workload("- refused by origin", refused(query, b"https://evil.example", 403))
+    yield Workload("- refused by rate", flood)
 
 
 def _parts(container: Container, name: str, recorded: str) -> Iterator[Workload]:
@@ -177,7 +217,8 @@ def looped(loop: asyncio.AbstractEventLoop, vendor: str) -> Iterator[Workload]:
         assert isinstance(sendable, OutgoingRequest)
         sender = PooledSender(credentials, Egress(["127.0.0.1"]))
         yield Workload(f"- sender for {tag.name}", _send(loop, sender, sendable), 5, 64)
-    yield Workload("- server", _serve(loop), 5, 64)
+    yield Workload("- server", _serve(loop, AnswerAtOnce()), 5, 64)
+    yield Workload("- server, refused by id", _serve(loop, _refusing_pipeline("G-ANOTHER")), 5, 64)
 
 
 def sent_by_shop(vendor: str = "http://127.0.0.1:9") -> list[tuple[ContainerTag, OutgoingRequest]]:
@@ -265,17 +306,20 @@ class Written(asyncio.Transport):
         """Keep it."""
         self.written.append(bytes(data))
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """A list has none."""
+
     def is_closing(self) -> bool:
         """Never."""
         return False
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> Callable[[], bool]:
-    settings, counters = Settings(), Counters()
+def _serve(loop: asyncio.AbstractEventLoop, pipeline: Runs) -> Callable[[], bool]:
+    settings, counters = Settings(connections_per_address=0), Counters()
     health = Health(lambda: True)
     proxies = TrustedProxies((), "x-forwarded")
     application = Application(
-        AnswerAtOnce(),
+        pipeline,
         health,
         Limits.of(settings, ["/g/collect"]),
         Rates(settings, counters),
