@@ -197,6 +197,7 @@ def started_sgtm(name: str, container: str, vendor: StartedStandIn | None = None
         path = Path(folder, "container.yaml")
         path.write_text(container)
         flags = ["--host", "127.0.0.1", "--port", "0", "--drain-delay-s", "0", "--log-format", "json"]
+        flags += ["--no-admin"]
         flags += ["--egress-allow", "127.0.0.1"]  # the stand-in
         with started(name, "sgtm", "serve", str(path), *flags, vendor=vendor) as contender:
             yield contender

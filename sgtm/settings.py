@@ -21,6 +21,7 @@ from sgtm.errors import SettingsError
 
 Count = Annotated[int, Meta(ge=1)]
 Limit = Annotated[int, Meta(ge=0)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(ge=0.0, le=3600.0)]
 
 ForwardedHeader: TypeAlias = Literal[
@@ -39,6 +40,31 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     host: Annotated[str, Meta(description="Address or name to listen on.", pattern=r"^\S+$")] = "0.0.0.0"  # noqa: S104
     port: Annotated[int, Meta(description="Port to listen on; 0 takes a free one.", ge=0, le=65535)] = 8080
+    workers: Annotated[int, Meta(description="Processes that serve; 1: no other process.", ge=1, le=256)] = 1
+    worker_timeout_s: Annotated[
+        float,
+        Meta(description="Seconds after which a worker that answers nothing is replaced.", gt=0.0, le=3600.0),
+    ] = 10.0
+    worker_start_s: Annotated[
+        float, Meta(description="Seconds that a worker may take to start.", gt=0.0, le=3600.0)
+    ] = 60.0
+    data_folder: Annotated[
+        str,
+        Meta(description="Folder of what must outlive the process; made when it is needed.", pattern=r"\S"),
+    ] = "sgtm-data"
+    watch: Annotated[bool, Meta(description="Reload the container when its file changes.")] = False
+    no_admin: Annotated[bool, Meta(description="Have no admin listener.")] = False
+    admin_host: Annotated[
+        str, Meta(description="Address or name that the admin listener has.", pattern=r"^\S+$")
+    ] = "127.0.0.1"
+    admin_port: Annotated[
+        Port | None,
+        Meta(
+            description="Port of the admin listener; 0 takes a free one. Not given: 8081, or a free one "
+            "if that is taken."
+        ),
+    ] = None
+
     trusted_proxies: Annotated[
         tuple[str, ...],
         Meta(
@@ -323,4 +349,4 @@ def _is_list(field: FieldInfo) -> bool:
 
 
 def _default_text(field: FieldInfo) -> str:
-    return "none unless given" if field.default == () else f"default {field.default}"
+    return "none unless given" if field.default in ((), None) else f"default {field.default}"

@@ -18,7 +18,7 @@ from sgtm.container.field_types import is_secret, limits, members, type_words
 from sgtm.container.fields import Field, fields_of
 from sgtm.container.model import Client, ConsentPolicy, ContainerVersion, Tag, Variable
 from sgtm.delivery.delivery import DeliveryRules
-from sgtm.observability.names import METRICS
+from sgtm.observability.names import GAUGES, METRICS
 from sgtm.settings import Settings, flag_of, variable_of
 from sgtm.triggers.trigger import AllEvents, CustomEvent
 
@@ -206,9 +206,18 @@ def _built_in_page() -> str:
 
 def _metrics_page() -> str:
     rows = [(f"`{name}`", f"`{label}`" if label else "", text) for name, (label, text) in METRICS.items()]
-    introduction = "What a process counts while it runs. No endpoint of this release shows the counters yet."
-    table = _table(("metric", "label", "counts"), rows)
-    return _page("Metrics", "sgtm/observability/names.py", [introduction, table])
+    moments = [
+        (f"`{name}`", f"`{one.label}`" if one.label else "", one.merge, one.meaning)
+        for name, one in GAUGES.items()
+    ]
+    introduction = (
+        "What a server counts and measures while it runs: `GET /metrics` of the admin listener, over all "
+        "workers. `a/b` are two labels. A worker that ends takes nothing with it: its counts go on."
+    )
+    counters = _table(("metric", "label", "counts"), rows)
+    gauges = _table(("metric", "label", "of several workers", "is"), moments)
+    parts = [introduction, counters, "## Of this moment, and of the server", gauges]
+    return _page("Metrics", "sgtm/observability/names.py", parts)
 
 
 def _settings_page() -> str:

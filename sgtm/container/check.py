@@ -19,7 +19,7 @@ from sgtm.container.document import Path
 from sgtm.container.environment import with_secret_names
 from sgtm.container.fields import read_fields
 from sgtm.container.model import Client, Tag, Variable, by_priority
-from sgtm.container.native import Reading, read_container
+from sgtm.container.native import Reading, read_container, read_source
 from sgtm.container.references import REFERENCE, references_in
 from sgtm.container.report import KINDS, listed
 from sgtm.errors import ContainerError, Problem
@@ -36,9 +36,16 @@ def check_container(path: str | FilePath, environment: Mapping[str, str] | None 
     return judge(read_container(path, environment))
 
 
-def read_sound(path: str | FilePath, environment: Mapping[str, str] | None = None) -> Reading:
-    """A container file without errors. Raises ContainerError with all problems if there is one."""
-    reading = read_container(path, environment)
+def read_sound(
+    path: str | FilePath, environment: Mapping[str, str] | None = None, source: bytes | None = None
+) -> Reading:
+    """A container file without errors; `source` is what stands in it, if that is known already.
+
+    Raises ContainerError with all problems if there is one."""
+    if source is None:
+        reading = read_container(path, environment)
+    else:
+        reading = read_source(source, str(path), environment)
     problems = judge(reading)
     if reading.report.has_errors:
         raise ContainerError(problems, where=str(path))

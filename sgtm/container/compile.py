@@ -32,9 +32,13 @@ from sgtm.container.variables import compile_variables
 from sgtm.triggers.trigger import ALL_EVENTS, AllEvents, Trigger, event_names
 
 
-def load_container(path: str | Path, environment: Mapping[str, str] | None = None) -> Container:
-    """The container of a file. Raises ContainerError with all problems if `check` finds an error."""
-    reading = read_sound(path, environment)
+def load_container(
+    path: str | Path, environment: Mapping[str, str] | None = None, *, source: bytes | None = None
+) -> Container:
+    """The container of a file, or of `source` where somebody has read the file already.
+
+    Raises ContainerError with all problems if `check` finds an error."""
+    reading = read_sound(path, environment, source)
     return compile_container(reading.model, reading.source)
 
 

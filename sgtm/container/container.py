@@ -244,7 +244,7 @@ class ContainerTag(Struct, frozen=True):
     cleanup_only_on_success: bool = False
 
 
-class Container(Struct, frozen=True):
+class Container(Struct, frozen=True, weakref=True):
     """One version of everything configured."""
 
     name: str

@@ -32,12 +32,13 @@ class Credentials:
     """
 
     def __init__(self, sources: Mapping[str, CredentialSource]) -> None:
-        self._sources = sources
+        self.sources = sources
+        """May be replaced at any time: the next value is read from the new ones."""
         self._files: dict[str, tuple[tuple[int, int, int], str]] = {}
 
     def value(self, name: str) -> str:
         """The secret called `name`. Raises CredentialMissing."""
-        source = self._sources.get(name)
+        source = self.sources.get(name)
         value = "" if source is None else self._read(source).strip()
         if not value:
             raise CredentialMissing(

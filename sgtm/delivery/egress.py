@@ -82,11 +82,15 @@ class Egress:
         self._networks: list[Network] = [one for one in read if not isinstance(one, str)]
         self._hosts = frozenset(one for one in read if isinstance(one, str) and one[0] != "*")
         self._suffixes = tuple(one[1:] for one in read if isinstance(one, str) and one[0] == "*")
-        self._destinations = frozenset((_bare(host), port) for host, port in destinations)
+        self.use_destinations(destinations)
         self._is_airgapped = is_airgapped
         self._listener = (ipaddress.ip_address(listener[0]), listener[1]) if listener else None
         self._counters, self._resolver = counters, resolver
         self._said: dict[tuple[str, str], float] = {}
+
+    def use_destinations(self, destinations: Iterable[tuple[str, int]]) -> None:
+        """The (host, port) that containers name, from now on."""
+        self._destinations = frozenset((_bare(host), port) for host, port in destinations)
 
     def connector(self, connections: int, tls: ssl.SSLContext) -> aiohttp.TCPConnector:
         """A pool of connections behind this door, `connections` to one host at most."""

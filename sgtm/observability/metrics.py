@@ -1,5 +1,8 @@
 """Plain integer counters; nothing on the hot path but one dict update."""
 
+from collections.abc import Mapping, Sequence
+
+from sgtm.observability.exposition import Sample
 from sgtm.observability.names import METRICS
 
 
@@ -25,3 +28,13 @@ class Counters:
         return {
             (name, label): value for name, values in self._values.items() for label, value in values.items()
         }
+
+    def zeros(self, names: Mapping[str, Sequence[str]]) -> list[Sample]:
+        """What could be counted and was not: a sample at 0 for each name of a label whose values are
+        known beforehand, `{"tag": [...]}`."""
+        return [
+            Sample(name, value, 0)
+            for name, (label, _) in METRICS.items()
+            for value in names.get(label, ())
+            if value not in self._values[name]
+        ]

@@ -1,4 +1,12 @@
-"""Every metric, declared once: name -> (label, meaning). The reference page is made from this."""
+"""Every metric, declared once. The reference page is made from this.
+
+METRICS are what workers count: name -> (label, meaning). GAUGES are what they, or their supervisor,
+say of this moment, with how the values of several workers become one.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
 
 METRICS: dict[str, tuple[str, str]] = {
     "sgtm_requests_claimed_total": ("client", "requests that this client claimed"),
@@ -33,4 +41,30 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_deliveries_retried_total": ("tag", "attempts that failed and will be repeated"),
     "sgtm_egress_refused_total": ("rule", "connections that the egress door refused, by what the address is"),
     "sgtm_deliveries_dead_total": ("tag", "events given up: refused for good, or expired"),
+}
+
+
+class Gauge(Struct, frozen=True):
+    """One value of this moment. `merge`: over the workers, the sum or the largest."""
+
+    label: str
+    merge: Literal["sum", "max"]
+    meaning: str
+
+
+GAUGES: dict[str, Gauge] = {
+    "sgtm_connections": Gauge("", "sum", "connections that are open"),
+    "sgtm_outbox_records": Gauge("", "sum", "records that still owe something"),
+    "sgtm_outbox_bytes": Gauge("", "sum", "bytes of these records"),
+    "sgtm_deliveries_pending": Gauge("", "sum", "deliveries taken and not settled"),
+    "sgtm_event_loop_lag_seconds": Gauge("", "max", "how late the event loop was at worst, since last asked"),
+    "sgtm_workers": Gauge("", "sum", "workers that should run"),
+    "sgtm_worker_up": Gauge("slot", "sum", "1 where a worker serves"),
+    "sgtm_worker_ends_total": Gauge("slot/reason", "sum", "workers that ended: died, hung, restarted"),
+    "sgtm_reloads_total": Gauge("outcome", "sum", "reloads of the container: done, refused"),
+    "sgtm_build_info": Gauge("version/python", "max", "always 1; what runs"),
+    "process_cpu_seconds_total": Gauge("", "sum", "CPU seconds, user and system, of all processes"),
+    "process_resident_memory_bytes": Gauge("", "sum", "resident memory of all processes"),
+    "process_open_fds": Gauge("", "sum", "open files and sockets of all processes"),
+    "process_start_time_seconds": Gauge("", "max", "when the server was started, in Unix seconds"),
 }

@@ -71,7 +71,7 @@ class Application:
         sites: Sites = EVERYWHERE,
         new_walk: Callable[[IncomingRequest], Walk | None] | None = None,
     ) -> None:
-        self._pipeline, self._health, self._limits = pipeline, health, limits
+        self._pipeline, self._health, self.limits = pipeline, health, limits
         self._rates = rates
         self._proxies, self._counters, self._new_walk = proxies, counters, new_walk
         self._sites = sites
@@ -142,7 +142,7 @@ class Application:
             raise Refusal(*UNKNOWN_VERSION)
         if not path.startswith("/"):
             raise Refusal(*BAD_REQUEST)
-        self._limits.check_head(request.raw_path, path, headers)
+        self.limits.check_head(request.raw_path, path, headers)
         requester = self._requester(request, headers)
         if not self._sites.serves(requester.host):
             raise Refusal(*UNKNOWN_HOST)
@@ -154,7 +154,7 @@ class Application:
         body = b""
         if request.body_exists:
             await _answer_expectation(request, headers)
-            body = await self._limits.read_body(request, is_collect=is_collect)
+            body = await self.limits.read_body(request, is_collect=is_collect)
         incoming = IncomingRequest(
             method=request.method,
             path=text,

@@ -1,10 +1,12 @@
 """Questions of balancers, orchestrators and crawlers: no clients, no tags, no log noise.
 
 SPEC: requirements R51, R333; reliability 6 (probes). /live, /healthy, /healthz and /health say that
-the event loop turns. /ready, /readyz and /startup say whether new requests should be sent here: a vendor's
-failure never makes a worker not ready, else all workers would leave at once.
+the event loop turned within the last 5 seconds, and what else a worker cannot live without. /ready,
+/readyz and /startup say whether new requests should be sent here: a vendor's failure never makes a
+worker not ready, else all workers would leave at once.
 """
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -16,22 +18,39 @@ _TEXT = ("Content-Type", "text/plain")
 _JSON = ("Content-Type", "application/json")
 
 _OK = Answer(200, (_TEXT, NO_STORE), b"ok")
+_DEAD = Answer(503, (_TEXT, NO_STORE), b"not live")
 _ROBOTS = Answer(200, (_TEXT, ("Cache-Control", "max-age=86400")), b"User-agent: *\nDisallow: /\n")
 _NO_ICON = Answer(204, (("Cache-Control", "max-age=86400"),))
 
 
-class Health:
-    """What this worker says about itself. `accepts` tells whether the outbox takes records."""
+BEAT_S = 1.0
+DEAD_S = 5.0
+"""SPEC: reliability 6: the event loop turned in the last 5 s."""
 
-    def __init__(self, accepts: Callable[[], bool]) -> None:
+
+class Health:
+    """What this worker says about itself.
+
+    Whoever owns a part adds its own words: `live_checks` and `ready_checks` are what is wrong when the
+    function beside it says False. A failing live check restarts the worker, so it is for what only
+    that can mend (a dead writer thread); a failing ready check sends new requests elsewhere.
+    """
+
+    def __init__(self) -> None:
         self.is_loaded = False
         self.is_draining = False
-        self._accepts = accepts
+        self.live_checks: dict[str, Callable[[], bool]] = {"event loop": self._turned}
+        self.ready_checks: dict[str, Callable[[], bool]] = {
+            "container not loaded": lambda: self.is_loaded,
+            "draining": lambda: not self.is_draining,
+        }
+        self._beat: asyncio.TimerHandle | None = None
+        self._due_s = self._lag_s = 0.0
         self._paths: dict[str, Callable[[], Answer]] = {
-            "/live": lambda: _OK,
-            "/healthy": lambda: _OK,
-            "/healthz": lambda: _OK,
-            "/health": lambda: _OK,
+            "/live": self.liveness,
+            "/healthy": self.liveness,
+            "/healthz": self.liveness,
+            "/health": self.liveness,
             "/readyz": self.readiness,
             "/ready": self.readiness,
             "/startup": self.readiness,
@@ -39,21 +58,51 @@ class Health:
             "/favicon.ico": lambda: _NO_ICON,
         }
 
+    def start(self) -> None:
+        """All is loaded: the event loop's beat is taken from now on."""
+        self.is_loaded = True
+        self._next_beat()
+
+    def stop(self) -> None:
+        """The end of the beat."""
+        if self._beat is not None:
+            self._beat.cancel()
+            self._beat = None
+
+    def take_lag_s(self) -> float:
+        """The latest that a beat came too late since this was last asked, in seconds."""
+        lag_s, self._lag_s = self._lag_s, 0.0
+        return lag_s
+
+    def _next_beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._beat is not None:
+            self._lag_s = max(self._lag_s, loop.time() - self._due_s)
+        self._due_s = loop.time() + BEAT_S
+        self._beat = loop.call_at(self._due_s, self._next_beat)
+
+    def _turned(self) -> bool:
+        return self._beat is None or asyncio.get_running_loop().time() - self._due_s < DEAD_S
+
     def answer(self, path: str) -> Answer | None:
         """The answer, or None where the path is none of ours."""
         make = self._paths.get(path)
         return make() if make is not None else None
 
+    def is_live(self) -> bool:
+        """Whether nothing is wrong that only a restart mends."""
+        return all(is_well() for is_well in self.live_checks.values())
+
+    def not_ready(self) -> list[str]:
+        """Why new requests should go elsewhere; empty: they need not."""
+        return [reason for reason, is_well in self.ready_checks.items() if not is_well()]
+
+    def liveness(self) -> Answer:
+        """200, or 503 where only a restart helps."""
+        return _OK if self.is_live() else _DEAD
+
     def readiness(self) -> Answer:
         """200 or 503, and why not; no detail that an outsider could use."""
-        reasons = [
-            reason
-            for is_true, reason in (
-                (not self.is_loaded, "container not loaded"),
-                (self.is_draining, "draining"),
-                (not self._accepts(), "outbox full"),
-            )
-            if is_true
-        ]
+        reasons = self.not_ready()
         body = msgspec.json.encode({"ready": not reasons, "because": reasons})
         return Answer(503 if reasons else 200, (_JSON, NO_STORE), body)

@@ -1,72 +1,63 @@
 """Run a server: from a container and settings to the exit status.
 
-    bind -> Worker.start -> serve until a signal -> Worker.drain -> exit
-
-A second signal ends the drain at once.
+Exit status: 0 after an orderly end, 1 when it was cut short or no worker lives, 2 where container or
+settings cannot be used, 75 where the port is taken (SPEC: reliability 6).
 """
 
-import asyncio
 import logging
-import signal
-from contextlib import suppress
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
 import uvloop
+from msgspec.structs import replace
 
 from sgtm import __version__
 from sgtm.container.compile import load_container
+from sgtm.container.container import Container
+from sgtm.errors import SettingsError
 from sgtm.server.connection import require_compiled_parser
-from sgtm.server.listening import bind
+from sgtm.server.crew import Crew
+from sgtm.server.data_folder import admin_token
+from sgtm.server.listening import AddressInUse, SharedAddress, bind
+from sgtm.server.questions import read_source
+from sgtm.server.service import Service
+from sgtm.server.solo import Solo
+from sgtm.server.supervisor import Supervisor
+from sgtm.server.systemd import ServiceManager
 from sgtm.server.worker import Worker
 from sgtm.settings import Settings
 
 log = logging.getLogger("sgtm.server")
 
+ADMIN_PORT = 8081
+"""Where no port was asked for; a free one if it is taken."""
+
+AdminSocket = tuple[socket.socket, str]
+
 
 def serve(path: str | Path, settings: Settings) -> int:
-    """Serve the container at `path` until a signal; the exit code: 0, or 1 when it was cut short.
+    """Serve the container at `path` until a signal; the exit status.
 
     Raises ContainerError, SettingsError, AddressInUse.
     """
     require_compiled_parser()
-    container = load_container(path)
-    with bind(settings) as listening:
-        return uvloop.run(_serve(Worker(container, settings, listening)))
+    source = read_source(path)
+    container = load_container(path, source=source.content)
+    admin = _bind_admin(settings, os.environ.pop("SGTM_ADMIN_TOKEN", ""))
+    crew: Crew
+    if settings.workers > 1:
+        crew = Supervisor(source, container.version, settings, SharedAddress(settings).bind)
+    else:
+        crew = Solo(source.path, Worker(container, settings, bind(settings)))
+    service = Service(crew, settings, source.path, ServiceManager(os.environ), admin, _banner(container))
+    del container  # a reload frees it
+    return uvloop.run(service.run())
 
 
-async def _serve(worker: Worker) -> int:
-    """Run a worker until SIGTERM or SIGINT; a second signal cuts the drain short."""
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_log_loop_error)
-    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signals.put_nowait, number)
-    await worker.start()
-    log.info("serving", extra=_banner(worker))
-    first = await signals.get()
-    # Ctrl-C: a person waits, and no balancer has to notice
-    delay_s = worker.settings.drain_delay_s if first is signal.SIGTERM else 0.0
-    log.info("draining", extra={"signal": first.name, "delay_s": delay_s})
-    draining, second = asyncio.ensure_future(worker.drain(delay_s)), asyncio.ensure_future(signals.get())
-    await asyncio.wait({draining, second}, return_when=asyncio.FIRST_COMPLETED)
-    if draining.done():
-        second.cancel()
-        await draining
-        log.info("stopped")
-        return 0
-    draining.cancel()
-    with suppress(asyncio.CancelledError):
-        await draining
-    await worker.close()
-    log.warning("stopped before the drain was finished")
-    return 1
-
-
-def _banner(worker: Worker) -> dict[str, Any]:
-    container = worker.container
+def _banner(container: Container) -> dict[str, Any]:
     return {
-        "url": worker.url,
         "version": __version__,
         "container": container.name,
         "container_version": container.version,
@@ -76,10 +67,26 @@ def _banner(worker: Worker) -> dict[str, Any]:
     }
 
 
-def _log_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """An exception that nobody awaited, by class and place: its text may hold personal data."""
-    error = context.get("exception")
-    log.error(
-        "error outside of any request",
-        exc_info=(type(error), error, error.__traceback__) if isinstance(error, BaseException) else None,
-    )
+def _bind_admin(settings: Settings, token: str) -> AdminSocket | None:
+    """The admin listener's socket and token. It is there unless it is unwanted, so that metrics and
+    health are a look away; but a server whose port nobody asked for starts without it as well."""
+    if settings.no_admin:
+        return None
+    try:
+        kept = admin_token(token, settings.data_folder)
+        return _listen_admin(settings), kept
+    except (SettingsError, AddressInUse) as error:
+        if settings.admin_port is not None or token:
+            raise
+        log.warning("there is no admin listener", extra={"reason": str(error)})
+        return None
+
+
+def _listen_admin(settings: Settings) -> socket.socket:
+    wanted = replace(settings, host=settings.admin_host, port=settings.admin_port or 0)
+    if settings.admin_port is not None:
+        return bind(wanted)
+    try:
+        return bind(replace(wanted, port=ADMIN_PORT))
+    except AddressInUse:
+        return bind(wanted)

@@ -8,7 +8,8 @@ lanes deliver for a while, say what the outbox loses.
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from aiohttp import web
@@ -28,7 +29,7 @@ from sgtm.server.application import Application
 from sgtm.server.connection import Listener
 from sgtm.server.health import Health
 from sgtm.server.limits import Limits
-from sgtm.server.listening import BACKLOG
+from sgtm.server.listening import BACKLOG, url_of
 from sgtm.server.proxy import TrustedProxies
 from sgtm.server.rate import Rates
 from sgtm.server.scripts import Scripts
@@ -66,9 +67,11 @@ class Worker:
             listener=listening.getsockname()[:2],
             counters=self.counters,
         )
-        self._sender = PooledSender(Credentials(container.credentials), egress)
+        self._egress, self._credentials = egress, Credentials(container.credentials)
+        self._sender = PooledSender(self._credentials, egress)
         self.lanes = Lanes(self._sender, self.counters)
-        self.health = Health(self._accepts)
+        self.health = Health()
+        self.health.ready_checks["outbox full"] = self._accepts
         self.scripts = Scripts(settings, self.counters, egress)
         self._pipeline = Pipeline(container, self.outbox, self.lanes, self.counters, self.scripts.serve)
         proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
@@ -76,23 +79,56 @@ class Worker:
         self._application = Application(
             self._pipeline,
             self.health,
-            Limits.of(settings, (path for client in container.clients for path in client.paths)),
+            Limits.of(settings, _paths(container)),
             Rates(settings, self.counters),
             proxies,
             self.counters,
             Sites.of(settings),
             new_walk,
         )
+        self._containers = [weakref.ref(container)]
+        """Those that serve or that some event began with, oldest first."""
         self._listening = listening
         self._listener: Listener | None = None
         self._runner: web.ServerRunner | None = None
         self._site: web.SockSite | None = None
+        self._is_released = False
 
     @property
     def url(self) -> str:
         """Where it listens, for example `http://127.0.0.1:8080`."""
-        host, port = self._listening.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return url_of(self._listening)
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return self._admission.open
+
+    def reload(self, container: Container) -> None:
+        """Serve this container from the next request on. An event keeps the one that it began with,
+        whose destinations and credentials stay known until the last such event is settled."""
+        self.container = self._pipeline.container = container
+        self._application.limits = Limits.of(self.settings, _paths(container))
+        self._containers.append(weakref.ref(container, lambda _: self._use_containers()))
+        self._use_containers()
+
+    def _use_containers(self) -> None:
+        alive = [(ref, found) for ref in self._containers if (found := ref()) is not None]
+        self._containers = [ref for ref, _ in alive]
+        self._egress.use_destinations({one for _, found in alive for one in found.destinations})
+        self._credentials.sources = {
+            name: source for _, found in alive for name, source in found.credentials.items()
+        }
+
+    def gauges(self) -> dict[str, float]:
+        """What `observability/names.py` calls gauges, of this moment."""
+        return {
+            "sgtm_connections": self._admission.open,
+            "sgtm_outbox_records": len(self.outbox),
+            "sgtm_outbox_bytes": self.outbox.size_bytes,
+            "sgtm_deliveries_pending": self.lanes.pending,
+            "sgtm_event_loop_lag_seconds": self.health.take_lag_s(),
+        }
 
     async def start(self) -> None:
         """Accept requests."""
@@ -102,13 +138,22 @@ class Worker:
         await self.scripts.start()
         self._site = web.SockSite(self._runner, self._listening, backlog=BACKLOG)
         await self._site.start()
-        self.health.is_loaded = True
+        self.health.start()
+
+    async def release(self) -> None:
+        """Accept nothing more; what waits in the kernel's queue is for whoever has the socket too."""
+        self.health.is_draining = True
+        self._is_released = True
+        await self._stop_accepting()
 
     async def drain(self, delay_s: float) -> None:
         """Come to an orderly end: see the top of this file."""
         self.health.is_draining = True
-        await asyncio.sleep(delay_s)
-        await self._accept_the_last()
+        if self._is_released:
+            await self._no_connections(delay_s)
+        else:
+            await asyncio.sleep(delay_s)
+            await self._accept_the_last()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.drain_timeout_s):
                 await self._application.nothing_under_way()
@@ -126,6 +171,7 @@ class Worker:
         await self.lanes.close()
         await self._sender.close()
         await self.scripts.close()
+        self.health.stop()
         self.outbox.close()
 
     async def _accept_the_last(self) -> None:
@@ -144,6 +190,13 @@ class Worker:
                 await loop.connect_accepted_socket(self._listener, connection)
             await asyncio.sleep(LAST_REQUESTS_S)
 
+    async def _no_connections(self, within_s: float) -> None:
+        """Every answer closes its connection now: wait until all have had one, `within_s` at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while self._admission.open:  # noqa: ASYNC110  # once in a worker's life
+                    await asyncio.sleep(0.02)
+
     async def _stop_accepting(self) -> None:
         if self._site is not None:
             await self._site.stop()
@@ -152,3 +205,7 @@ class Worker:
     def _accepts(self) -> bool:
         settings = self.settings
         return len(self.outbox) < settings.outbox_records and self.outbox.size_bytes < settings.outbox_bytes
+
+
+def _paths(container: Container) -> Iterator[str]:
+    return (path for client in container.clients for path in client.paths)

@@ -148,7 +148,18 @@ async def test_no_secret_and_nobody_is_in_any_log_line_or_answer(tmp_path, envir
         vendor.fail(f"/{name}", fault)
     path = tmp_path / "container.yaml"
     path.write_text(container(vendor.url))
-    command = [sys.executable, "-m", "sgtm", "serve", str(path), "--host", "127.0.0.1", "--port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "sgtm",
+        "serve",
+        str(path),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--no-admin",
+    ]
     command += [
         "--log-level",
         "debug",

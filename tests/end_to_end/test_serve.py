@@ -94,6 +94,7 @@ async def start(tmp_path: Path, vendor: Vendor) -> AsyncIterator[Start]:
         path = tmp_path / "container.yaml"
         path.write_text(container(vendor.url))
         local = ("--host", "127.0.0.1", "--port", "0", "--log-format", "json", "--egress-allow", "127.0.0.1")
+        local += ("--data-folder", str(tmp_path / "data"))
         process = await asyncio.create_subprocess_exec(
             *command(str(path), *local, *arguments), cwd=ROOT, stderr=asyncio.subprocess.PIPE
         )

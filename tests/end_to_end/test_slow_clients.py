@@ -60,7 +60,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Running]:
     path = tmp_path / "container.yaml"
     path.write_text(CONTAINER)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sgtm", "serve", str(path), *itertools.chain(*FLAGS.items())),
+        *(sys.executable, "-m", "sgtm", "serve", str(path), "--no-admin", *itertools.chain(*FLAGS.items())),
         cwd=ROOT,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -1,0 +1,82 @@
+"""Prometheus text of what all workers counted: sums and maxima, as `names.py` declares them.
+
+SPEC: reliability 6, metrics. Every declared metric is there from the start: a counter without a
+label at 0; one with a label at 0 too, as a series without that label, which stays 0 and does no harm
+to any sum. (https://prometheus.io/docs/instrumenting/exposition_formats/)
+"""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from sgtm.observability.names import GAUGES, METRICS
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+Values = dict[tuple[str, str], float]
+
+
+class Sample(Struct, array_like=True, frozen=True):
+    """One value of a metric; `label` is the value of its label, as `names.py` names it."""
+
+    name: str
+    label: str
+    value: float
+
+
+def merge(parts: Iterable[Iterable[Sample]]) -> Values:
+    """One value for each metric and label: the sum over `parts`, or the largest where `names.py` says
+    so. What is not declared here (a newer worker's) is left out."""
+    values: Values = {}
+    for part in parts:
+        for name, label, value in ((one.name, one.label, one.value) for one in part):
+            key = (name, label)
+            if name in METRICS or (name in GAUGES and GAUGES[name].merge == "sum"):
+                values[key] = values.get(key, 0) + value
+            elif name in GAUGES:
+                values[key] = max(values.get(key, value), value)
+    return values
+
+
+def render(values: Mapping[tuple[str, str], float]) -> str:
+    """The text that Prometheus scrapes."""
+    by_name: dict[str, list[tuple[str, float]]] = {name: [] for name in (*METRICS, *GAUGES)}
+    for (name, label), value in values.items():
+        by_name[name].append((label, value))
+    lines: list[str] = []
+    for name, (label, meaning) in METRICS.items():
+        samples = dict(by_name[name])
+        samples.setdefault("", 0)
+        lines += _metric(name, label, "counter", meaning, sorted(samples.items()))
+    for name, gauge in GAUGES.items():
+        kind = "counter" if name.endswith("_total") else "gauge"
+        lines += _metric(name, gauge.label, kind, gauge.meaning, sorted(by_name[name]))
+    return "\n".join(lines) + "\n"
+
+
+def _metric(
+    name: str, label: str, kind: str, meaning: str, samples: list[tuple[str, float]]
+) -> Iterable[str]:
+    yield f"# HELP {name} {_escaped(meaning, quote=False)}"
+    yield f"# TYPE {name} {kind}"
+    for value_of_label, value in samples:
+        yield f"{name}{_labels(label, value_of_label)} {_number(value)}"
+
+
+def _labels(names: str, values: str) -> str:
+    """`tag/key` are two labels; a tag's name may have slashes, a key has none."""
+    if not names or not values:
+        return ""
+    several = names.split("/")
+    parts = values.rsplit("/", len(several) - 1)
+    pairs = zip(several, parts, strict=False)
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs) + "}"
+
+
+def _escaped(text: str, *, quote: bool = True) -> str:
+    text = text.replace("\\", "\\\\").replace("\n", "\\n")
+    return text.replace('"', '\\"') if quote else text
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)

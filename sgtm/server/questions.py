@@ -1,0 +1,168 @@
+"""What workers are asked, and what they answer: the vocabulary of the control channel.
+
+`WorkerAnswers` answers for one worker, be it in a process of its own or in this one. A new question
+is one function in its table. Fields are only ever added, with a default: see control.py.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from sgtm.container.compile import load_container
+from sgtm.container.container import Container
+from sgtm.delivery.lanes import LaneState
+from sgtm.errors import ContainerError, Problem, SgtmError
+from sgtm.observability.exposition import Sample
+from sgtm.observability.process import cpu_sample, process_samples
+from sgtm.server.worker import Worker
+
+
+class Source(Struct):
+    """A container as it stands in its file: read once by whoever asks, the same for all workers."""
+
+    path: str
+    content: bytes
+
+
+def read_source(path: str | Path) -> Source:
+    """The container's file as it is now. Raises ContainerError."""
+    try:
+        return Source(str(path), Path(path).read_bytes())
+    except OSError as error:
+        what = "there is no such file" if isinstance(error, FileNotFoundError) else "the file cannot be read"
+        problem = Problem("error", what, str(path), "give the path of a container.yaml")
+        raise ContainerError([problem], where=str(path)) from None
+
+
+class Prepared(Struct):
+    """What a worker says of a container that it may be told to serve."""
+
+    version: str = ""
+    problems: list[Problem] = []
+    """Not empty: it cannot be served."""
+
+
+class LogLevel(Struct):
+    """The least severe line that is logged from now on."""
+
+    level: str
+
+
+class WorkerHealth(Struct):
+    """One worker, as an operator sees it."""
+
+    slot: int = 0
+    pid: int = 0
+    is_live: bool = True
+    is_ready: bool = False
+    because: list[str] = []
+    """Why it is not."""
+    container: str = ""
+    version: str = ""
+    """Of the container that it serves."""
+    connections: int = 0
+    pending: int = 0
+    """Deliveries taken and not settled."""
+    age_s: float = 0.0
+
+
+class Pulse(Struct):
+    """What the supervisor keeps of each worker: when it dies, its counts go on."""
+
+    health: WorkerHealth
+    counters: list[Sample] = []
+
+
+class UnknownQuestion(SgtmError):
+    """A question of another release."""
+
+
+class WorkerAnswers:
+    """Answers the questions about one worker."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._prepared: Container | None = None
+        self._began = time.monotonic()
+        self._table: dict[str, Callable[[Raw], Awaitable[Any]]] = {
+            "pulse": self._pulse,
+            "metrics": self._metrics,
+            "destinations": self._destinations,
+            "prepare": self._prepare,
+            "swap": self._swap,
+            "log-level": _set_log_level,
+        }
+
+    async def __call__(self, question: str, body: Raw) -> Any:
+        """The answer. Raises UnknownQuestion, and SgtmError where it cannot be given."""
+        answer = self._table.get(question)
+        if answer is None:
+            raise UnknownQuestion("is not known to this release", where=question)
+        return await answer(body)
+
+    def health(self) -> WorkerHealth:
+        """What is known without asking anybody."""
+        worker = self._worker
+        reasons = worker.health.not_ready()
+        return WorkerHealth(
+            slot=worker.slot,
+            pid=os.getpid(),
+            is_live=worker.health.is_live(),
+            is_ready=not reasons,
+            because=reasons,
+            container=worker.container.name,
+            version=worker.container.version,
+            connections=worker.connections,
+            pending=worker.lanes.pending,
+            age_s=round(time.monotonic() - self._began, 1),
+        )
+
+    async def _pulse(self, _: Raw) -> Pulse:
+        return Pulse(self.health(), [*self._counters(), cpu_sample()])
+
+    async def _metrics(self, _: Raw) -> list[Sample]:
+        gauges = [Sample(name, "", value) for name, value in self._worker.gauges().items()]
+        return [*self._counters(), *gauges, *process_samples()]
+
+    def _counters(self) -> list[Sample]:
+        snapshot = self._worker.counters.snapshot()
+        container = self._worker.container
+        names = {
+            "client": [client.name for client in container.clients],
+            "tag": [tag.name for tag in container.tags],
+        }
+        return [
+            *self._worker.counters.zeros(names),
+            *(Sample(name, label, value) for (name, label), value in snapshot.items()),
+        ]
+
+    async def _destinations(self, _: Raw) -> list[LaneState]:
+        return self._worker.lanes.destinations()
+
+    async def _prepare(self, body: Raw) -> Prepared:
+        source = msgspec.msgpack.decode(body, type=Source)
+        try:
+            container = await asyncio.to_thread(load_container, source.path, source=source.content)
+        except ContainerError as error:
+            return Prepared(problems=error.problems)
+        self._prepared = container
+        return Prepared(container.version)
+
+    async def _swap(self, _: Raw) -> str:
+        container, self._prepared = self._prepared, None
+        if container is None:
+            raise UnknownQuestion("nothing was prepared", where="swap")
+        self._worker.reload(container)
+        return container.version
+
+
+async def _set_log_level(body: Raw) -> None:
+    level = msgspec.msgpack.decode(body, type=LogLevel).level
+    logging.getLogger().setLevel(level.upper())
