@@ -1,11 +1,14 @@
 import pytest
 
 from sgtm.observability.metrics import Counters
+from sgtm.observability.names import METRICS
 
 
 def test_counts_are_kept_by_name_and_label_and_unlabelled_ones_exist_from_the_start():
     counters = Counters()
-    assert counters.snapshot() == {("sgtm_requests_unclaimed_total", ""): 0}
+    unlabelled = {(name, ""): 0 for name, (label, _) in METRICS.items() if not label}
+    assert counters.snapshot() == unlabelled
+    assert ("sgtm_requests_unclaimed_total", "") in unlabelled
     counters.add("sgtm_tags_fired_total", "GA4")
     counters.add("sgtm_tags_fired_total", "GA4", 2)
     counters.add("sgtm_requests_unclaimed_total")
