@@ -111,7 +111,7 @@ class _Entrance:
         top = {key: value for key, value in data.items() if key not in lists}
         top = self._filled(ContainerVersion, top, ())
         consent = top.pop("consent", None)
-        values = self._fields(ContainerVersion, top, (), lists | {"sgtm", "consent"}) or {}
+        values = self._fields(ContainerVersion, top, (), lists | {"sgtm", "consent", "tests"}) or {}
         values["consent"] = self._struct(ConsentPolicy, consent, ("consent",)) or ConsentPolicy()
         for kind in KINDS:
             values[kind] = self._entities(kind, data.get(kind))

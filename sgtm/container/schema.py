@@ -44,6 +44,11 @@ def container_schema() -> Schema:
         "sgtm": {"const": FORMAT_VERSION, "description": "Version of this format; the first line."},
         **top["properties"],
         "consent": {"$ref": "#/$defs/consent"},
+        "tests": {
+            "type": "array",
+            "description": "Tests that `sgtm test` runs.",
+            "items": {"type": "object"},
+        },
         "triggers": _list_of({"$ref": "#/$defs/trigger"}),
     }
     definitions["consent"] = _struct_schema(ConsentPolicy, "consent", definitions)

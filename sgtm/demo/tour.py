@@ -14,9 +14,9 @@ from pathlib import Path
 
 from sgtm.container.compile import load_container
 from sgtm.demo.hits import RecordedHit, read_hits
-from sgtm.demo.show import show_walk
 from sgtm.demo.vendor import Vendor
 from sgtm.messages import IncomingRequest
+from sgtm.observability.show import show_walk
 from sgtm.observability.walk import Walk
 from sgtm.server.listening import bind
 from sgtm.server.worker import Worker

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sgtm.demo.show import show_walk
 from sgtm.messages import Answer, OutgoingRequest, VendorAnswer
+from sgtm.observability.show import show_walk
 from sgtm.observability.walk import Walk, WalkedDelivery, WalkedEvent, WalkedTag
 
 

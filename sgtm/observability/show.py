@@ -38,10 +38,10 @@ def show_walk(walk: Walk, title: str, note: str) -> str:
         cookies = [value.partition("=")[0] for name, value in walk.answer.headers if name == "Set-Cookie"]
         sets = f", sets {', '.join(cookies)}" if cookies else ""
         lines.append(f"   answer    {walk.answer.status}{sets}")
-    return "\n".join(map(_inert, lines))
+    return "\n".join(map(inert, lines))
 
 
-def _inert(line: str) -> str:
+def inert(line: str) -> str:
     """What a requester or a vendor sent must not steer the terminal."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
@@ -70,17 +70,20 @@ def _show_tag(tag: WalkedTag) -> list[str]:
 
 
 def _show_delivery(delivery: WalkedDelivery) -> list[str]:
-    request = delivery.request
-    url = urlsplit(request.url)
-    lines = [f"      {'received':8} {request.method} {url.scheme}://{url.netloc}{url.path}"]
-    for text in (url.query, _content(request)):
-        if text:
-            lines += _wrapped(" " * 15, _readable(text))
     said = delivery.error or "nothing yet"
     if delivery.answer is not None:
         body = delivery.answer.body.decode("utf-8", "replace").strip()
         said = f"{delivery.answer.status} {body}".strip()
-    lines += _wrapped(f"      {'answered':8} ", said)
+    return show_request(delivery.request, "received") + _wrapped(f"      {'answered':8} ", said)
+
+
+def show_request(request: OutgoingRequest, word: str) -> list[str]:
+    """One outgoing request, readable: where it goes, its query, its body."""
+    url = urlsplit(request.url)
+    lines = [f"      {word:8} {request.method} {url.scheme}://{url.netloc}{url.path}"]
+    for text in (url.query, _content(request)):
+        if text:
+            lines += _wrapped(" " * 15, _readable(text))
     return lines
 
 

@@ -1,0 +1,99 @@
+"""Say what a container does with one hit, request or event, and why. Nothing is sent.
+
+Who claimed it and why the others declined; what each preparation and transformation changed; each
+tag, and why it fires or not: the first condition that failed with both values, exceptions, consent,
+schedule, sequence; the variables that were read; the requests that would go out.
+
+  sgtm explain container.yaml --hit '/g/collect?v=2&tid=G-1&cid=1.2&en=purchase'
+  sgtm explain GTM-XXXX.json --event '{"name": "purchase", "data": {"value": 9}}' --client GA4
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from sgtm.cli._inputs import EventInput, RequestInput, read_hit, read_recorded
+from sgtm.container.compile import load_container
+from sgtm.dry_run import dry_run, dry_run_event
+from sgtm.errors import SettingsError
+from sgtm.observability.explanation import explain_walk
+from sgtm.observability.walk import Walk
+
+T = TypeVar("T")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("container", metavar="CONTAINER", help="path of a container.yaml or of an export")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--hit", help="a URL, or a path with its query; a method may stand before it")
+    which.add_argument(
+        "--request", metavar="FILE", help="a request as JSON: target, method, headers, body ..."
+    )
+    which.add_argument("--event", metavar="JSON", help="an event: name, data, client; or @FILE")
+    parser.add_argument("--client", default="", help="with --event: name of the client that made it")
+    parser.add_argument("--header", action="append", default=[], metavar="NAME: VALUE", help="with --hit")
+    parser.add_argument("--body", default="", help="with --hit: the body of a POST")
+    parser.add_argument("--tag", default="", help="say everything about this tag only")
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="text for people (default)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the walk."""
+    container = load_container(arguments.container)
+    if (
+        arguments.tag
+        and arguments.tag not in container.tags_by_name
+        and not any(tag.name == arguments.tag for tag in container.tags)
+    ):
+        names = ", ".join(tag.name for tag in container.tags)
+        raise SettingsError(f"there is no tag {arguments.tag!r}", where="--tag", mend=f"there are: {names}")
+    now = time.time_ns() // 1000
+    if arguments.event:
+        event = _read(arguments.event, EventInput, "--event")
+        data = {"event_name": event.name, **event.data}
+        walk = dry_run_event(container, data, arguments.client or event.client)
+    elif arguments.request and arguments.request.endswith(".http"):
+        walk = dry_run(container, read_recorded(Path(arguments.request), now))
+    elif arguments.request:
+        walk = dry_run(container, _read(f"@{arguments.request}", RequestInput, "--request").request(now))
+    else:
+        hit = read_hit(arguments.hit, dict(map(_header, arguments.header)), arguments.body)
+        walk = dry_run(container, hit.request(now))
+    if arguments.tag:
+        for walked in walk.events:
+            walked.tags = [tag for tag in walked.tags if tag.name == arguments.tag]
+    print(_as_json(walk) if arguments.format == "json" else explain_walk(walk))
+    return 0
+
+
+def _as_json(walk: Walk) -> str:
+    encoded = msgspec.json.encode(walk, enc_hook=lambda value: str(value))
+    return msgspec.json.format(encoded, indent=2).decode()
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise SettingsError(f"{name[:40]!r} is no header", where="--header", mend="write 'Name: value'")
+    return name.strip(), value.strip()
+
+
+def _read(text: str, type_: type[T], where: str) -> T:
+    """A struct out of JSON, or of the file after `@`. Raises SettingsError."""
+    try:
+        content: Any = Path(text[1:]).read_bytes() if text.startswith("@") else text
+        return msgspec.json.decode(content, type=type_)
+    except OSError as error:
+        raise SettingsError(
+            error.strerror or "cannot be read", where=text[1:], mend="give its path"
+        ) from None
+    except msgspec.DecodeError as error:  # of which a ValidationError is one
+        raise SettingsError(
+            str(error).lower(), where=where, mend="see the example in `sgtm explain --help`"
+        ) from None

@@ -1,0 +1,139 @@
+"""A dry run: one request or event through a container, and nothing leaves the machine.
+
+The real pipeline runs; its outbox keeps nothing, its lanes accept every request and send none, its
+lookups find nothing (an asynchronous variable has its default, or what `variables` says). What
+happened stands on the walk. `sgtm explain` and `sgtm test` are made of it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from inspect import isawaitable
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sgtm.component import Component, read_status
+from sgtm.container.container import Container, ContainerClient, ContainerVariable, Origins
+from sgtm.delivery.lanes import Delivery
+from sgtm.event import undefined
+from sgtm.messages import DONE, Answer, Claimed, EventData, IncomingRequest, Lookup, Record
+from sgtm.observability.metrics import Counters
+from sgtm.observability.walk import Walk
+from sgtm.pipeline import Pipeline
+
+PLAIN_REQUEST = IncomingRequest(
+    method="GET",
+    path="/",
+    query=b"",
+    headers=(),
+    body=b"",
+    remote_address="203.0.113.9",
+    is_peer_trusted=False,
+    scheme="https",
+    host="shop.example",
+    received_micros=1_764_000_000_000_000,
+    seed=1,
+)
+"""The request of an event that did not come by one, and what a test's request is unless it says."""
+
+
+def dry_run(container: Container, request: IncomingRequest, variables: Mapping[str, Any] = {}) -> Walk:
+    """What happens to `request`. `variables` replaces variables by name."""
+    walk = Walk()
+    pipeline = Pipeline(
+        with_variables(container, variables), _NoOutbox(), _NoLanes(), Counters(), _no_script, _NoLookups()
+    )
+
+    async def run() -> None:
+        answer: Answer | Awaitable[Answer] = pipeline.run(request, walk)
+        if isawaitable(answer):
+            await answer
+        await pipeline.finish()
+
+    asyncio.run(run())
+    return walk
+
+
+def dry_run_event(
+    container: Container,
+    data: EventData,
+    client_name: str,
+    request: IncomingRequest = PLAIN_REQUEST,
+    variables: Mapping[str, Any] = {},
+) -> Walk:
+    """What happens to an event that a client of this name made, also where the container has no client
+    (SPEC: sandbox-api 5.10.3, 4)."""
+    replacement = replace(container, clients=(_client_that_makes(data, client_name),))
+    return dry_run(replacement, request, variables)
+
+
+def with_variables(container: Container, values: Mapping[str, Any]) -> Container:
+    """The container with some variables having fixed values."""
+    if not values:
+        return container
+    variables = tuple(
+        ContainerVariable(one.name, _fixed(values[one.name])) if one.name in values else one
+        for one in container.variables
+    )
+    return replace(container, variables=variables)
+
+
+def _fixed(value: Any) -> Any:
+    return lambda view: undefined if value is None else value
+
+
+class _NoParameters(Struct, frozen=True):
+    pass
+
+
+def _client_that_makes(data: EventData, name: str) -> ContainerClient:
+    def claim(request: IncomingRequest, parameters: _NoParameters) -> Claimed:
+        return Claimed([data], Answer(204))
+
+    component = Component(
+        kind="client",
+        type="event",
+        function=claim,
+        parameters_type=_NoParameters,
+        module=__name__,
+        read=read_status,
+    )
+    return ContainerClient(name, component, _NoParameters(), 0, (), Origins(), (), 0, 30.0)
+
+
+class _NoOutbox:
+    def __len__(self) -> int:
+        return 0
+
+    def append(self, record: Record) -> tuple[int, None]:
+        return 0, None
+
+    def ran(self, record_id: int, owing: frozenset[str]) -> None:
+        pass
+
+    def settle(self, record_id: int, tag: str) -> None:
+        pass
+
+    def unfinished(self) -> Any:
+        return iter(())
+
+    def close(self) -> None:
+        pass
+
+
+class _NoLanes:
+    def deliver(self, delivery: Delivery) -> None:
+        if delivery.walked is not None and delivery.is_batched and delivery.component.envelope is not None:
+            # as it would go on the wire if it travelled alone
+            delivery.walked.request = delivery.component.envelope([delivery.request])
+        delivery.on_settled(DONE)
+
+
+class _NoLookups:
+    async def find(self, lookup: Lookup) -> Any:
+        return lookup.default
+
+
+async def _no_script(script: Any, request: IncomingRequest) -> Answer:
+    return Answer(200, (("Content-Type", "application/javascript"),), b"/* not fetched in a dry run */")

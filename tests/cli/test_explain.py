@@ -1,0 +1,87 @@
+"""sgtm explain (SPEC: requirements R160, R164, R266)"""
+
+import json
+
+import pytest
+
+HIT = "/g/collect?v=2&tid=G-1&cid=1.2&en=purchase&epn.value=9.9&cu=EUR&gcd=13t3t3t3t5l1"
+
+
+def test_it_says_who_declined_who_claimed_and_what_each_tag_sends(sgtm, shop):
+    hit = f"POST https://sst.shop.example{HIT}"
+    done = sgtm("explain", shop, "--hit", hit, "--header", "User-Agent: Mozilla/5.0")
+    assert done.returncode == 0, done.stderr
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert lines[0] == "request   POST /g/collect"
+    assert "client    GA4: claimed it" in lines
+    assert "data      value: 9.9" in lines
+    assert "tag       Meta: fired" in lines
+    assert "sends    POST https://graph.facebook.com/v25.0/123/events" in lines
+    assert lines.index("tag       Warehouse: fired") < lines.index("tag       Meta: fired"), "firing order"
+    assert "answer    204, 0 bytes" in lines
+    assert "t" not in [word for line in lines for word in line.split()], "the token's value is nowhere"
+
+
+def test_it_says_why_a_tag_does_not_fire_and_why_nobody_claims(sgtm, shop):
+    done = sgtm(
+        "explain", shop, "--hit", HIT.replace("purchase", "Purchase").replace("13t3t3t3t5l1", "13p3p3p3p5l1")
+    )
+    assert "tag       Meta: not triggered" in done.stdout
+    denied = sgtm("explain", shop, "--hit", HIT.replace("13t3t3t3t5l1", "13p3p3p3p5l1"), "--tag", "Meta")
+    assert (
+        "tag       Meta: blocked by consent, consent not granted: ad_storage, ad_user_data" in denied.stdout
+    )
+    assert "Warehouse" not in denied.stdout
+    nobody = sgtm("explain", shop, "--hit", "/nothing")
+    assert "client    none claimed it" in nobody.stdout
+    assert "client    GA4: declined" in nobody.stdout
+    assert nobody.returncode == 0
+
+
+def test_an_event_needs_no_request_and_no_client(sgtm, shop, tmp_path):
+    # SPEC: sandbox-api 5.10.3, 4: events with a client name as input
+    event = json.dumps({"name": "purchase", "data": {"currency": "EUR", "user_id": None}})
+    done = sgtm("explain", shop, "--event", event, "--client", "GA4", "--format", "json")
+    walk = json.loads(done.stdout)
+    assert walk["claimed_by"] == "GA4"
+    assert walk["events"][0]["data"] == {"event_name": "purchase", "currency": "EUR", "user_id": None}
+    file = tmp_path / "event.json"
+    file.write_text(event)
+    assert json.loads(sgtm("explain", shop, "--event", f"@{file}", "--format", "json").stdout)["events"]
+
+
+def test_a_recorded_request_and_one_written_as_json_are_taken(sgtm, shop, tmp_path):
+    recorded = tmp_path / "hit.http"
+    recorded.write_text(
+        f"# a hit\nGET {HIT} HTTP/1.1\nHost: sst.shop.example\nX-Forwarded-For: 198.51.100.7\n\n"
+    )
+    assert 'data      ip_override: "198.51.100.7"' in sgtm("explain", shop, "--request", recorded).stdout
+    written = tmp_path / "hit.json"
+    written.write_text(json.dumps({"target": HIT, "headers": {"User-Agent": "own"}, "remote_address": "::1"}))
+    assert 'data      user_agent: "own"' in sgtm("explain", shop, "--request", written).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--hit", "one two three"], "is no hit"),
+        (["--hit", "purchase"], "is no hit"),
+        (["--hit", HIT, "--header", "no colon"], "is no header"),
+        (["--event", "{"], "--event"),
+        (["--event", '{"name": 1}'], "expected `str`"),
+        (["--request", "missing.json"], "No such file"),
+        (["--request", "missing.http"], "No such file"),
+        (["--hit", HIT, "--tag", "Nope"], "there are: Warehouse, Meta"),
+    ],
+)
+def test_mistakes_are_a_sentence(sgtm, shop, words, said):
+    done = sgtm("explain", shop, *words)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_nothing_that_is_explained_can_steer_the_terminal(sgtm, shop):
+    # SPEC: reliability 5, rule 7
+    done = sgtm("explain", shop, "--hit", HIT + "&ep.x=%1b[2J%e2%80%ae")
+    assert "\x1b" not in done.stdout
+    assert "\u202e" not in done.stdout
