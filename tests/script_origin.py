@@ -1,6 +1,7 @@
 """A stand-in for googletagmanager.com on loopback: it counts what it is asked and misbehaves on demand."""
 
 import asyncio
+import contextlib
 import ssl
 from typing import Any
 
@@ -17,6 +18,10 @@ class ScriptOrigin:
         self.status, self.body, self.delay_s, self.etag = 200, SCRIPT, 0.0, ""
         self.bodies: dict[str, bytes] = {}
         """Path -> body, where it is not `body`."""
+        self.sends: int | None = None
+        """Bytes of the body after which the connection breaks; None: the whole."""
+        self.drips = False
+        """The head comes at once, the body a byte at a time."""
         self.headers: dict[str, str] = {"Content-Type": "application/javascript; charset=UTF-8"}
         self.asked: list[str] = []
         """Targets, in the order in which they were asked for."""
@@ -39,13 +44,35 @@ class ScriptOrigin:
         """Listen no more."""
         await self._runner.cleanup()
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.asked.append(request.raw_path)
         self.seen.append({name.lower(): value for name, value in request.headers.items()})
         await asyncio.sleep(self.delay_s)
         if self.etag and request.headers.get("If-None-Match") == self.etag:
             return web.Response(status=304)
         headers: dict[str, Any] = {**self.headers, **({"ETag": self.etag} if self.etag else {})}
-        return web.Response(
-            status=self.status, body=self.bodies.get(request.path, self.body), headers=headers
-        )
+        body = self.bodies.get(request.path, self.body)
+        if self.sends is None and not self.drips:
+            return web.Response(status=self.status, body=body, headers=headers)
+        is_chunked = headers.pop("Transfer-Encoding", "") == "chunked"
+        response = web.StreamResponse(status=self.status, headers=headers)
+        if is_chunked:
+            response.enable_chunked_encoding()
+        else:
+            response.content_length = len(body)
+        await response.prepare(request)
+        await self._write_slowly_or_in_part(response, request, body)
+        return response
+
+    async def _write_slowly_or_in_part(
+        self, response: web.StreamResponse, request: web.BaseRequest, body: bytes
+    ) -> None:
+        if self.sends is not None:
+            await response.write(body[: self.sends])
+            assert request.transport is not None
+            request.transport.close()
+            return
+        with contextlib.suppress(ConnectionError):
+            for byte in body:
+                await response.write(bytes([byte]))
+                await asyncio.sleep(0.05)

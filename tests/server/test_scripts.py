@@ -515,7 +515,28 @@ async def compressed(origin: ScriptOrigin) -> None:
     origin.headers["Content-Encoding"], origin.body = "gzip", gzip.compress(SCRIPT)
 
 
-FAULTS = [down, slow, empty, missing, broken, elsewhere, partial_content, huge, of_another_type, compressed]
+async def without_a_body(origin: ScriptOrigin) -> None:
+    origin.body = b""
+
+
+async def truncated(origin: ScriptOrigin) -> None:
+    origin.sends = len(SCRIPT) // 2
+
+
+async def truncated_in_chunks(origin: ScriptOrigin) -> None:
+    origin.headers["Transfer-Encoding"], origin.sends = "chunked", len(SCRIPT) // 2
+
+
+async def dripping(origin: ScriptOrigin) -> None:
+    origin.drips = True
+
+
+async def without_a_type(origin: ScriptOrigin) -> None:
+    origin.headers["Content-Type"] = "application/octet-stream"
+
+
+FAULTS = [down, slow, dripping, empty, without_a_body, truncated, truncated_in_chunks, missing, broken]
+FAULTS += [elsewhere, partial_content, huge, of_another_type, without_a_type, compressed]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
