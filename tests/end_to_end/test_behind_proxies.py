@@ -1,0 +1,233 @@
+"""The examples of docs/deployment.md for real: Debian's nginx and Caddy, each with the file that people copy,
+before a real server on loopback. Only addresses, ports and certificates are put in their place."""
+
+import asyncio
+import contextlib
+import re
+import shutil
+import signal
+import ssl
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import brotli
+import pytest
+from conftest import Serve, Served
+from msgspec import Struct
+from raw_http import RawAnswer, RawConnection, request
+from script_origin import SCRIPT, ScriptOrigin
+
+from sgtm.demo.vendor import Vendor
+from sgtm.messages import IncomingRequest
+from sgtm.server.proxy import TrustedProxies
+from sgtm.settings import load
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples/deploy"
+TLS = ROOT / "tests/delivery/tls"
+CONTAINER = """
+sgtm: 1
+consent: {{unset: granted, gate: declared}}
+clients:
+- {{name: GA4, type: ga4, priority: 1}}
+- {{name: Web, type: web_container, parameters: {{allowed_container_ids: [GTM-ABC123]}}}}
+tags:
+- {{name: GA4, type: ga4, firing_triggers: [All Events], parameters: {{endpoint: "{url}/g/collect"}}}}
+"""
+HIT = "/g/collect?v=2&tid=G-ABC123&cid=555.1700000000&en=page_view"
+HOST = "sst.shop.example"
+VISITOR = "127.0.0.9"
+"""Another address than the proxy's own, which is the only one that is trusted."""
+
+
+class Front(Struct):
+    """A proxy that runs, sgtm behind it, and every request that sgtm got."""
+
+    port: int
+    tls: ssl.SSLContext | None
+    served: Served
+    vendor: Vendor
+    seen: list[IncomingRequest]
+    folder: Path
+
+    async def connect(self) -> RawConnection:
+        connection = RawConnection(self.port)
+        connection.reader, connection.writer = await asyncio.open_connection(
+            "127.0.0.1", self.port, ssl=self.tls, local_addr=(VISITOR, 0)
+        )
+        return connection
+
+    async def ask(self, target: str, **more: Any) -> RawAnswer:
+        connection = await self.connect()
+        connection.send(request(target, **more).replace(b"Host: shop.example", f"Host: {HOST}".encode()))
+        try:
+            async with asyncio.timeout(10):
+                return await connection.read_answer()
+        finally:
+            connection.writer.close()
+
+
+def nginx(folder: Path, port: int, upstream: int) -> tuple[list[str], bool]:
+    """Command, and whether it speaks TLS."""
+    site = (EXAMPLES / "nginx.conf").read_text()
+    for old, new in {
+        "server 127.0.0.1:8080;": f"server 127.0.0.1:{upstream};",
+        "    listen 443 ssl http2;": f"    listen 127.0.0.1:{port} ssl http2;",
+        "    listen [::]:443 ssl http2;\n": "",
+        "/etc/letsencrypt/live/sst.shop.example/fullchain.pem": str(TLS / "good.pem"),
+        "/etc/letsencrypt/live/sst.shop.example/privkey.pem": str(TLS / "good.pem"),
+        "/var/log/nginx/sgtm.log": str(folder / "site.log"),
+    }.items():
+        assert site.count(old) == 1, old
+        site = site.replace(old, new)
+    (folder / "site.conf").write_text(site)
+    temporary = "".join(
+        f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (folder / "nginx.conf").write_text(
+        f"user root; daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;"
+        f"events {{}} http {{ {temporary} access_log {folder}/access.log; include {folder}/site.conf; }}"
+    )
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    return [
+        program,
+        "-p",
+        str(folder),
+        "-c",
+        str(folder / "nginx.conf"),
+        "-e",
+        str(folder / "error.log"),
+    ], True
+
+
+def caddy(folder: Path, port: int, upstream: int) -> tuple[list[str], bool]:
+    """The same; without TLS, since Caddy would want to get a certificate."""
+    site = (EXAMPLES / "Caddyfile").read_text()
+    site, count = re.subn(r"(?m)^sst\.shop\.example \{$", f"http://{HOST}:{port} {{\n\tbind 127.0.0.1", site)
+    assert (count, site.count("127.0.0.1:8080 {")) == (1, 1)
+    site = site.replace("127.0.0.1:8080 {", f"127.0.0.1:{upstream} {{")
+    site = site.replace("\n{\n", "\n{\n\tadmin off\n", 1)
+    (folder / "Caddyfile").write_text(site)
+    program = shutil.which("caddy") or "/usr/bin/caddy"
+    return [program, "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")], False
+
+
+@contextlib.asynccontextmanager
+async def running(command: list[str], port: int, folder: Path) -> AsyncIterator[None]:
+    with (folder / "stderr.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *command, stderr=log, stdout=log, env={"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+        )
+    try:
+        async with asyncio.timeout(20):
+            while True:
+                assert process.returncode is None, (folder / "stderr.log").read_text()
+                with contextlib.suppress(OSError):
+                    (await asyncio.open_connection("127.0.0.1", port))[1].close()
+                    break
+                await asyncio.sleep(0.05)
+        yield
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.wait(), 20)
+
+
+@pytest.fixture(params=[nginx, caddy], ids=["nginx", "caddy"])
+async def front(
+    request: pytest.FixtureRequest, serve: Serve, vendor: Vendor, tmp_path: Path, unused_tcp_port: int
+) -> AsyncIterator[Front]:
+    make: Callable[[Path, int, int], tuple[list[str], bool]] = request.param
+    seen: list[IncomingRequest] = []
+    async with ScriptOrigin() as origin:
+        served = await serve(
+            CONTAINER.format(url=vendor.url),
+            trusted_proxies=("127.0.0.1",),
+            script_upstream=origin.url,
+            new_walk=lambda incoming: seen.append(incoming),
+        )
+        command, has_tls = make(tmp_path, unused_tcp_port, served.port)
+        tls = ssl.create_default_context(cafile=str(TLS / "authority.pem")) if has_tls else None
+        async with running(command, unused_tcp_port, tmp_path):
+            yield Front(unused_tcp_port, tls, served, vendor, seen, tmp_path)
+
+
+async def test_hits_arrive_with_the_visitors_address_and_nothing_that_he_made_up(front: Front) -> None:
+    # R204, X21: the proxy sets the address; what the visitor writes into its headers is not believed
+    forged = {
+        "X-Forwarded-For": "203.0.113.66, 127.0.0.1",
+        "X-Forwarded-Proto": "gopher",
+        "X-Forwarded-Host": "evil.example",
+        "Forwarded": "for=203.0.113.67;host=evil.example",
+        "CF-Connecting-IP": "203.0.113.68",
+    }
+    assert (await front.ask(HIT, headers=forged)).status == 204
+    (incoming,) = front.seen
+    assert (incoming.remote_address, incoming.is_peer_trusted) == (VISITOR, True)
+    assert (incoming.host, incoming.scheme) == (HOST, "https" if front.tls else "http")
+    for name in (b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"):
+        values = [value for key, value in incoming.headers if key == name]
+        assert len(values) == 1, name
+        assert not re.search(rb"evil|203\.0\.113|gopher", values[0]), name
+    assert not any(name == b"forwarded" and value for name, value in incoming.headers)
+    (received,) = await front.vendor.wait_for(1, "/g/collect")
+    assert "en=page_view" in received.query + received.body.decode()
+
+
+async def test_one_connection_to_us_carries_many_hits(front: Front) -> None:
+    connection = await front.connect()
+    for _ in range(40):
+        connection.send(request(HIT).replace(b"Host: shop.example", f"Host: {HOST}".encode()))
+        assert (await connection.read_answer()).status == 204
+    connection.writer.close()
+    assert len(front.seen) == 40
+    assert 1 <= connections_to(front.served.port) <= 2
+
+
+def connections_to(port: int) -> int:
+    """Connections that were made to a port and are not forgotten yet, closed ones too: whoever closes
+    first, here the proxy, remembers them for a minute."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[2].rpartition(":")[2], 16) == port for row in rows)
+
+
+async def test_a_large_batch_and_a_long_url_pass(front: Front) -> None:
+    lines = [f"en=view_item&ep.text={'x' * 980}&epn.value={number}" for number in range(100)]
+    answer = await front.ask(
+        "/g/collect?v=2&tid=G-ABC123&cid=555.1700000000",
+        method="POST",
+        body="\r\n".join(lines).encode(),
+        headers={"Content-Type": "text/plain"},
+    )
+    assert answer.status == 204
+    assert len(front.seen[0].body) == sum(map(len, lines)) + 2 * 99 > 100_000
+    await front.vendor.wait_for(1, "/g/collect")
+    assert (await front.ask(f"{HIT}&ep.text={'x' * 14_000}")).status == 204
+
+
+async def test_a_script_is_served_compressed_and_may_be_kept(front: Front) -> None:
+    answer = await front.ask("/gtm.js?id=GTM-ABC123", headers={"Accept-Encoding": "gzip, br"})
+    assert (answer.status, answer.header("Content-Encoding")) == (200, "br")
+    assert brotli.decompress(answer.body) == SCRIPT
+    assert answer.header("Cache-Control") == "public, max-age=900, stale-while-revalidate=60"
+    assert answer.header("Vary") == "Accept-Encoding"
+
+
+async def test_a_hit_that_finds_nobody_is_answered_and_stands_in_no_log_of_the_proxy(front: Front) -> None:
+    assert (await front.ask(f"{HIT}&uid=canary")).status == 204
+    await front.served.worker.drain(0)
+    assert (await front.ask(f"{HIT}&uid=canary")).status in (502, 503)
+    logs = [file for file in front.folder.glob("*.log") if b"canary" in file.read_bytes()]
+    assert logs == []
+
+
+def test_behind_a_cdn_the_address_is_the_one_in_its_header_and_only_from_its_networks() -> None:
+    # R204: a header preset; the file is read as the shell reads it
+    lines = [line for line in (EXAMPLES / "cloudflare.env").read_text().splitlines() if line[:1].isalpha()]
+    settings = load({}, dict(line.split("=", 1) for line in lines))
+    proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
+    headers = ((b"cf-connecting-ip", b"198.51.100.7"), (b"x-forwarded-for", b"203.0.113.66"))
+    for edge in ("172.64.0.1", "2606:4700::1"):
+        assert proxies.requester(edge, headers, "https").remote_address == "198.51.100.7"
+    assert proxies.requester("192.0.2.1", headers, "https").remote_address == "192.0.2.1"
