@@ -53,6 +53,7 @@ from sgtm.server.application import Application, Runs
 from sgtm.server.connection import Connection, Listener
 from sgtm.server.health import Health
 from sgtm.server.limits import Limits
+from sgtm.server.memory import MemoryGuard
 from sgtm.server.proxy import TrustedProxies
 from sgtm.server.rate import Rates
 from sgtm.settings import Settings
@@ -316,13 +317,14 @@ class Written(asyncio.Transport):
 
 def _serve(loop: asyncio.AbstractEventLoop, pipeline: Runs) -> Callable[[], bool]:
     settings, counters = Settings(connections_per_address=0), Counters()
-    health = Health(lambda: True)
+    health = Health()
     proxies = TrustedProxies((), "x-forwarded")
     application = Application(
         pipeline,
         health,
         Limits.of(settings, ["/g/collect"]),
         Rates(settings, counters),
+        MemoryGuard(0, settings, counters),
         proxies,
         counters,
     )

@@ -122,6 +122,39 @@ class Settings(Struct, frozen=True, kw_only=True):
     collect_body_bytes: Annotated[
         Count, Meta(description="Largest request body where browsers send hits (as /g/collect).")
     ] = 128 * _KIB
+    unpacked_bytes: Annotated[
+        Count,
+        Meta(
+            description="Largest body that is packed (gzip, deflate, br), once unpacked; where browsers send "
+            "hits the lower of this and --collect-body-bytes."
+        ),
+    ] = 4 * _KIB**2
+    unpacked_ratio: Annotated[
+        Count,
+        Meta(description="How many times its size a packed body may unpack to, from 64 KiB on."),
+    ] = 100
+    memory_bytes: Annotated[
+        Limit,
+        Meta(
+            description="Memory of one worker; 0: its share of what the cgroup (systemd, Docker, Kubernetes) "
+            "allows, or no limit."
+        ),
+    ] = 0
+    memory_soft_percent: Annotated[
+        int,
+        Meta(
+            description="Percent of it from which caches are given up, idle connections closed, and only "
+            "hits of browsers taken.",
+            ge=1,
+            le=100,
+        ),
+    ] = 80
+    memory_hard_percent: Annotated[
+        int,
+        Meta(
+            description="Percent of it from which nothing is taken and the worker is not ready.", ge=1, le=100
+        ),
+    ] = 90
     head_timeout_s: Annotated[
         Seconds, Meta(description="Seconds for request line and headers, from their first byte; 0: no limit.")
     ] = 10.0

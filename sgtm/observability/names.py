@@ -17,6 +17,8 @@ METRICS: dict[str, tuple[str, str]] = {
         "by",
         "requests beyond a rate (network, client id, measurement id, path), also where that is only observed",
     ),
+    "sgtm_memory_given_back_total": ("", "times that caches and idle connections were given up for memory"),
+    "sgtm_memory_levels_total": ("level", "times that memory became short: soft, hard"),
     "sgtm_connections_closed_total": ("reason", "connections ended by a limit"),
     "sgtm_client_errors_total": ("client", "exceptions raised by a client while it looked at a request"),
     "sgtm_client_timeouts_total": ("client", "claimed requests answered 504 because nothing answered them"),

@@ -24,6 +24,8 @@ from sgtm.server.health import Health
 from sgtm.server.limits import (
     BAD_REQUEST,
     INTERNAL_ERROR,
+    RETRY_LATER,
+    SHORT_OF_MEMORY,
     TOO_MANY_REQUESTS,
     UNKNOWN_EXPECTATION,
     UNKNOWN_HOST,
@@ -32,6 +34,7 @@ from sgtm.server.limits import (
     Limits,
     Refusal,
 )
+from sgtm.server.memory import HARD, NORMAL, SOFT, MemoryGuard
 from sgtm.server.proxy import Requester, TrustedProxies
 from sgtm.server.rate import Rates, retry_after
 from sgtm.server.sites import EVERYWHERE, Sites
@@ -66,13 +69,14 @@ class Application:
         health: Health,
         limits: Limits,
         rates: Rates,
+        memory: MemoryGuard,
         proxies: TrustedProxies,
         counters: Counters,
         sites: Sites = EVERYWHERE,
         new_walk: Callable[[IncomingRequest], Walk | None] | None = None,
     ) -> None:
         self._pipeline, self._health, self.limits = pipeline, health, limits
-        self._rates = rates
+        self._rates, self._memory = rates, memory
         self._proxies, self._counters, self._new_walk = proxies, counters, new_walk
         self._sites = sites
         self._under_way = 0
@@ -90,7 +94,7 @@ class Application:
         connection = cast(Connection, request.protocol)
         is_last = connection.begin(request.content)
         try:
-            return await self._write_answer(request, is_last or self._health.is_draining)
+            return await self._write_answer(request, is_last)
         finally:
             connection.end()
             self._under_way -= 1
@@ -100,7 +104,7 @@ class Application:
     async def _write_answer(self, request: web.BaseRequest, closes: bool) -> web.StreamResponse:
         try:
             answer = await self._answer(request)
-            written = WrittenAnswer(answer, closes=closes or self._health.is_draining)
+            written = WrittenAnswer(answer, closes=closes or self._wants_no_connections)
             await written.prepare(request)
         except Refusal as refusal:
             self._counters.add("sgtm_requests_refused_total", refusal.reason)
@@ -110,9 +114,13 @@ class Application:
             log.error("request failed", extra={"error": type(error).__name__})
             self._counters.add("sgtm_requests_refused_total", INTERNAL_ERROR[1])
             written = WrittenAnswer(
-                refusal_answer(*INTERNAL_ERROR), closes=closes or self._health.is_draining
+                refusal_answer(*INTERNAL_ERROR), closes=closes or self._wants_no_connections
             )
         return written
+
+    @property
+    def _wants_no_connections(self) -> bool:
+        return self._health.is_draining or self._memory.level > NORMAL
 
     async def _answer(self, request: web.BaseRequest) -> Answer:
         path, _, query = request.raw_path.partition("?")
@@ -149,12 +157,15 @@ class Application:
         text, raw_query = _bytes(path).decode("utf-8", "replace"), _bytes(query)
         endpoint = self._pipeline.endpoint(text, requester.host)
         is_collect = endpoint is not None and endpoint.is_collect
+        if self._memory.level == HARD or (self._memory.level == SOFT and not is_collect):
+            raise Refusal(*SHORT_OF_MEMORY, RETRY_LATER)
         if not is_collect:  # before a body is read that nobody wants
             self._check_rate(endpoint, text, raw_query, requester.remote_address)
         body = b""
         if request.body_exists:
             await _answer_expectation(request, headers)
             body = await self.limits.read_body(request, is_collect=is_collect)
+            headers, body = self.limits.unpack(headers, body, is_collect=is_collect)
         incoming = IncomingRequest(
             method=request.method,
             path=text,

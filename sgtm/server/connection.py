@@ -189,6 +189,13 @@ class Connection(web.RequestHandler):
         """The request is answered."""
         self._is_handling = False
 
+    def close_if_idle(self) -> bool:
+        """End the connection if no request is under way. Whether it was idle."""
+        is_idle = not self._is_handling and self._head_timer is None and self._request_count == self._begun
+        if is_idle:
+            self.force_close()
+        return is_idle
+
     # -- a head must be complete in time ---------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
@@ -302,6 +309,12 @@ class Listener(web.Server):
     def __call__(self) -> Connection:
         """A new connection."""
         return Connection(self, self._settings, self._counters, self._admission)
+
+    def close_idle(self) -> None:
+        """End every connection on which nothing is under way: there is need of memory."""
+        for connection in list(self.connections):
+            if cast(Connection, connection).close_if_idle():
+                self._counters.add("sgtm_connections_closed_total", "memory")
 
 
 def _line_limit(settings: Settings) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from aiohttp import web
 from msgspec import Struct
 
+from sgtm.server.packed import ENCODINGS, Bomb, Damaged, unpack
 from sgtm.settings import Settings
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -27,17 +28,24 @@ class Refusal(Exception):
 
 BAD_REQUEST = (400, "malformed request")
 BROKEN_BODY = (400, "broken body")
+DAMAGED_BODY = (400, "damaged packed body")
 SLOW_HEAD = (408, "slow head")
 SLOW_BODY = (408, "slow body")
 LOW_BODY_RATE = (408, "low body rate")
 LARGE_BODY = (413, "large body")
+LARGE_UNPACKED = (413, "large unpacked body")
+HIGH_RATIO = (413, "body packed too tightly")
 LONG_TARGET = (414, "long target")
+UNKNOWN_ENCODING = (415, "unknown content encoding")
 UNKNOWN_EXPECTATION = (417, "unknown expectation")
 UNKNOWN_HOST = (421, "host not served")
 TOO_MANY_REQUESTS = (429, "too many requests")
 LARGE_HEADERS = (431, "large headers")
 INTERNAL_ERROR = (500, "internal error")
+SHORT_OF_MEMORY = (503, "short of memory")
 UNKNOWN_VERSION = (505, "unknown version")
+
+RETRY_LATER = (("Retry-After", "5"),)
 
 BYTES_PER_SECOND = 16 * 1024
 """A body gets one more second for each of these (SPEC: reliability 2.4, body complete)."""
@@ -70,7 +78,7 @@ class Limits(Struct, frozen=True):
         return self.settings.collect_body_bytes if is_collect else self.settings.body_bytes
 
     async def read_body(self, request: web.BaseRequest, *, is_collect: bool) -> bytes:
-        """The body as it came (never decompressed). Raises Refusal: too large, too slow, broken."""
+        """The body as it came; `unpack` is next. Raises Refusal: too large, too slow, broken."""
         most = self.body_bytes(is_collect=is_collect)
         length = request.content_length
         if length is not None and length > most:
@@ -86,6 +94,25 @@ class Limits(Struct, frozen=True):
         except (web.RequestPayloadError, ConnectionError, RuntimeError):
             # aiohttp: broken chunks, a lost connection, reading from a connection that is gone
             raise Refusal(*BROKEN_BODY) from None
+
+    def unpack(self, headers: Headers, body: bytes, *, is_collect: bool) -> tuple[Headers, bytes]:
+        """Headers and body without Content-Encoding. Raises Refusal: a bomb, damaged, packed unknown."""
+        found = [value.strip().lower() for name, value in headers if name == b"content-encoding"]
+        if not body or found in ([], [b""], [b"identity"]):
+            return headers, body
+        most = self.settings.unpacked_bytes
+        if is_collect:
+            most = min(most, self.settings.collect_body_bytes)
+        try:
+            body = unpack(body, b", ".join(found).decode("latin-1"), most, self.settings.unpacked_ratio)
+        except KeyError:
+            accepted = ("Accept-Encoding", ", ".join(ENCODINGS))
+            raise Refusal(*UNKNOWN_ENCODING, (accepted,)) from None
+        except Bomb as bomb:
+            raise Refusal(*(LARGE_UNPACKED if bomb.by == "size" else HIGH_RATIO)) from None
+        except Damaged:
+            raise Refusal(*DAMAGED_BODY) from None
+        return tuple(header for header in headers if header[0] != b"content-encoding"), body
 
     async def _read_slowly(self, request: web.BaseRequest, most: int) -> bytes:
         started = asyncio.get_running_loop().time()

@@ -53,6 +53,12 @@ class CopiesInMemory:
     def __len__(self) -> int:
         return len(self._once) + len(self._again)
 
+    def clear(self) -> None:
+        """Keep none."""
+        self._once.clear()
+        self._again.clear()
+        self.size_bytes = 0
+
     def get(self, key: str) -> Copy | None:
         """The copy, or None. One that is asked for again is kept longer."""
         copy = self._again.get(key)

@@ -30,6 +30,7 @@ from sgtm.server.connection import Listener
 from sgtm.server.health import Health
 from sgtm.server.limits import Limits
 from sgtm.server.listening import BACKLOG, url_of
+from sgtm.server.memory import HARD, MemoryGuard, limit_of
 from sgtm.server.proxy import TrustedProxies
 from sgtm.server.rate import Rates
 from sgtm.server.scripts import Scripts
@@ -72,6 +73,8 @@ class Worker:
         self.lanes = Lanes(self._sender, self.counters)
         self.health = Health()
         self.health.ready_checks["outbox full"] = self._accepts
+        self._memory = MemoryGuard(limit_of(settings), settings, self.counters, self._give_back)
+        self.health.ready_checks["short of memory"] = lambda: self._memory.level < HARD
         self.scripts = Scripts(settings, self.counters, egress)
         self._pipeline = Pipeline(container, self.outbox, self.lanes, self.counters, self.scripts.serve)
         proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
@@ -81,6 +84,7 @@ class Worker:
             self.health,
             Limits.of(settings, _paths(container)),
             Rates(settings, self.counters),
+            self._memory,
             proxies,
             self.counters,
             Sites.of(settings),
@@ -139,6 +143,7 @@ class Worker:
         self._site = web.SockSite(self._runner, self._listening, backlog=BACKLOG)
         await self._site.start()
         self.health.start()
+        self._memory.start()
 
     async def release(self) -> None:
         """Accept nothing more; what waits in the kernel's queue is for whoever has the socket too."""
@@ -172,6 +177,7 @@ class Worker:
         await self._sender.close()
         await self.scripts.close()
         self.health.stop()
+        self._memory.stop()
         self.outbox.close()
 
     async def _accept_the_last(self) -> None:
@@ -201,6 +207,12 @@ class Worker:
         if self._site is not None:
             await self._site.stop()
             self._site = None
+
+    def _give_back(self) -> None:
+        """Let go of what can be had again."""
+        self.scripts.copies.clear()
+        if self._listener is not None:
+            self._listener.close_idle()
 
     def _accepts(self) -> bool:
         settings = self.settings
