@@ -216,13 +216,14 @@ class _Reader:
             return text
         if not event.implicit[0]:
             return text
-        value = _plain(text)
+        value = plain_value(text)
         if not isinstance(value, str):
             self._document.texts[path] = text
         return value
 
 
-def _plain(text: str) -> Any:
+def plain_value(text: str) -> Any:
+    """What a text without quotes means: a number, true, false, null, or itself."""
     if text in _WORDS:
         return _WORDS[text]
     if len(text) <= _MAX_DIGITS and (match := _NUMBER.fullmatch(text)):

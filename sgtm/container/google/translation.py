@@ -1,0 +1,115 @@
+"""An export, whole -> the plain data of a container.yaml, where each entity stands, and what to report.
+
+Consent is the reference's: unset counts as granted, only tags with consent settings of their own are
+held back (SPEC: design.md, Decisions; sandbox-api 5.10.4, A3).
+"""
+
+from typing import Any
+
+from msgspec import Struct
+
+from sgtm.container.document import Document, Flaw, Path
+from sgtm.container.google.clients import clients
+from sgtm.container.google.export import FORMAT_VERSION, WORDS, Export, Remark, literal, text_of
+from sgtm.container.google.tags import tags
+from sgtm.container.google.templates import templates
+from sgtm.container.google.transformations import transformations
+from sgtm.container.google.triggers import triggers
+from sgtm.container.google.variables import variables
+from sgtm.container.model import FORMAT_VERSION as OUR_FORMAT_VERSION
+
+CONSENT = {"unset": "granted", "gate": "declared"}
+_MEND = "export it from Tag Manager: Admin, Export Container, of a server container"
+
+
+class Translation(Struct):
+    """What a container.yaml would say in the place of an export."""
+
+    document: Document
+    """Its plain data; lines are those of the export."""
+    remarks: list[Remark] = []
+    comments: dict[Path, list[str]] = {}
+    """Notes and folders, by entity."""
+
+    def words(self, path: Path) -> str:
+        """What a remark is about, in words: `tag "Purchase"`; empty for the whole file."""
+        return f'{WORDS[str(path[0])]} "{self.document.at((*path[:2], "name"))}"' if path else ""
+
+
+def is_export(data: Any) -> bool:
+    """Whether this is an export, or a container version as the REST API gives it."""
+    return isinstance(data, dict) and (
+        "exportFormatVersion" in data or "containerVersion" in data or "containerVersionId" in data
+    )
+
+
+def translate(document: Document) -> Translation:
+    """Translate an export that was read by `read_json`. Never raises; what is wrong with the file as a
+    whole stands in the flaws of the document."""
+    flaw = _flaw(document.data)
+    if flaw is not None:
+        return Translation(Document(data=None, lines={}, texts={}, flaws=[*document.flaws, flaw]))
+    if document.data is None:
+        return Translation(document)
+    export = Export(document)
+    data = _container(export)
+    custom_templates = templates(export)  # first: the others look for their template
+    found = {
+        "clients": clients(export),
+        "variables": variables(export),
+        "triggers": triggers(export),
+        "transformations": transformations(export),
+        "tags": tags(export),
+        "custom_templates": custom_templates,
+    }
+    data |= {kind: entities for kind, entities in found.items() if entities}
+    _whole(export)
+    return Translation(
+        Document(data=data, lines=export.lines, texts={}, flaws=document.flaws),
+        export.remarks,
+        export.comments,
+    )
+
+
+def _flaw(data: Any) -> Flaw | None:
+    if data is None:
+        return None
+    if not is_export(data):
+        return Flaw(1, (), "is JSON, but no container of Tag Manager", _MEND)
+    version = data.get("exportFormatVersion", FORMAT_VERSION)
+    if version != FORMAT_VERSION:
+        return Flaw(1, (), f"has exportFormatVersion {version!r}; this sgtm reads {FORMAT_VERSION}", _MEND)
+    if not isinstance(data.get("containerVersion", data), dict):
+        return Flaw(1, (), "has no container in `containerVersion`", _MEND)
+    container = data.get("containerVersion", data).get("container")
+    contexts = container.get("usageContext") if isinstance(container, dict) else None
+    if isinstance(contexts, list) and contexts and "SERVER" not in [str(one).upper() for one in contexts]:
+        named = ", ".join(str(one) for one in contexts)
+        return Flaw(1, (), f"is no server container: its usageContext is {named}", _MEND)
+    return None
+
+
+def _container(export: Export) -> dict[str, Any]:
+    version = export.version
+    container = version.get("container")
+    container = container if isinstance(container, dict) else {}
+    number = text_of(version.get("containerVersionId"))
+    found = {
+        "sgtm": OUR_FORMAT_VERSION,
+        "name": literal(text_of(container.get("name"))),
+        "container_id": literal(text_of(container.get("publicId"))),
+        "version_name": "" if number == "0" else literal(number),
+        "consent": dict(CONSENT),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _whole(export: Export) -> None:
+    """What concerns the whole file."""
+    for zone in export.items("zone"):
+        what = f'zone "{text_of(zone.get("name"))}" is left out: its containers are not loaded'
+        export.remark_container(what, "serve a container of their own for each, or copy their tags")
+    for key in ("tag", "client"):
+        if not export.items(key):
+            instead = "nothing is sent" if key == "tag" else "no request is ever claimed"
+            export.remark_container(f"has no {key}: {instead}", "export the whole container")

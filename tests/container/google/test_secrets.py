@@ -1,0 +1,79 @@
+"""SPEC: sandbox-api 5.10.3.14. All values are invented."""
+
+import pytest
+
+from sgtm.container.google.secrets import find_secrets, is_secret, without_secrets
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ("apiAccessToken", "abcdefgh"),
+        ("accessToken", "abcdefgh"),
+        ("access_token", "abcdefgh"),
+        ("apiKey", "abcdefgh"),
+        ("CONST - API Secret", "abcdefgh"),
+        ("Authorization", "abcdefgh"),
+        ("anything", "Bearer abcdefghijklmnop"),
+        ("anything", "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl"),
+        ("anything", "EAAinvented0invented1"),
+        ("anything", "0123456789abcdef0123456789abcdef"),
+        ("anything", "-----BEGIN PRIVATE KEY-----\nMIIinvented\n"),
+    ],
+)
+def test_secrets_are_known_by_name_or_looks(label, text):
+    assert is_secret(text, label)
+
+
+@pytest.mark.parametrize(
+    ("label", "text"),
+    [
+        ("accessToken", "{{Access Token}}"),
+        ("accessToken", "${ACCESS_TOKEN}"),
+        ("accessToken", "no"),
+        ("itemIdKey", "product_id"),
+        ("tokenType", "identifier"),
+        ("key", "event_name"),
+        ("url", "https://vendor.example/a/path/that/is/long/enough/to/be/anything"),
+        ("measurementId", "G-ABC1234567"),
+        ("keyPath", "user_data.address.0.city"),
+        ("text", "thirty-two-letters-and-not-a-digit-in-it"),
+        ("Secret of our bread", "it takes time"),
+    ],
+)
+def test_what_is_no_secret_stays(label, text):
+    assert not is_secret(text, label)
+
+
+def test_secrets_are_found_in_constants_fields_and_rows_and_share_a_variable_where_they_are_equal():
+    data = {
+        "variables": [
+            {"name": "CONST - API Token", "type": "constant", "parameters": {"value": "invented1"}}
+        ],
+        "tags": [
+            {"name": "Meta", "type": "cvt_1", "parameters": {"accessToken": "invented1", "pixel": "12"}},
+            {
+                "name": "Access token",
+                "type": "cvt_2",
+                "parameters": {"headers": [{"name": "Authorization", "value": "invented2"}]},
+            },
+        ],
+    }
+    secrets = find_secrets(data)
+    assert [(one.variable, one.place) for one in secrets] == [
+        ("CONST_API_TOKEN", 'variable "CONST - API Token"'),
+        ("CONST_API_TOKEN", 'tag "Meta".accessToken'),
+        ("ACCESS_TOKEN_HEADERS", 'tag "Access token".headers'),
+    ]
+    clean = without_secrets(data, secrets)
+    assert "invented" not in str(clean)
+    assert clean["tags"][1]["parameters"]["headers"][0] == {
+        "name": "Authorization",
+        "value": "${ACCESS_TOKEN_HEADERS}",
+    }
+    assert clean["tags"][0]["parameters"]["pixel"] == "12"
+
+
+def test_two_secrets_of_one_name_get_variables_of_their_own():
+    tags = [{"name": "A", "parameters": {"token": f"invented{i}"}} for i in (1, 2)]
+    assert [one.variable for one in find_secrets({"tags": tags})] == ["A_TOKEN", "A_TOKEN_2"]

@@ -1,0 +1,54 @@
+"""SPEC: sandbox-api 5.5, 5.10.1 (W4), 5.10.2 (K11, K12), 5.10.4 (A15)."""
+
+import pytest
+
+from tests.container.google.exports import boolean, said, template, translated
+
+
+def read(**written):
+    return translated(variable=[{"name": "V", **written}]).document.data["variables"][0]
+
+
+@pytest.mark.parametrize(
+    ("type_", "written", "ours", "parameters"),
+    [
+        ("ed", [template("keyPath", "a.b")], "event_data", {"key_path": "a.b"}),
+        ("ed", [template("defaultValue", "off"), template("keyPath", "a")], "event_data", {"key_path": "a"}),
+        ("ed", [boolean("setDefaultValue", True)], "event_data", {"key_path": "", "default": ""}),
+        ("c", [], "constant", {"value": ""}),
+        ("c", [template("value", "${X}")], "constant", {"value": "$${X}"}),
+        ("qp", [template("queryParamName", "q")], "query_parameter", {"name": "q"}),
+        ("rh", [template("headerName", "Host")], "request_header", {"header_name": "Host"}),
+        (
+            "k",
+            [template("name", "c"), boolean("decodeCookie", True)],
+            "cookie_value",
+            {"name": "c", "decode": True},
+        ),
+        ("sgtmk", [template("name", "c")], "cookie_value", {"name": "c"}),
+    ],
+)
+def test_variables_of_each_type(type_, written, ours, parameters):
+    found = read(type=type_, parameter=written)
+    assert (found["type"], found["parameters"]) == (ours, parameters)
+
+
+def test_format_options_are_kept():
+    format_value = {
+        "caseConversionType": "LOWERCASE",
+        "convertNullToValue": template("x", "nothing"),
+        "convertTrueToValue": {"type": "TEMPLATE", "value": "{{Yes}}"},
+        "convertFalseToValue": {"type": "TEMPLATE"},
+    }
+    found = read(type="c", formatValue=format_value)["format_value"]
+    assert found == {"case": "lowercase", "null_to": "nothing", "true_to": "{{Yes}}", "false_to": ""}
+    assert "format_value" not in read(type="c", formatValue={})
+
+
+def test_a_built_in_variable_may_have_a_name_of_its_own():
+    # SPEC: sandbox-api 5.5 (references use the name given there)
+    built_in = [{"type": "CLIENT_NAME", "name": "Nom"}, {"type": "EVENT_NAME", "name": "Event Name"}]
+    translation = translated(builtInVariable=[*built_in, {"type": "X", "name": "Moon"}])
+    found = translation.document.data["variables"]
+    assert found == [{"name": "Nom", "type": "constant", "parameters": {"value": "{{Client Name}}"}}]
+    assert said(translation)[0] == ': nobody knows the built-in variable "Moon" (X): it is undefined'
