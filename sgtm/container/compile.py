@@ -2,8 +2,9 @@
 
 - clients in claim order, tags in firing order, both without the paused ones
 - references become slots; a parameter that is the same for all events is never looked at again
+- conditions become closures that each event evaluates once; triggers, tags, transformations,
+  clients and variables are compiled in files of their own
 - tags are found by event name, so a hit touches only what could fire
-- consent settings of a tag, or else what `consent.gate` makes of its type's
 
 The model may come from either front door and may be incomplete (SPEC: sandbox-api 5.10.3): an
 unknown variable is undefined, an unknown trigger never fires. Whether that is an error is for
@@ -11,25 +12,31 @@ unknown variable is undefined, an unknown trigger never fires. Whether that is a
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
-from sgtm.component import Component
-from sgtm.consent import ConsentType
+from msgspec.structs import asdict, replace
+
 from sgtm.container.check import read_sound
-from sgtm.container.container import (
-    Container,
-    ContainerClient,
-    ContainerTag,
-    Hosts,
-    Origins,
-)
+from sgtm.container.clients import ClientCompiler, constants_of
+from sgtm.container.conditions import ConditionCompiler
+from sgtm.container.container import Container, ContainerClient, ContainerTag
 from sgtm.container.destinations import destinations_of
-from sgtm.container.model import Client, ConsentPolicy, ContainerVersion, Tag, Variable, by_priority
-from sgtm.container.parameters import ParametersCompiler, component_of, convert_constant
+from sgtm.container.model import ContainerVersion, Tag, by_priority
+from sgtm.container.parameters import ParametersCompiler
 from sgtm.container.references import references_in
-from sgtm.container.variables import compile_variables
-from sgtm.triggers.trigger import ALL_EVENTS, AllEvents, Trigger, event_names
+from sgtm.container.tags import LookupOrder, TagCompiler, in_sequence
+from sgtm.container.transformations import TransformationCompiler, affected
+from sgtm.container.triggers import TriggerCompiler, by_event_name
+from sgtm.container.variables import compile_variables, event_name_variables
+from sgtm.errors import ContainerError
+
+log = logging.getLogger("sgtm.container")
+
+E = TypeVar("E", bound=Any)
+C = TypeVar("C")
 
 
 def load_container(
@@ -42,12 +49,15 @@ def load_container(
     return compile_container(reading.model, reading.source)
 
 
-def compile_container(model: ContainerVersion, source: bytes = b"") -> Container:
+def compile_container(model: ContainerVersion, source: bytes = b"", *, lenient: bool = False) -> Container:
     """Make what runs. `source` is the text that the model came from; its hash is the version.
 
     Raises ContainerError for an unknown component type and for constant parameters that do not fit.
+    `lenient` (for exports, of which parts are ordinary input): never; such a variable is undefined, such
+    a tag never fires, such a client claims nothing, and tags that such a transformation affects do not
+    fire, since it may have been there to hide something. Each is logged.
     """
-    return _Compiler(model).container(version_of(source))
+    return _Compiler(model, is_lenient=lenient).container(version_of(source))
 
 
 def version_of(source: bytes) -> str:
@@ -55,108 +65,102 @@ def version_of(source: bytes) -> str:
     return hashlib.blake2b(source, digest_size=6).hexdigest()
 
 
-def required_consent(tag: Tag, component: Component, policy: ConsentPolicy) -> tuple[ConsentType, ...]:
-    """Consent that an event must have for this tag (SPEC: design.md, Consent gates)."""
-    if tag.consent is not None:
-        return tag.consent
-    if policy.gate == "declared" or component.is_consent_aware:
-        return ()
-    return component.consent
-
-
-def origins_of(patterns: Iterable[str]) -> Origins:
-    """`https://shop.example` exactly, `https://*.shop.example` any host below it."""
-    lower = [pattern.lower() for pattern in patterns]
-    wildcards = [pattern.partition("*") for pattern in lower if "*" in pattern]
-    return Origins(
-        allowed=frozenset(pattern for pattern in lower if "*" not in pattern),
-        suffixes=tuple((scheme, suffix) for scheme, _, suffix in wildcards),
-    )
-
-
 class _Compiler:
-    def __init__(self, model: ContainerVersion) -> None:
-        self._model = model
+    def __init__(self, model: ContainerVersion, *, is_lenient: bool) -> None:
+        self._model, self._is_lenient = model, is_lenient
+        declared = {variable.name: variable for variable in model.variables}
+        names = event_name_variables(declared)
         self._slots = _slots(model)
         self._parameters = ParametersCompiler(self._slots)
+        self._conditions = ConditionCompiler(self._slots, names)
+        self._transformations = TransformationCompiler(
+            self._parameters, self._conditions, is_lenient=is_lenient
+        )
+        self._triggers = TriggerCompiler(model.triggers, self._conditions, names)
+        self._tags = TagCompiler(
+            self._parameters, self._triggers, LookupOrder(declared, self._slots), model.consent
+        )
+        self._variables = compile_variables(declared, self._slots, self._parameters, is_lenient=is_lenient)
 
     def container(self, version: str) -> Container:
         model = self._model
-        declared = {variable.name: variable for variable in model.variables}
-        clients = [self._client(client) for client in by_priority(model.clients) if not client.is_paused]
-        tags = [(tag, self._tag(tag)) for tag in by_priority(model.tags) if not tag.is_paused]
-        index, others = _by_event_name(tags, model.triggers)
-        return Container(
+        tags, index, others = self._tags_and_index()
+        preparations = [self._transformations.preparation(one) for one in _active(model.preparations)]
+        self._conditions.finish()
+        container = Container(
             name=model.name,
             version=version,
-            clients=tuple(clients),
-            tags=tuple(tag for _, tag in tags),
+            clients=(),
+            tags=tuple(tags),
             tags_by_event=index,
             tags_of_other_events=others,
-            variables=compile_variables(declared, self._slots, self._parameters),
+            variables=self._variables,
             credentials=self._parameters.credentials,
             unclaimed_status=model.unclaimed_status,
             is_unset_consent_granted=model.consent.unset == "granted",
+            preparations=tuple(preparations),
+            tags_by_name={tag.name: tag for tag in tags},
+            public_id=model.container_id,
+            version_name=model.version_name,
+            environment_name=model.environment_name,
             destinations=destinations_of(model),
         )
+        return replace(container, clients=self._clients(container))
 
-    def _client(self, client: Client) -> ContainerClient:
-        component = component_of("client", client)
-        written = self._parameters.with_secrets("clients", client)
-        known = {key: value for key, value in written.items() if not any(references_in(value))}
-        if "unset_consent" in component.parameters_type.__struct_fields__:
-            # a client that keeps cookies by consent follows the container, unless it says otherwise
-            known.setdefault("unset_consent", self._model.consent.unset or "denied")
-        parameters = convert_constant(known, component, client)
-        return ContainerClient(
-            name=client.name,
-            component=component,
-            parameters=parameters,
-            priority=client.priority,
-            paths=tuple(component.paths(parameters)) if component.paths else (),
-            origins=origins_of(client.allowed_origins),
-            allowed_headers=client.allowed_headers,
-            preflight_max_age_s=client.preflight_max_age_s,
-            claim_timeout_s=client.claim_timeout_s,
-            hosts=Hosts.of(client.hosts) if client.hosts else None,
-            collect_paths=tuple(component.collect_paths(parameters)) if component.collect_paths else (),
+    def _clients(self, container: Container) -> tuple[ContainerClient, ...]:
+        model = self._model
+        compiler = ClientCompiler(
+            container, constants_of(model.variables), self._slots, self._parameters, model.consent
         )
+        clients = _active(by_priority(model.clients))
+        return tuple(client for _, client in self._each(clients, compiler.client, "it claims nothing"))
 
-    def _tag(self, tag: Tag) -> ContainerTag:
-        component = component_of("tag", tag)
-        return ContainerTag(
-            name=tag.name,
-            component=component,
-            parameters=self._parameters.live("tags", tag, component),
-            required_consent=required_consent(tag, component, self._model.consent),
-            delivery=tag.delivery,
-            firing_triggers=tag.firing_triggers,
-        )
+    def _tags_and_index(
+        self,
+    ) -> tuple[list[ContainerTag], dict[str, tuple[ContainerTag, ...]], tuple[ContainerTag, ...]]:
+        """Tags in firing order, and where the name of an event finds them."""
+        model = self._model
+        transformations = [
+            (affected(one, model.tags), self._transformations.transformation(one, slot))
+            for slot, one in enumerate(_active(by_priority(model.transformations)))
+        ]
+
+        def compiled(tag: Tag) -> ContainerTag:
+            return self._tags.tag(tag, tuple(one for names, one in transformations if tag.name in names))
+
+        found = self._each(_active(by_priority(model.tags)), compiled, "it never fires")
+        tags = in_sequence([tag for _, tag in found])
+        names = [self._triggers.names(written) for written, _ in found]
+        return tags, *by_event_name(list(zip(tags, names, strict=True)))
+
+    def _each(self, entities: list[E], compiled: Callable[[E], C], consequence: str) -> list[tuple[E, C]]:
+        """Each entity with what it becomes; leniently, those that cannot be compiled are left out."""
+        found = []
+        for entity in entities:
+            try:
+                found.append((entity, compiled(entity)))
+            except ContainerError as error:
+                if not self._is_lenient:
+                    raise
+                log.warning("%s: %s; %s", error.where, error.problems[0].what, consequence)
+        return found
+
+
+def _active(entities: Iterable[E]) -> list[E]:
+    return [entity for entity in entities if not entity.is_paused]
 
 
 def _slots(model: ContainerVersion) -> dict[str, int]:
     """A slot for each variable that is declared or referred to."""
     names = [variable.name for variable in model.variables]
-    entities: tuple[Variable | Tag, ...] = (*model.variables, *model.tags)
+    for variable in model.variables:
+        form = variable.format_value
+        names.extend(references_in([variable.parameters, asdict(form) if form is not None else ""]))
+    entities: tuple[Any, ...] = (*model.clients, *model.preparations, *model.transformations, *model.tags)
     for entity in entities:
         names.extend(references_in(entity.parameters))
+    owners: tuple[Any, ...] = (*model.preparations, *model.triggers, *model.transformations)
+    for owner in owners:
+        for condition in owner.conditions:
+            names.extend(references_in([condition.value, condition.compare_with]))
     return {name: slot for slot, name in enumerate(dict.fromkeys(names))}
-
-
-def _by_event_name(
-    tags: list[tuple[Tag, ContainerTag]], triggers: Iterable[Trigger]
-) -> tuple[dict[str, tuple[ContainerTag, ...]], tuple[ContainerTag, ...]]:
-    """The index: event name -> tags in firing order, and the tags of every other event."""
-    declared: dict[str, Trigger] = {ALL_EVENTS: AllEvents(ALL_EVENTS)}
-    declared |= {trigger.name: trigger for trigger in triggers}
-    names_of = {name: event_names(trigger) for name, trigger in declared.items()}
-    fires_on = [
-        (compiled, [names_of[name] for name in tag.firing_triggers if name in names_of])
-        for tag, compiled in tags
-    ]
-    all_names = {name for _, sets in fires_on for names in sets if names is not None for name in names}
-    index = {
-        name: tuple(tag for tag, sets in fires_on if any(names is None or name in names for names in sets))
-        for name in all_names
-    }
-    return index, tuple(tag for tag, sets in fires_on if None in sets)

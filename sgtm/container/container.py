@@ -31,7 +31,16 @@ class View:
     applied transformations share one view.
     """
 
-    __slots__ = ("_after", "_found", "_values", "container", "event", "failed_variables", "lookups")
+    __slots__ = (
+        "_after",
+        "_found",
+        "_values",
+        "conditions",
+        "container",
+        "event",
+        "failed_variables",
+        "lookups",
+    )
 
     def __init__(self, event: Event, container: "Container") -> None:
         self.event = event
@@ -39,6 +48,8 @@ class View:
         self._values: dict[int, Any] = {}
         self._found: dict[int, Any] | None = None
         self._after: dict[int, View] | None = None
+        self.conditions: dict[int, Any] = {}
+        """Results of conditions: each is computed once (SPEC: google-runtime 2.2)."""
         self.failed_variables: tuple[str, ...] = ()
         """Names of variables that raised for this view; each of them is False."""
         self.lookups: dict[int, Lookup] | None = None
@@ -60,6 +71,7 @@ class View:
         form = self.container.variables[slot].form
         self._found = {**(self._found or {}), slot: form(self, value) if form is not None else value}
         self._values = dict(self._found)
+        self.conditions = {}
 
     def values(self) -> Iterator[tuple[str, Any]]:
         """(name, value) of every variable that somebody has read."""

@@ -6,7 +6,8 @@ import pytest
 from cases import make_request
 
 from sgtm.component import Secret
-from sgtm.container.compile import compile_container, load_container, origins_of, version_of
+from sgtm.container.clients import origins_of
+from sgtm.container.compile import compile_container, load_container, version_of
 from sgtm.container.container import View
 from sgtm.container.model import Client, ConsentPolicy, ContainerVersion, Tag, Variable
 from sgtm.container.native import read_source

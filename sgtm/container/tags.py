@@ -1,0 +1,120 @@
+"""Tags, compiled, in firing order: consent, triggers, transformations, schedule, partners.
+
+A set-up or clean-up tag that is paused or not there is as if none were named (`check` says so).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from sgtm.component import Component, find
+from sgtm.consent import ConsentType
+from sgtm.container.container import ContainerTag, ContainerTransformation
+from sgtm.container.model import ConsentPolicy, Schedule, Tag, Variable
+from sgtm.container.parameters import ParametersCompiler, component_of
+from sgtm.container.references import references_in
+from sgtm.container.triggers import TriggerCompiler
+
+_FOREVER = (1 << 63) - 1
+
+
+def required_consent(tag: Tag, component: Component, policy: ConsentPolicy) -> tuple[ConsentType, ...]:
+    """Consent that an event must have for this tag (SPEC: design.md, Consent gates)."""
+    if tag.consent is not None:
+        return tag.consent
+    if policy.gate == "declared" or component.is_consent_aware:
+        return ()
+    return component.consent
+
+
+class TagCompiler:
+    """Compiles the tags of one container."""
+
+    def __init__(
+        self,
+        parameters: ParametersCompiler,
+        triggers: TriggerCompiler,
+        lookups: "LookupOrder",
+        consent: ConsentPolicy,
+    ) -> None:
+        self._parameters, self._triggers, self._lookups = parameters, triggers, lookups
+        self._consent = consent
+
+    def tag(self, tag: Tag, transformations: tuple[ContainerTransformation, ...]) -> ContainerTag:
+        """One tag. Raises ContainerError for an unknown type and for constant parameters that do not
+        fit."""
+        component = component_of("tag", tag)
+        setup, cleanup = tag.setup_tag, tag.cleanup_tag
+        return ContainerTag(
+            name=tag.name,
+            component=component,
+            parameters=self._parameters.live("tags", tag, component),
+            required_consent=required_consent(tag, component, self._consent),
+            delivery=tag.delivery,
+            firing_triggers=tag.firing_triggers,
+            firings=self._triggers.firings(tag),
+            explain=self._triggers.explain(tag),
+            transformations=transformations,
+            awaits=self._lookups.needed_by(tag.parameters),
+            schedule=micros_of(tag.schedule),
+            is_live_only=tag.is_live_only,
+            is_unlimited=tag.firing_option == "unlimited",
+            setup_tag=setup.tag if setup else "",
+            stops_on_setup_failure=setup is not None and setup.stop_on_failure,
+            cleanup_tag=cleanup.tag if cleanup else "",
+            cleanup_only_on_success=cleanup is not None and cleanup.only_on_success,
+        )
+
+
+def in_sequence(tags: Sequence[ContainerTag]) -> list[ContainerTag]:
+    """The same tags; those that name partners that run, or are partners, know it."""
+    names = {tag.name for tag in tags}
+    partners = {name for tag in tags for name in (tag.setup_tag, tag.cleanup_tag)} & names
+    return [
+        replace(
+            tag,
+            setup_tag=tag.setup_tag if tag.setup_tag in names else "",
+            stops_on_setup_failure=tag.stops_on_setup_failure and tag.setup_tag in names,
+            cleanup_tag=tag.cleanup_tag if tag.cleanup_tag in names else "",
+            is_sequenced=bool({tag.name, tag.setup_tag, tag.cleanup_tag} & partners),
+        )
+        for tag in tags
+    ]
+
+
+def micros_of(schedule: Schedule | None) -> tuple[int, int] | None:
+    """A schedule as Unix times in microseconds; an end that is not set never comes."""
+    if schedule is None or (schedule.start is None and schedule.end is None):
+        return None
+    return _micros(schedule.start, 0), _micros(schedule.end, _FOREVER)
+
+
+def _micros(moment: datetime | None, otherwise: int) -> int:
+    return otherwise if moment is None else round(moment.timestamp() * 1_000_000)
+
+
+class LookupOrder:
+    """Which asynchronous variables something needs, and which of them first."""
+
+    def __init__(self, declared: Mapping[str, Variable], slots: Mapping[str, int]) -> None:
+        self._declared, self._slots = declared, slots
+
+    def needed_by(self, written: Any) -> tuple[int, ...]:
+        """Slots of the asynchronous variables that are referred to, also through other variables; each
+        after those that it needs itself (SPEC: sandbox-api 5.10.3.9)."""
+        found: list[int] = []
+        self._collect(written, found, set())
+        return tuple(found)
+
+    def _collect(self, written: Any, found: list[int], seen: set[str]) -> None:
+        for name in references_in(written):
+            variable = self._declared.get(name)
+            if variable is None or name in seen:
+                continue
+            seen.add(name)
+            self._collect(variable.parameters, found, seen)
+            component = find("variable", variable.type)
+            if component is not None and component.is_asynchronous:
+                found.append(self._slots[name])

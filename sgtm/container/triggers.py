@@ -1,0 +1,194 @@
+"""Triggers, compiled: which tags an event's name can fire, and whether one does.
+
+- conditions on the event's name that come down to some names belong to the index: a hit touches only
+  tags that its name can fire
+- triggers that fire a tag are alternatives; one that blocks wins over all of them, also when evaluating
+  its conditions failed
+- a trigger that does not exist never fires a tag; where it is to block one, the tag does not fire:
+  nobody knows any more what it was to keep out
+
+SPEC: google-runtime 2.2; sandbox-api 5.4, 5.10.3.3, A9, A12.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from sgtm.container.conditions import (
+    FAILS,
+    HOLDS,
+    UNDETERMINED,
+    ConditionCompiler,
+    Conditions,
+    Test,
+    constant_pattern,
+)
+from sgtm.container.container import ContainerTag, View
+from sgtm.container.model import Tag
+from sgtm.container.references import references_in, whole_reference
+from sgtm.javascript import text_of
+from sgtm.observability.walk import WalkedTrigger
+from sgtm.triggers.condition import Condition
+from sgtm.triggers.trigger import ALL_EVENTS, AllEvents, Trigger, event_names
+
+_MANY = 5
+"""Event names that are listed in a sentence."""
+
+
+class CompiledTrigger(Struct, frozen=True):
+    """A trigger: the names of events that it looks at (None: all), and what must hold besides."""
+
+    name: str
+    names: frozenset[str] | None
+    conditions: Conditions | None
+
+    @property
+    def met(self) -> Test:
+        """Whether an event fires it."""
+        names = self.names
+        holds = self.conditions.met if self.conditions is not None else _always
+        if names is None:
+            return holds
+        return lambda view: holds(view) if view.event.name in names else FAILS
+
+    def explain(self, view: View, *, is_blocking: bool) -> WalkedTrigger:
+        """What became of it, for a person who looks."""
+        walked = WalkedTrigger(self.name, self.met(view) == HOLDS, is_blocking)
+        if self.names is not None and view.event.name not in self.names:
+            walked.reason = _other_name(view.event.name, self.names)
+        elif self.conditions is not None and not walked.has_matched:
+            failure = self.conditions.failure(view)
+            if failure is not None:
+                walked.failed, walked.reason = failure
+            walked.has_matched = is_blocking and self.met(view) == UNDETERMINED
+        return walked
+
+
+def _always(view: View) -> int:
+    return HOLDS
+
+
+class TriggerCompiler:
+    """Compiles the triggers of one container, and what its tags make of them."""
+
+    def __init__(
+        self,
+        triggers: Iterable[Trigger],
+        conditions: ConditionCompiler,
+        event_name_variables: frozenset[str],
+    ) -> None:
+        declared: dict[str, Trigger] = {ALL_EVENTS: AllEvents(ALL_EVENTS)}
+        declared |= {trigger.name: trigger for trigger in triggers}
+        self._triggers: Mapping[str, CompiledTrigger] = {
+            name: _compiled(trigger, conditions, event_name_variables) for name, trigger in declared.items()
+        }
+
+    def names(self, tag: Tag) -> list[frozenset[str] | None]:
+        """For each trigger that fires the tag: the names of events that it looks at."""
+        return [trigger.names for trigger in self._named(tag.firing_triggers)]
+
+    def firings(self, tag: Tag) -> Callable[[View], int] | None:
+        """How often an event fires the tag; None where the event's name decides."""
+        firing = self._named(tag.firing_triggers)
+        is_unlimited = tag.firing_option == "unlimited"
+        is_named = all(trigger.conditions is None for trigger in firing)
+        if is_named and not tag.blocking_triggers and (not is_unlimited or len(firing) == 1):
+            return None
+        blocking = [self._blocks(name) for name in tag.blocking_triggers]
+        return _firings([trigger.met for trigger in firing], blocking, is_unlimited)
+
+    def explain(self, tag: Tag) -> Callable[[View], list[WalkedTrigger]]:
+        """Each trigger of the tag, those that fire it first."""
+        named = [(name, False) for name in tag.firing_triggers]
+        named += [(name, True) for name in tag.blocking_triggers]
+        triggers = self._triggers
+
+        def explain(view: View) -> list[WalkedTrigger]:
+            return [
+                triggers[name].explain(view, is_blocking=is_blocking)
+                if name in triggers
+                else WalkedTrigger(name, is_blocking, is_blocking, reason="there is no such trigger")
+                for name, is_blocking in named
+            ]
+
+        return explain
+
+    def _named(self, names: Iterable[str]) -> list[CompiledTrigger]:
+        return [self._triggers[name] for name in dict.fromkeys(names) if name in self._triggers]
+
+    def _blocks(self, name: str) -> Test:
+        return self._triggers[name].met if name in self._triggers else _always
+
+
+def _firings(firing: Sequence[Test], blocking: Sequence[Test], is_unlimited: bool) -> Callable[[View], int]:
+    if len(firing) == 1 and not blocking:
+        only = firing[0]
+        return lambda view: int(only(view) == HOLDS)
+
+    def firings(view: View) -> int:
+        times = 0
+        for met in firing:
+            if met(view) == HOLDS:
+                times += 1
+                if not is_unlimited:
+                    break
+        if not times or any(met(view) != FAILS for met in blocking):
+            return 0
+        return times
+
+    return firings
+
+
+def _compiled(
+    trigger: Trigger, conditions: ConditionCompiler, event_name_variables: frozenset[str]
+) -> CompiledTrigger:
+    names = event_names(trigger)
+    rest = []
+    for condition in trigger.conditions:
+        wanted = _wanted_names(condition, event_name_variables)
+        if wanted is None:
+            rest.append(condition)
+        else:
+            names = wanted if names is None else names & wanted
+    return CompiledTrigger(trigger.name, names, conditions.conditions(rest))
+
+
+def _wanted_names(condition: Condition, event_name_variables: frozenset[str]) -> frozenset[str] | None:
+    """The names of events for which the condition holds, where it is about nothing else."""
+    if condition.negate or whole_reference(condition.value) not in event_name_variables:
+        return None
+    written = condition.compare_with
+    if any(references_in(written)):
+        return None
+    members = written if isinstance(written, list) else [written]
+    if condition.operator == "equals":
+        return frozenset(text_of(member) for member in members)
+    if condition.operator != "matches_regex":
+        return None
+    patterns = [constant_pattern(member, condition.ignore_case) for member in members]
+    texts = [pattern.equals if pattern is not None else frozenset[str]() for pattern in patterns]
+    return frozenset().union(*texts) if texts and all(texts) else None
+
+
+def _other_name(name: str, wanted: frozenset[str]) -> str:
+    if name.lower() in {one.lower() for one in wanted}:
+        meant = min(one for one in wanted if one.lower() == name.lower())
+        return f"the event is `{name}`, not `{meant}`: they differ in capital letters only, and case matters"
+    listed = sorted(wanted)
+    words = ", ".join(f"`{one}`" for one in listed[:_MANY])
+    if len(listed) > _MANY:
+        words += f" or {len(listed) - _MANY} others"
+    return f"the event is `{name}`, and it looks at {words}" if listed else "no event can have such a name"
+
+
+def by_event_name(
+    tags: Sequence[tuple[ContainerTag, list[frozenset[str] | None]]],
+) -> tuple[dict[str, tuple[ContainerTag, ...]], tuple[ContainerTag, ...]]:
+    """The index: event name -> tags in firing order, and the tags of every other event. Each tag comes
+    with the names of events that each of its triggers looks at."""
+    all_names = {name for _, sets in tags for names in sets if names is not None for name in names}
+    index = {
+        name: tuple(tag for tag, sets in tags if any(names is None or name in names for names in sets))
+        for name in all_names
+    }
+    return index, tuple(tag for tag, sets in tags if None in sets)
