@@ -199,7 +199,9 @@ def started_sgtm(name: str, container: str, vendor: StartedStandIn | None = None
         flags = ["--host", "127.0.0.1", "--port", "0", "--drain-delay-s", "0", "--log-format", "json"]
         flags += ["--no-admin"]
         flags += ["--egress-allow", "127.0.0.1"]  # the stand-in
-        with started(name, "sgtm", "serve", str(path), *flags, vendor=vendor) as contender:
+        with started(
+            name, "sgtm", "serve", str(path), "--outbox", "memory", *flags, vendor=vendor
+        ) as contender:
             yield contender
 
 

@@ -235,6 +235,23 @@ class Settings(Struct, frozen=True, kw_only=True):
         Seconds, Meta(description="Seconds for requests under way at shutdown, and again for deliveries.")
     ] = 10.0
 
+    outbox: Annotated[
+        Literal["memory", "sqlite"],
+        Meta(
+            description="Where records of hits are kept until they are delivered: memory (lost with the "
+            "process) or sqlite (survives it, and a power cut)."
+        ),
+    ] = "sqlite"
+    require_durable: Annotated[
+        bool, Meta(description="Refuse to start if what is acknowledged would not survive a power cut.")
+    ] = False
+    outbox_disk_bytes: Annotated[
+        int,
+        Meta(description="Bytes that the outbox of one worker takes on its disk at most.", ge=16 * _KIB**2),
+    ] = 16 * _KIB**3
+    outbox_on_fuse: Annotated[
+        bool, Meta(description="Trust the locks and syncs of a FUSE file system below the data folder.")
+    ] = False
     outbox_records: Annotated[Count, Meta(description="Records that the outbox in memory holds at most.")] = (
         100_000
     )

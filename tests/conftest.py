@@ -38,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ.setdefault("SGTM_OUTBOX", "memory")  # of servers in other processes; see also `serve`
     if config.getoption("--update-golden") and os.environ.get("CI", "").lower() in ("1", "true"):
         raise pytest.UsageError("--update-golden is for a person who reads the diff, not for CI")
     _stay_on_loopback()
@@ -120,7 +121,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
             path = tmp_path / f"container-{len(workers)}.yaml"
             path.write_text(text)
             container = load_container(path)
-        local = {"host": "127.0.0.1", "port": 0, "egress_allow": ("127.0.0.0/8", "::1")}
+        local = {"outbox": "memory", "host": "127.0.0.1", "port": 0, "egress_allow": ("127.0.0.0/8", "::1")}
         settings = Settings(**{**local, "drain_timeout_s": 2.0, **changes})
         worker = Worker(container, settings, bind(settings), new_walk=new_walk)
         workers.append(worker)

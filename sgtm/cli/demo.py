@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     tour = {
         "port": arguments.port,
         "host": "127.0.0.1",
+        "outbox": "memory",
         "trusted_proxies": ["127.0.0.0/8"],
         "egress_allow": ["127.0.0.0/8", os.environ.get("SGTM_EGRESS_ALLOW", "")],  # the stand-in, and yours
         "log_level": "warning",

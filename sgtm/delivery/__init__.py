@@ -1,6 +1,6 @@
 """Send, at least once. In the order in which a delivery walks it:
 
-outbox/            keeps the record of a hit until its tags owe nothing (engines: memory)
+outbox/            keeps the record of a hit until its tags owe nothing (engines: memory, sqlite)
 delivery.py        one outgoing request on its way, and the batch in which it travels
 lanes.py           which lane it takes: one per destination
 lane.py            queue.py holds what waits, circuit.py says whether anything may leave, retry.py when again

@@ -39,6 +39,11 @@ METRICS: dict[str, tuple[str, str]] = {
         "scripts served: copy, upstream, stale (the upstream failed), none (and no copy: 502)",
     ),
     "sgtm_script_upstream_failures_total": ("path", "fetches of a script that brought nothing usable"),
+    "sgtm_outbox_commits_total": ("", "groups of records made durable"),
+    "sgtm_outbox_commits_failed_total": ("", "groups of records that could not be kept: answered 503"),
+    "sgtm_outbox_files_suspect_total": ("", "outbox files that failed and were set aside"),
+    "sgtm_outbox_records_damaged_total": ("", "records lost because their bytes on the disk are damaged"),
+    "sgtm_outbox_records_taken_over_total": ("", "records from files of vanished slots or set aside"),
     "sgtm_deliveries_done_total": ("tag", "events that the vendor accepted"),
     "sgtm_deliveries_retried_total": ("tag", "attempts that failed and will be repeated"),
     "sgtm_egress_refused_total": ("rule", "connections that the egress door refused, by what the address is"),
@@ -58,6 +63,18 @@ GAUGES: dict[str, Gauge] = {
     "sgtm_connections": Gauge("", "sum", "connections that are open"),
     "sgtm_outbox_records": Gauge("", "sum", "records that still owe something"),
     "sgtm_outbox_bytes": Gauge("", "sum", "bytes of these records"),
+    "sgtm_outbox_budget_bytes": Gauge("", "sum", "bytes that they may have"),
+    "sgtm_outbox_free_bytes": Gauge(
+        "", "max", "bytes that are free on the outbox's disk, besides its reserve"
+    ),
+    "sgtm_outbox_oldest_seconds": Gauge("", "max", "age of the oldest record that still owes something"),
+    "sgtm_outbox_full_in_seconds": Gauge(
+        "", "max", "time until the outbox is full at the present rate; missing while it does not grow"
+    ),
+    "sgtm_outbox_suspect_files": Gauge("", "sum", "outbox files that were set aside and not deleted yet"),
+    "sgtm_outbox_durability": Gauge(
+        "", "max", "0: lost with the process, 1: survives it, 2: a power cut, 3: a lost disk"
+    ),
     "sgtm_deliveries_pending": Gauge("", "sum", "deliveries taken and not settled"),
     "sgtm_event_loop_lag_seconds": Gauge("", "max", "how late the event loop was at worst, since last asked"),
     "sgtm_workers": Gauge("", "sum", "workers that should run"),

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from sgtm import __version__
 from sgtm.container.compile import load_container
 from sgtm.container.container import Container
+from sgtm.delivery.outbox.opening import describe
 from sgtm.errors import SettingsError
 from sgtm.server.connection import require_compiled_parser
 from sgtm.server.crew import Crew
@@ -51,19 +52,21 @@ def serve(path: str | Path, settings: Settings) -> int:
         crew = Supervisor(source, container.version, settings, SharedAddress(settings).bind)
     else:
         crew = Solo(source.path, Worker(container, settings, bind(settings)))
-    service = Service(crew, settings, source.path, ServiceManager(os.environ), admin, _banner(container))
+    service = Service(
+        crew, settings, source.path, ServiceManager(os.environ), admin, _banner(container, settings)
+    )
     del container  # a reload frees it
     return uvloop.run(service.run())
 
 
-def _banner(container: Container) -> dict[str, Any]:
+def _banner(container: Container, settings: Settings) -> dict[str, Any]:
     return {
         "version": __version__,
         "container": container.name,
         "container_version": container.version,
         "clients": len(container.clients),
         "tags": len(container.tags),
-        "outbox": "memory: what is queued is lost when the process dies",
+        "outbox": describe(settings),
     }
 
 

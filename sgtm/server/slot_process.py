@@ -65,7 +65,7 @@ class SlotProcess:
         logs.configure(begin.log_level, settings.log_format)
         try:
             container = load_container(begin.source.path, source=begin.source.content)
-            worker = Worker(container, settings, self._listening, slot=begin.slot)
+            worker = Worker(container, settings, self._listening, slot=begin.slot, workers=settings.workers)
         except (ContainerError, SettingsError) as error:
             log.error("a worker cannot start", extra={"slot": begin.slot, "reason": str(error)})
             self._end(2)

@@ -8,6 +8,7 @@ lanes deliver for a while, say what the outbox loses.
 import asyncio
 import logging
 import socket
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,7 +19,8 @@ from sgtm.container.container import Container
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
 from sgtm.delivery.lanes import Lanes
-from sgtm.delivery.outbox.memory import MemoryOutbox
+from sgtm.delivery.outbox.gauges import outbox_gauges
+from sgtm.delivery.outbox.opening import open_outbox
 from sgtm.delivery.sender import PooledSender
 from sgtm.messages import IncomingRequest
 from sgtm.observability.metrics import Counters
@@ -33,6 +35,7 @@ from sgtm.server.listening import BACKLOG, url_of
 from sgtm.server.memory import HARD, MemoryGuard, limit_of
 from sgtm.server.proxy import TrustedProxies
 from sgtm.server.rate import Rates
+from sgtm.server.recovery import Recovery
 from sgtm.server.scripts import Scripts
 from sgtm.server.sites import Sites
 from sgtm.settings import Settings
@@ -56,11 +59,12 @@ class Worker:
         listening: socket.socket,
         *,
         slot: int = 0,
+        workers: int = 1,
         new_walk: Callable[[IncomingRequest], Walk | None] | None = None,
     ) -> None:
         self.slot, self.settings, self.container = slot, settings, container
         self.counters = Counters()
-        self.outbox = MemoryOutbox(settings.outbox_records, settings.outbox_bytes)
+        self.outbox = open_outbox(settings, slot, workers, self.counters)
         egress = Egress(
             settings.egress_allow,
             destinations=container.destinations,
@@ -92,6 +96,7 @@ class Worker:
         )
         self._containers = [weakref.ref(container)]
         """Those that serve or that some event began with, oldest first."""
+        self._recovery = Recovery(self._pipeline, self.outbox, self.lanes)
         self._listening = listening
         self._listener: Listener | None = None
         self._runner: web.ServerRunner | None = None
@@ -128,8 +133,7 @@ class Worker:
         """What `observability/names.py` calls gauges, of this moment."""
         return {
             "sgtm_connections": self._admission.open,
-            "sgtm_outbox_records": len(self.outbox),
-            "sgtm_outbox_bytes": self.outbox.size_bytes,
+            **outbox_gauges(self.outbox.state(), time.time()),
             "sgtm_deliveries_pending": self.lanes.pending,
             "sgtm_event_loop_lag_seconds": self.health.take_lag_s(),
         }
@@ -142,6 +146,7 @@ class Worker:
         await self.scripts.start()
         self._site = web.SockSite(self._runner, self._listening, backlog=BACKLOG)
         await self._site.start()
+        self._recovery.start()
         self.health.start()
         self._memory.start()
 
@@ -154,6 +159,7 @@ class Worker:
     async def drain(self, delay_s: float) -> None:
         """Come to an orderly end: see the top of this file."""
         self.health.is_draining = True
+        self._recovery.stop()
         if self._is_released:
             await self._no_connections(delay_s)
         else:
@@ -170,6 +176,7 @@ class Worker:
 
     async def close(self) -> None:
         """End now. The outbox says what is lost with it."""
+        self._recovery.stop()
         await self._stop_accepting()
         if self.lanes.pending:
             log.warning("deliveries are left over", extra={"deliveries": self.lanes.pending})
@@ -215,8 +222,7 @@ class Worker:
             self._listener.close_idle()
 
     def _accepts(self) -> bool:
-        settings = self.settings
-        return len(self.outbox) < settings.outbox_records and self.outbox.size_bytes < settings.outbox_bytes
+        return not self.outbox.state().full_because
 
 
 def _paths(container: Container) -> Iterator[str]:

@@ -119,7 +119,9 @@ async def shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator
             monkeypatch.setenv(name, value)
         container = load_container(FOLDER / "container.yaml")
         listening = stack.enter_context(bind(Settings(host="127.0.0.1", port=0)))
-        worker = Worker(container, Settings(egress_allow=("127.0.0.1",)), listening, new_walk=new_walk)
+        worker = Worker(
+            container, Settings(outbox="memory", egress_allow=("127.0.0.1",)), listening, new_walk=new_walk
+        )
         await worker.start()
         stack.push_async_callback(worker.drain, 0.0)
         hosts = dict.fromkeys(("shop.example", "partner.example", "thief.example"), pages)

@@ -8,6 +8,8 @@ SPEC: design.md Delivery (settled is one bit per record and tag; a `run` bit; a 
 fire owes nothing), reliability 1.4 fault 16.
 """
 
+import asyncio
+
 import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
@@ -38,6 +40,22 @@ def make_record(seed=0, body=b"", **said):
     return Record(request, "v1")
 
 
+async def append(outbox, record):
+    """As the server does: in a running loop."""
+    return outbox.append(record)
+
+
+async def listed(found):
+    return [it async for it in found]
+
+
+def await_in(loop, waited):
+    async def wait():
+        await waited
+
+    loop.run_until_complete(wait())
+
+
 class Model(msgspec.Struct):
     record: Record
     settled: set[str] = msgspec.field(default_factory=set)
@@ -61,10 +79,12 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def commit(self, outbox, waited):
         """Let `waited` (what `append` returned) be done."""
-        assert waited is None
+        if waited is not None:
+            await_in(self.loop, waited)
 
     def __init__(self):
         super().__init__()
+        self.loop = asyncio.new_event_loop()
         self.outbox = self.open()
         self.model = {}
         self.ever = set()
@@ -74,7 +94,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def append(self, body):
         self.count += 1
         record = make_record(self.count, body)
-        record_id, waited = self.outbox.append(record)
+        record_id, waited = self.loop.run_until_complete(append(self.outbox, record))
         self.commit(self.outbox, waited)
         assert record_id not in self.ever, "an id is never given twice"
         self.ever.add(record_id)
@@ -106,7 +126,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @invariant()
     def owes_what_the_model_owes(self):
         self.model = {record_id: kept for record_id, kept in self.model.items() if not kept.is_finished}
-        found = list(self.outbox.unfinished())
+        found = self.loop.run_until_complete(listed(self.outbox.unfinished()))
         assert [it.record_id for it in found] == sorted(self.model), (
             "oldest first, none missing, none too many"
         )
@@ -117,3 +137,4 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def teardown(self):
         self.outbox.close()
+        self.loop.close()

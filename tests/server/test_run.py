@@ -152,7 +152,7 @@ async def test_two_workers_share_nothing(serve: Serve) -> None:
 
 async def test_nothing_is_left_open_when_a_worker_has_ended() -> None:
     before = len(os.listdir("/proc/self/fd"))
-    settings = Settings(host="127.0.0.1", port=0)
+    settings = Settings(outbox="memory", host="127.0.0.1", port=0)
     for _ in range(3):
         with bind(settings) as listening:
             worker = Worker(ECHO, settings, listening)

@@ -8,8 +8,8 @@ finished and may be forgotten.
 what is known twice changes nothing.
 """
 
-from collections.abc import Awaitable, Iterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -19,6 +19,37 @@ from sgtm.messages import Record
 
 class OutboxFull(SgtmError):
     """The outbox cannot take another record now; the requester is told to come back later."""
+
+
+class OutboxUnavailable(OutboxFull):
+    """What had to be written may not be on the disk (I/O error, full disk), so it is not acknowledged.
+
+    The awaitable of `append` raises it; the requester gets 503 and Retry-After. Whether the record was
+    kept is unknown: one that turns up later is delivered, under the same ids.
+    """
+
+
+class OutboxState(Struct, frozen=True):
+    """What an outbox says about itself to readiness, metrics and people. Sizes in bytes."""
+
+    engine: Literal["memory", "sqlite", "nats"]
+    durability: int
+    """0: lost with the process; 1: survives the process (a disk that is memory, a broker that does not
+    sync); 2: survives a power cut; 3: survives a lost disk."""
+    records: int
+    """Records that still owe something."""
+    full_because: str = ""
+    """Why no record is taken; "" when it takes them."""
+    used_bytes: int = 0
+    budget_bytes: int = 0
+    free_bytes: int | None = None
+    """Free where it writes, besides its reserve; None: it does not write."""
+    oldest_micros: int | None = None
+    """When the oldest record that owes something was received (Unix time); None: there is none."""
+    time_to_full_s: float | None = None
+    """At the present rate; None: it does not grow."""
+    suspects: int = 0
+    """Files that were set aside and wait for somebody to look at them and delete them."""
 
 
 class Unfinished(Struct, frozen=True):
@@ -38,7 +69,8 @@ class Outbox(Protocol):
     def append(self, record: Record) -> tuple[int, Awaitable[None] | None]:
         """Keep a record; the answer may leave when the awaitable is done (None: at once).
 
-        Raises OutboxFull."""
+        Raises OutboxFull; the awaitable raises OutboxUnavailable. It may be awaited by many, and giving
+        up waiting disturbs nobody else."""
 
     def ran(self, record_id: int, owing: frozenset[str]) -> None:
         """The tags of the record have run; these (by name) owe deliveries."""
@@ -46,8 +78,16 @@ class Outbox(Protocol):
     def settle(self, record_id: int, tag: str) -> None:
         """All that `tag` owed for the record is done, dead or expired."""
 
-    def unfinished(self) -> Iterator[Unfinished]:
-        """Records to run again after a crash or a long outage, oldest first."""
+    def unfinished(self) -> AsyncIterator[Unfinished]:
+        """All records that are kept and owe something, oldest first."""
+
+    def left_over(self) -> AsyncIterator[Unfinished]:
+        """Records that owe something and that nobody in this process works on, to be run again: left
+        by an earlier process, adopted, or found in a damaged file. Each comes once, oldest first. Waits
+        for more until the outbox is closed; ask for the next one only when there is room for it."""
+
+    def state(self) -> OutboxState:
+        """How it is."""
 
     def close(self) -> None:
-        """Commit what is left; nothing is appended afterwards (OutboxFull)."""
+        """Commit what is left; nothing is appended afterwards (OutboxFull). May wait for the disk."""

@@ -5,9 +5,9 @@ however it ends, is lost (SPEC: reliability 1.2). `len()` is how many records th
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 
-from sgtm.delivery.outbox import OutboxFull, Unfinished
+from sgtm.delivery.outbox import OutboxFull, OutboxState, Unfinished
 from sgtm.messages import Record
 
 log = logging.getLogger("sgtm.delivery.outbox")
@@ -50,10 +50,9 @@ class MemoryOutbox:
         size_bytes = _size_bytes(record)
         if self._is_closed:
             raise OutboxFull("is closed", where="outbox", mend="the process is going down: ask again later")
-        if len(self._kept) >= self._max_records:
-            raise _full(f"holds {len(self._kept)} records")
-        if self.size_bytes + size_bytes > self._max_bytes:
-            raise _full(f"holds {self.size_bytes} bytes")
+        full = self._full_because(size_bytes)
+        if full:
+            raise _full(full)
         record_id = self._next_id
         self._next_id += 1
         self._kept[record_id] = _Kept(record, size_bytes)
@@ -74,16 +73,41 @@ class MemoryOutbox:
             kept.settled.add(tag)
             self._forget_if_finished(record_id, kept)
 
-    def unfinished(self) -> Iterator[Unfinished]:
+    async def unfinished(self) -> AsyncIterator[Unfinished]:
         """See Outbox."""
         for record_id, kept in list(self._kept.items()):
             yield Unfinished(record_id, kept.record, frozenset(kept.settled))
+
+    async def left_over(self) -> AsyncIterator[Unfinished]:
+        """See Outbox. Nothing outlives the process that works on it."""
+        return
+        yield
+
+    def state(self) -> OutboxState:
+        """See Outbox."""
+        oldest = next(iter(self._kept.values()), None)
+        return OutboxState(
+            engine="memory",
+            durability=0,
+            records=len(self._kept),
+            full_because=self._full_because(0),
+            used_bytes=self.size_bytes,
+            budget_bytes=self._max_bytes,
+            oldest_micros=oldest.record.request.received_micros if oldest is not None else None,
+        )
 
     def close(self) -> None:
         """See Outbox. Says how many records are lost."""
         self._is_closed = True
         if self._kept:
             log.warning("the memory outbox loses unfinished records", extra={"records": len(self._kept)})
+
+    def _full_because(self, size_bytes: int) -> str:
+        if len(self._kept) >= self._max_records:
+            return f"holds {len(self._kept)} records"
+        if self.size_bytes + size_bytes > self._max_bytes or self.size_bytes >= self._max_bytes:
+            return f"holds {self.size_bytes} bytes"
+        return ""
 
     def _forget_if_finished(self, record_id: int, kept: _Kept) -> None:
         if kept.is_finished:

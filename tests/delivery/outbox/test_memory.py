@@ -1,7 +1,7 @@
 import logging
 
 import pytest
-from delivery.outbox_machine import OutboxMachine, make_record
+from delivery.outbox_machine import OutboxMachine, listed, make_record
 from hypothesis import settings
 
 from sgtm.delivery.outbox import Outbox, OutboxFull
@@ -24,18 +24,19 @@ TestMemoryMachine = MemoryMachine.TestCase
 TestMemoryMachine.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 
 
-def test_it_is_an_outbox():
+async def test_it_is_an_outbox():
     outbox: Outbox = MemoryOutbox()
     record_id, waited = outbox.append(make_record())
     assert waited is None
-    assert [found.record_id for found in outbox.unfinished()] == [record_id]
+    assert [found.record_id for found in await listed(outbox.unfinished())] == [record_id]
+    assert await listed(outbox.left_over()) == []
 
 
-def test_settling_before_the_tags_have_run_is_remembered():
+async def test_settling_before_the_tags_have_run_is_remembered():
     outbox = MemoryOutbox()
     record_id, _ = outbox.append(make_record())
     outbox.settle(record_id, "meta")
-    assert next(outbox.unfinished()).settled == {"meta"}
+    assert (await listed(outbox.unfinished()))[0].settled == {"meta"}
     outbox.ran(record_id, frozenset({"meta"}))
     assert len(outbox) == 0
 

@@ -1,0 +1,46 @@
+"""Group: the records of one commit, and whoever waits for it."""
+
+import asyncio
+from collections.abc import Generator
+
+from sgtm.delivery.outbox.batch import Batch
+
+MAX_RECORDS = 500
+MAX_BYTES = 1_048_576
+
+
+class Group:
+    """Records that are committed together; await it for the commit. Raises OutboxUnavailable.
+
+    Each waiter has a future of its own, so one that gives up disturbs nobody else.
+    """
+
+    __slots__ = ("_error", "_is_done", "_waiters", "batch", "records")
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.records = bytearray()
+        self._waiters: list[asyncio.Future[None]] = []
+        self._is_done = False
+        self._error: Exception | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next record goes into another group."""
+        return self.batch.count >= MAX_RECORDS or len(self.records) >= MAX_BYTES
+
+    def done(self, error: Exception | None) -> None:
+        """The commit is over; wake those who wait."""
+        self._is_done, self._error = True, error
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    def __await__(self) -> Generator[None, None, None]:
+        if not self._is_done:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            yield from waiter
+        if self._error is not None:
+            raise self._error

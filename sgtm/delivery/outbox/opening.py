@@ -1,0 +1,120 @@
+"""Opening: the outbox that the settings ask for, with what earlier processes left behind.
+
+    <data_folder>/slot-0-0/   lock            held by the worker that owns the folder
+                              outbox.sqlite   (and -wal)
+                              reserve         gets it out of a full disk
+                              *.suspect       files that failed: salvaged, and kept until deleted by hand
+
+The first number is the slot. While a worker is replaced there are two in a slot: the new one takes a folder
+that nobody has (slot-0-1), and takes over what the old one leaves. So it does with folders of slots that no
+worker has any more.
+"""
+
+import logging
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from sgtm.delivery.outbox import Outbox
+from sgtm.delivery.outbox.folder import FolderInUse, SlotFolder, medium_of, suspects_in
+from sgtm.delivery.outbox.memory import MemoryOutbox
+from sgtm.delivery.outbox.sqlite import SqliteOutbox
+from sgtm.delivery.outbox.store import FILE_NAME, Store
+from sgtm.delivery.outbox.taking_over import Taken, TakingOver
+from sgtm.errors import SettingsError
+from sgtm.observability.metrics import Counters
+from sgtm.settings import Settings
+
+log = logging.getLogger("sgtm.delivery.outbox")
+
+DURABLE = 2
+MAX_FOLDERS = 16
+_FOLDER = re.compile(r"slot-([0-9]{1,4})-([0-9]{1,4})")
+
+
+def open_outbox(settings: Settings, slot: int, workers: int, counters: Counters) -> Outbox:
+    """The outbox of one slot of so many. Blocks for as long as the disk takes; call it before anything
+    is accepted. Raises SettingsError, FolderInUse."""
+    if settings.outbox == "memory":
+        outbox: Outbox = MemoryOutbox(settings.outbox_records, settings.outbox_bytes)
+    else:
+        outbox = _open_sqlite(settings, slot, workers, counters)
+    state = outbox.state()
+    if settings.require_durable and state.durability < DURABLE:
+        outbox.close()
+        raise SettingsError(
+            f"is {describe(settings)}; --require-durable asks for more",
+            where="outbox",
+            mend="use --outbox sqlite with a --data-folder on a disk",
+        )
+    return outbox
+
+
+def describe(settings: Settings) -> str:
+    """For the log: which engine it is and what it promises. Raises SettingsError."""
+    if settings.outbox == "memory":
+        return "memory: what is queued is lost when the process dies"
+    if medium_of(Path(settings.data_folder), allows_fuse=settings.outbox_on_fuse) == "memory":
+        return "sqlite on a disk that is memory: survives kill -9, lost with the machine"
+    return "sqlite: survives kill -9 and a power cut"
+
+
+def _open_sqlite(settings: Settings, slot: int, workers: int, counters: Counters) -> SqliteOutbox:
+    data_folder = Path(settings.data_folder)
+    own = _own_folder(data_folder, slot, settings)
+    try:
+        if own.medium == "memory":
+            log.warning(
+                "the outbox's disk is memory: it is lost with the machine", extra={"folder": str(own.path)}
+            )
+        store = Store(own, settings.outbox_disk_bytes)
+        store.suspects.clear()  # they are among those in the folder
+        sources = [Taken(path) for path in suspects_in(own.path)]
+
+        def find() -> list[Taken]:
+            return _ownerless(data_folder, slot, workers)
+
+        return SqliteOutbox(store, counters, TakingOver(own.path, sources, store.taken(), find))
+    except OSError as error:
+        own.close()
+        raise SettingsError(
+            f"cannot be used: {error.strerror}",
+            where=f"outbox folder {own.path}",
+            mend="give a --data-folder that this user may write to",
+        ) from None
+    except BaseException:
+        own.close()
+        raise
+
+
+def _own_folder(data_folder: Path, slot: int, settings: Settings) -> SlotFolder:
+    """The folder that the slot's last worker left, or another if that lives. Raises FolderInUse."""
+    there = [path for path, number in _folders(data_folder) if number == slot]
+    new = (data_folder / f"slot-{slot}-{place}" for place in range(MAX_FOLDERS))
+    tried: set[Path] = set()
+    for path in (*there, *new):
+        if path not in tried:
+            tried.add(path)
+            with suppress(FolderInUse):
+                return SlotFolder(path, allows_fuse=settings.outbox_on_fuse)
+    raise FolderInUse(
+        f"{MAX_FOLDERS} living processes have this slot",
+        where=f"data folder {data_folder}",
+        mend="give each server a --data-folder of its own",
+    )
+
+
+def _ownerless(data_folder: Path, slot: int, workers: int) -> list[Taken]:
+    """Folders of this slot, and its share of those of slots that no worker has, whose owner is gone."""
+    found = []
+    for path, number in _folders(data_folder):
+        if number == slot or (number >= workers and number % workers == slot):
+            with suppress(FolderInUse, SettingsError):
+                found.append(Taken(path / FILE_NAME, SlotFolder(path)))
+    return found
+
+
+def _folders(data_folder: Path) -> list[tuple[Path, int]]:
+    """Folders of outboxes, and whose slot each is."""
+    matches = ((path, _FOLDER.fullmatch(path.name)) for path in sorted(data_folder.glob("slot-*-*")))
+    return [(path, int(match[1])) for path, match in matches if match is not None]

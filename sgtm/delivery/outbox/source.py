@@ -1,0 +1,103 @@
+"""Source: another outbox file, read row by row and never written, whole or damaged.
+
+It may be what a vanished slot left behind, or what was set aside as suspect. SPEC: reliability 1.3 (salvage),
+0.12 (one bad record must not block the rest).
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import apsw
+from msgspec import Struct
+
+_PIECE_BYTES = 65_536
+_MAX_RECORDS_BYTES = 1_073_741_824
+
+
+class SourceRow(Struct):
+    """What could be read of one row."""
+
+    number: int
+    count: int
+    at_micros: int
+    records: bytes
+    bits: bytes | None
+    is_whole: bool
+
+
+class Source:
+    """Reads a file; whatever is in it, there is no exception: what cannot be read is not there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.is_whole = True
+        """Nothing that could not be read has been met so far."""
+        self._connection: apsw.Connection | None = None
+        try:
+            self._connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+            self._connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
+            self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            self._connection.execute("PRAGMA query_only=1")
+            self._connection.execute("SELECT number FROM batch LIMIT 1").fetchall()
+        except apsw.Error:
+            self.is_whole = False
+
+    def numbers(self) -> list[int]:
+        """Numbers of the rows that can be reached: upwards to the damage, and downwards to it."""
+        upwards = list(self._walk("ASC"))
+        return upwards if self.is_whole else sorted({*upwards, *self._walk("DESC")})
+
+    def row(self, number: int) -> SourceRow | None:
+        """A row, as far as it can be read."""
+        if self._connection is None:
+            return None
+        try:
+            found = self._connection.execute(
+                "SELECT count, at_micros FROM batch WHERE number=?", (number,)
+            ).fetchall()
+            if not found:
+                return None
+            records, is_whole = self._records(self._connection, number)
+        except apsw.Error:
+            self.is_whole = False
+            return None
+        self.is_whole = self.is_whole and is_whole
+        count, at_micros = (value if isinstance(value, int) else 0 for value in found[0])
+        return SourceRow(number, count, at_micros, records, self._bits(self._connection, number), is_whole)
+
+    def close(self) -> None:
+        """Leave the file as it was found."""
+        if self._connection is not None:
+            with suppress(apsw.Error):
+                self._connection.close(True)
+
+    def _records(self, connection: apsw.Connection, number: int) -> tuple[bytes, bool]:
+        read = bytearray()
+        with connection.blob_open("main", "batch", "records", number, False) as blob:
+            size = min(blob.length(), _MAX_RECORDS_BYTES)
+            try:
+                while len(read) < size:
+                    read += blob.read(min(_PIECE_BYTES, size - len(read)))
+            except apsw.Error:
+                # a page that cannot be reached: the records before it are good
+                return bytes(read), False
+        return bytes(read), True
+
+    def _bits(self, connection: apsw.Connection, number: int) -> bytes | None:
+        with suppress(apsw.Error):
+            found = connection.execute("SELECT bits FROM bits WHERE number=?", (number,)).fetchall()
+            if found and isinstance(found[0][0], bytes):
+                return found[0][0]
+        return None
+
+    def _walk(self, direction: str) -> Iterator[int]:
+        if self._connection is None:
+            return
+        try:
+            for (number,) in self._connection.execute(
+                f"SELECT number FROM batch ORDER BY number {direction}"  # noqa: S608  (ASC or DESC)
+            ):
+                yield number
+        except apsw.Error:
+            self.is_whole = False
