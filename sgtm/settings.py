@@ -246,8 +246,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         bool, Meta(description="Refuse to start if what is acknowledged would not survive a power cut.")
     ] = False
     outbox_disk_bytes: Annotated[
-        int,
-        Meta(description="Bytes that the outbox of one worker takes on its disk at most.", ge=16 * _KIB**2),
+        Count, Meta(description="Bytes that the outbox of one worker takes on its disk at most.")
     ] = 16 * _KIB**3
     outbox_on_fuse: Annotated[
         bool, Meta(description="Trust the locks and syncs of a FUSE file system below the data folder.")
