@@ -1,6 +1,6 @@
 """A dry run: one request or event through a container, and nothing leaves the machine.
 
-The real pipeline runs; its outbox keeps nothing, its lanes accept every request and send none, its
+The real pipeline runs; its outbox ends with it, its lanes accept every request and send none, its
 lookups find nothing (an asynchronous variable has its default, or what `variables` says). What
 happened stands on the walk. `sgtm explain` and `sgtm test` are made of it.
 """
@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from sgtm.component import Component, read_status
 from sgtm.container.container import Container, ContainerClient, ContainerVariable, Origins
 from sgtm.delivery.lanes import Delivery
+from sgtm.delivery.outbox.memory import MemoryOutbox
 from sgtm.event import undefined
-from sgtm.messages import DONE, Answer, Claimed, EventData, IncomingRequest, Lookup, Record
+from sgtm.messages import DONE, Answer, Claimed, EventData, IncomingRequest, Lookup
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
 from sgtm.pipeline import Pipeline
@@ -42,7 +43,7 @@ def dry_run(container: Container, request: IncomingRequest, variables: Mapping[s
     """What happens to `request`. `variables` replaces variables by name."""
     walk = Walk()
     pipeline = Pipeline(
-        with_variables(container, variables), _NoOutbox(), _NoLanes(), Counters(), _no_script, _NoLookups()
+        with_variables(container, variables), MemoryOutbox(), _NoLanes(), Counters(), _no_script, _NoLookups()
     )
 
     async def run() -> None:
@@ -100,26 +101,6 @@ def _client_that_makes(data: EventData, name: str) -> ContainerClient:
         read=read_status,
     )
     return ContainerClient(name, component, _NoParameters(), 0, (), Origins(), (), 0, 30.0)
-
-
-class _NoOutbox:
-    def __len__(self) -> int:
-        return 0
-
-    def append(self, record: Record) -> tuple[int, None]:
-        return 0, None
-
-    def ran(self, record_id: int, owing: frozenset[str]) -> None:
-        pass
-
-    def settle(self, record_id: int, tag: str) -> None:
-        pass
-
-    def unfinished(self) -> Any:
-        return iter(())
-
-    def close(self) -> None:
-        pass
 
 
 class _NoLanes:
