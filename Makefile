@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants slow check clean
+.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants slow workers check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ instructions: fast  ## instructions per hit (valgrind) against the committed bud
 
 slow: fast  ## 2,000 slow requesters against one worker: latency of the others, memory of each
 	SLOW_CLIENTS=2000 $(BIN)/python -m pytest -q -s tests/end_to_end/test_slow_clients.py
+
+workers: fast  ## ten rolling restarts of two workers, and 30 s of reloads, under load
+	RESTARTS=10 LOAD_S=30 $(BIN)/python -m pytest -q -s tests/end_to_end/test_workers.py -k under_load
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build *.egg-info sgtm/_fast/*.so sgtm/_fast/*.c sgtm/_fast/*.html

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from sgtm.errors import SgtmError
 from sgtm.observability.exposition import Sample
-from sgtm.server.control import Channel, NoAnswer
+from sgtm.server.control import Channel, Gone, NoAnswer
 from sgtm.server.questions import Pulse, Source
 
 T = TypeVar("T")
@@ -87,9 +87,8 @@ class Child:
         """The worker's answer. Raises NoAnswer, or WorkerEnded if that is why."""
         try:
             return await self.channel.ask(question, body, of=of, timeout_s=timeout_s)
-        except NoAnswer:
-            if not self.ended.done():
-                await asyncio.wait([self.ended], timeout=0.2)  # its end may be a moment away
+        except Gone:
+            await asyncio.wait([self.ended], timeout=timeout_s)  # its end is a moment away
             if self.ended.done():
                 raise WorkerEnded(self.ended.result()) from None
             raise

@@ -38,6 +38,10 @@ class NoAnswer(SgtmError):
     """The other end did not answer in time, is gone, or said that it cannot."""
 
 
+class Gone(NoAnswer):
+    """The other end has hung up."""
+
+
 class Message(Struct, omit_defaults=True):
     """A question (with a kind) or the answer to the question of the same id."""
 
@@ -106,7 +110,7 @@ class Channel:
         if len(frame) > MAX_BYTES:
             raise NoAnswer(f"a message of {len(frame)} bytes is too large", where=message.kind)
         if self._reading.done() or self._writer.is_closing():
-            raise NoAnswer("the other end is gone", where=message.kind)
+            raise Gone("the other end is gone", where=message.kind)
         if self._writer.transport.get_write_buffer_size() > MAX_BYTES:
             raise NoAnswer("the other end does not read", where=message.kind)
         self._writer.write(_LENGTH.pack(len(frame)) + frame)
@@ -127,7 +131,7 @@ class Channel:
             self._writer.close()
             for waiting in self._asked.values():
                 if not waiting.done():
-                    waiting.set_exception(NoAnswer("the other end is gone"))
+                    waiting.set_exception(Gone("the other end is gone"))
 
     def _take(self, message: Message) -> None:
         if message.kind:
