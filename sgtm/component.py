@@ -37,6 +37,22 @@ class Secret(Struct, frozen=True):
     name: str
 
 
+class Deferred:
+    """A parameter that refers to variables and is not read yet. A variable may return it, or what `then`
+    makes of it, instead of a value: only then the variables that it refers to are looked at."""
+
+    __slots__ = ("read",)
+
+    def __init__(self, read: Callable[[Any], Any]) -> None:
+        self.read = read
+        """Gives the value for a view."""
+
+    def then(self, function: Callable[[Any], Any]) -> "Deferred":
+        """What `function` makes of the value."""
+        read = self.read
+        return Deferred(lambda view: function(read(view)))
+
+
 class Component(Struct, frozen=True, kw_only=True):
     """One registered component type and everything declared about it."""
 
@@ -64,6 +80,8 @@ class Component(Struct, frozen=True, kw_only=True):
     # variables
     is_asynchronous: bool = False
     """It may return a `Lookup` instead of a value: tags wait for that, triggers never do."""
+    deferred: tuple[str, ...] = ("default",)
+    """Parameters in which what may be anything comes as `Deferred` where it refers to variables."""
     # transformations
     only_prepares: bool = False
     """It concerns the whole event (`drop`), so it stands under `preparations:` only."""
@@ -135,7 +153,7 @@ def client(type_: str, **declared: Any) -> Callable[[F], F]:
 def variable(type_: str, **declared: Any) -> Callable[[F], F]:
     """Register `resolve(event, parameters) -> value | Lookup` as a variable type.
 
-    Keywords: aliases, status, check, is_asynchronous."""
+    Keywords: aliases, status, check, is_asynchronous, deferred, hosts."""
     return _decorator("variable", type_, declared)
 
 

@@ -115,8 +115,7 @@ class Firing:
         """The same, once what its variables look up has been found."""
         try:
             for slot in tag.awaits:
-                view.value(slot)
-                lookup = view.lookups.pop(slot, None) if view.lookups is not None else None
+                lookup = view.lookup(slot)
                 if lookup is not None and self._lookups is not None:
                     view.found(slot, await self._lookups.find(lookup))
             result = tag.component.function(view.event, tag.parameters(view))

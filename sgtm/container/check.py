@@ -11,6 +11,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from msgspec import ValidationError, convert
+from msgspec.structs import asdict
 
 from sgtm.component import Component, Kind, components, find
 from sgtm.container.built_in import BUILT_IN_VARIABLES
@@ -20,7 +21,7 @@ from sgtm.container.environment import with_secret_names
 from sgtm.container.fields import read_fields
 from sgtm.container.model import Client, Tag, Variable, by_priority
 from sgtm.container.native import Reading, read_container, read_source
-from sgtm.container.references import REFERENCE, references_in
+from sgtm.container.references import REFERENCE, references_in, references_of
 from sgtm.container.report import KINDS, listed
 from sgtm.errors import ContainerError, Problem
 from sgtm.triggers.trigger import ALL_EVENTS, event_names
@@ -244,7 +245,10 @@ class _Judge:
     def _references(self) -> None:
         for kind in ("variables", "tags"):
             for entity, path in self._entities(kind):
-                for place, name in _places_of_references(entity.parameters, (*path, "parameters")):
+                written: dict[str, Any] = {"parameters": entity.parameters}
+                if isinstance(entity, Variable) and entity.format_value is not None:
+                    written["format_value"] = asdict(entity.format_value)
+                for place, name in _places_of_references(written, path):
                     if not name:
                         mend = "write {{Name}}, the name without braces"
                         self._report.error(place, "a {{ begins no {{reference}}", mend)
@@ -259,9 +263,7 @@ class _Judge:
 
     def _cycles(self) -> None:
         """Variables that refer to each other in a circle (SPEC: sandbox-api 5.10.4, A13)."""
-        refers_to = {
-            variable.name: set(references_in(variable.parameters)) for variable in self._model.variables
-        }
+        refers_to = {variable.name: set(references_of(variable)) for variable in self._model.variables}
         known: set[frozenset[str]] = set()
         for variable, path in self._entities("variables"):
             circle = _circle(variable.name, refers_to)
@@ -279,8 +281,8 @@ class _Judge:
         if all(client.is_paused for client in self._model.clients):
             mend = "write `clients:` with at least one, for example of type ga4"
             self._report.warning((), "there is no client, so no request is ever claimed", mend)
-        entities: list[Variable | Tag] = [*self._model.variables, *self._model.tags]
-        used = {name for entity in entities for name in references_in(entity.parameters)}
+        used = {name for variable in self._model.variables for name in references_of(variable)}
+        used |= {name for tag in self._model.tags for name in references_in(tag.parameters)}
         for variable, path in self._entities("variables"):
             if variable.name not in used:
                 mend = f"remove it, or write {{{{{variable.name}}}}} where it belongs"

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from sgtm.container.check import read_sound
 from sgtm.container.clients import ClientCompiler, constants_of
@@ -26,7 +26,7 @@ from sgtm.container.container import Container, ContainerClient, ContainerTag
 from sgtm.container.destinations import destinations_of
 from sgtm.container.model import ContainerVersion, Tag, by_priority
 from sgtm.container.parameters import ParametersCompiler
-from sgtm.container.references import references_in
+from sgtm.container.references import references_in, references_of
 from sgtm.container.tags import LookupOrder, TagCompiler, in_sequence
 from sgtm.container.transformations import TransformationCompiler, affected
 from sgtm.container.triggers import TriggerCompiler, by_event_name
@@ -80,7 +80,6 @@ class _Compiler:
         self._tags = TagCompiler(
             self._parameters, self._triggers, LookupOrder(declared, self._slots), model.consent
         )
-        self._variables = compile_variables(declared, self._slots, self._parameters, is_lenient=is_lenient)
 
     def container(self, version: str) -> Container:
         model = self._model
@@ -94,7 +93,9 @@ class _Compiler:
             tags=tuple(tags),
             tags_by_event=index,
             tags_of_other_events=others,
-            variables=self._variables,
+            variables=compile_variables(
+                model, version, self._slots, self._parameters, is_lenient=self._is_lenient
+            ),
             credentials=self._parameters.credentials,
             unclaimed_status=model.unclaimed_status,
             is_unset_consent_granted=model.consent.unset == "granted",
@@ -154,8 +155,7 @@ def _slots(model: ContainerVersion) -> dict[str, int]:
     """A slot for each variable that is declared or referred to."""
     names = [variable.name for variable in model.variables]
     for variable in model.variables:
-        form = variable.format_value
-        names.extend(references_in([variable.parameters, asdict(form) if form is not None else ""]))
+        names.extend(references_of(variable))
     entities: tuple[Any, ...] = (*model.clients, *model.preparations, *model.transformations, *model.tags)
     for entity in entities:
         names.extend(references_in(entity.parameters))

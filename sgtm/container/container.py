@@ -65,10 +65,18 @@ class View:
         result = values[slot] = self.container.variables[slot].resolve(self)
         return result
 
+    def lookup(self, slot: int) -> Lookup | None:
+        """What the variable in `slot` asks for and nobody has brought yet. It stays until somebody has:
+        another tag with this view waits for the same."""
+        self.value(slot)
+        return None if self.lookups is None else self.lookups.get(slot)
+
     def found(self, slot: int, value: Any) -> None:
         """What the lookup of the variable in `slot` has brought. Everything else is evaluated anew when
         it is read again: it may have been made from the default."""
         form = self.container.variables[slot].form
+        if self.lookups is not None:
+            self.lookups.pop(slot, None)
         self._found = {**(self._found or {}), slot: form(self, value) if form is not None else value}
         self._values = dict(self._found)
         self.conditions = {}

@@ -6,16 +6,18 @@ a container collects their sources in `credentials`.
 
 import operator
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from contextlib import suppress
+from typing import Any, Protocol, get_type_hints
 
 from msgspec import Struct, ValidationError, convert, inspect
+from msgspec.structs import fields, force_setattr
 
 from sgtm.component import Component, Kind, find
 from sgtm.container.container import View
 from sgtm.container.environment import with_secret_names
-from sgtm.container.field_types import inner_type
+from sgtm.container.field_types import inner_type, plain_type
 from sgtm.container.fields import split_error
-from sgtm.container.references import Reader, compile_reader, references_in
+from sgtm.container.references import Reader, compile_reader, defer, references_in
 from sgtm.delivery.credentials import CredentialSource
 from sgtm.errors import ContainerError, ParametersError, Problem
 from sgtm.event import undefined
@@ -48,8 +50,8 @@ class ParametersCompiler:
 
     def live(self, kind: str, entity: Entity, component: Component) -> ParametersOf:
         """How to read the parameters for a view. Raises ContainerError where constant ones do not fit."""
-        written = self.with_secrets(kind, entity)
         type_ = inspect.type_info(component.parameters_type)
+        written = self._deferred(self.with_secrets(kind, entity), type_, component)
         readers = {
             key: compile_reader(value, inner_type(type_, key), self._slots) for key, value in written.items()
         }
@@ -62,6 +64,15 @@ class ParametersCompiler:
         return LiveParameters(
             component.parameters_type, rest, live, slots, f"{component.kind} {entity.name!r}"
         )
+
+    def _deferred(self, written: dict[str, Any], type_: inspect.Type, component: Component) -> dict[str, Any]:
+        """A variable's parameters, with those that it reads only when it needs them as Deferred."""
+        if component.kind != "variable":
+            return written
+        return {
+            key: defer(value, inner_type(type_, key), self._slots) if key in component.deferred else value
+            for key, value in written.items()
+        }
 
     def with_secrets(self, kind: str, entity: Entity) -> dict[str, Any]:
         """Parameters as written, each secret as its name."""
@@ -76,10 +87,11 @@ class LiveParameters:
     """Parameters that refer to variables: read and converted for each view.
 
     PERF: a conversion costs 1 to 2 us, so it is left out while all variables have the very same
-    values as for the event before, as constants have.
+    values as for the event before, as constants have. Lists and mappings that are the same for all
+    events are converted once: they are the very same object for each event.
     """
 
-    __slots__ = ("_last", "_live", "_rest", "_slots", "_type", "_values", "_where")
+    __slots__ = ("_kept", "_last", "_live", "_rest", "_slots", "_type", "_values", "_wanted", "_where")
 
     def __init__(
         self,
@@ -89,7 +101,15 @@ class LiveParameters:
         slots: list[int],
         where: str,
     ) -> None:
-        self._type, self._rest, self._live, self._slots, self._where = type_, rest, live, slots, where
+        self._kept = _kept(type_, rest)
+        self._type, self._live, self._slots, self._where = type_, live, slots, where
+        self._wanted = frozenset(
+            field.encode_name
+            for field in inspect.type_info(type_).fields  # type: ignore[attr-defined]
+            if field.required and isinstance(plain_type(field.type), inspect.AnyType)
+        )
+        """What has to be there and may be anything is undefined, and not missing, where it has no value."""
+        self._rest = {key: value for key, value in rest.items() if key not in self._kept}
         self._values: list[Any] | None = None
         self._last: Any = None
 
@@ -102,15 +122,30 @@ class LiveParameters:
         written = dict(self._rest)
         for key, reader in self._live.items():
             value = reader(view)
-            if value is not undefined:
+            if value is not undefined or key in self._wanted:
                 written[key] = value
         try:
             self._last = convert(written, self._type, strict=False)
         except ValidationError as error:
             self._values = None
             raise ParametersError(_without_values(error), where=self._where) from None
+        for key, kept in self._kept.items():
+            force_setattr(self._last, key, kept)
         self._values = values
         return self._last
+
+
+def _kept(type_: type[Struct], constants: dict[str, Any]) -> dict[str, Any]:
+    """The lists and mappings among the constants, converted. One that does not fit is left to the
+    conversion of the whole, and so is one that has to be there."""
+    hints = get_type_hints(type_, include_extras=True)
+    kept = {}
+    for field in fields(type_):
+        if field.required or not isinstance(constants.get(field.encode_name), (list, dict)):
+            continue
+        with suppress(ValidationError):
+            kept[field.name] = convert(constants[field.encode_name], hints[field.name], strict=False)
+    return kept if all(field.name == field.encode_name for field in fields(type_)) else {}
 
 
 def _without_values(error: ValidationError) -> str:

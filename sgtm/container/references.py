@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from msgspec import inspect
+from msgspec.structs import asdict
 
+from sgtm.component import Deferred
 from sgtm.container.container import View
-from sgtm.container.field_types import inner_type, is_text_only
+from sgtm.container.field_types import inner_type, is_text_only, plain_type
+from sgtm.container.model import Variable
 from sgtm.event import number_text, undefined
 
 REFERENCE = re.compile(r"\{\{\s*([^{}\s](?:[^{}]*[^{}\s])?)\s*\}\}")
@@ -32,6 +35,13 @@ def references_in(value: Any) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from references_in(item)
+
+
+def references_of(variable: Variable) -> Iterator[str]:
+    """Names of all variables that this one refers to, also in what its value is made into."""
+    yield from references_in(variable.parameters)
+    if variable.format_value is not None:
+        yield from references_in(asdict(variable.format_value))
 
 
 def whole_reference(text: str) -> str | None:
@@ -69,6 +79,18 @@ def compile_reader(value: Any, type_: inspect.Type, slots: Mapping[str, int]) ->
     if isinstance(value, list):
         return _list_reader(value, type_, slots)
     return None
+
+
+def defer(value: Any, type_: inspect.Type, slots: Mapping[str, int]) -> Any:
+    """`value` with all that refers to variables, and stands where anything may stand, as Deferred."""
+    if isinstance(plain_type(type_), inspect.AnyType):
+        reader = compile_reader(value, type_, slots)
+        return value if reader is None else Deferred(reader)
+    if isinstance(value, dict):
+        return {key: defer(item, inner_type(type_, key), slots) for key, item in value.items()}
+    if isinstance(value, list):
+        return [defer(item, inner_type(type_, index), slots) for index, item in enumerate(value)]
+    return value
 
 
 def _text_reader(text: str, must_be_text: bool, slots: Mapping[str, int]) -> Reader | None:

@@ -3,7 +3,7 @@
 A set-up or clean-up tag that is paused or not there is as if none were named (`check` says so).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from sgtm.consent import ConsentType
 from sgtm.container.container import ContainerTag, ContainerTransformation
 from sgtm.container.model import ConsentPolicy, Schedule, Tag, Variable
 from sgtm.container.parameters import ParametersCompiler, component_of
-from sgtm.container.references import references_in
+from sgtm.container.references import references_in, references_of
 from sgtm.container.triggers import TriggerCompiler
 
 _FOREVER = (1 << 63) - 1
@@ -105,16 +105,16 @@ class LookupOrder:
         """Slots of the asynchronous variables that are referred to, also through other variables; each
         after those that it needs itself (SPEC: sandbox-api 5.10.3.9)."""
         found: list[int] = []
-        self._collect(written, found, set())
+        self._collect(references_in(written), found, set())
         return tuple(found)
 
-    def _collect(self, written: Any, found: list[int], seen: set[str]) -> None:
-        for name in references_in(written):
+    def _collect(self, names: Iterable[str], found: list[int], seen: set[str]) -> None:
+        for name in names:
             variable = self._declared.get(name)
             if variable is None or name in seen:
                 continue
             seen.add(name)
-            self._collect(variable.parameters, found, seen)
+            self._collect(references_of(variable), found, seen)
             component = find("variable", variable.type)
             if component is not None and component.is_asynchronous:
                 found.append(self._slots[name])
