@@ -81,6 +81,29 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = "x-forwarded"
 
+    proxy_protocol: Annotated[
+        bool,
+        Meta(
+            description="Connections from a trusted proxy begin with a header of the PROXY protocol, version "
+            "1 or 2; those that do not are closed."
+        ),
+    ] = False
+    tls_certificates: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="PEM file with a certificate and its chain, leaf first; one for each site. The first "
+            "is served to whoever asks for none of their names. Read again when it changes.",
+            extra={"flag": "--tls-certificate", "metavar": "FILE"},
+        ),
+    ] = ()
+    tls_keys: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="PEM file with the key of a certificate, in the same order; not needed where "
+            "the files of the certificates hold the keys too.",
+            extra={"flag": "--tls-key", "metavar": "FILE"},
+        ),
+    ] = ()
     host_names: Annotated[
         tuple[str, ...],
         Meta(

@@ -19,6 +19,7 @@ METRICS: dict[str, tuple[str, str]] = {
     ),
     "sgtm_memory_given_back_total": ("", "times that caches and idle connections were given up for memory"),
     "sgtm_memory_levels_total": ("level", "times that memory became short: soft, hard"),
+    "sgtm_certificates_read_total": ("outcome", "certificates read: loaded, refused (the old one stays)"),
     "sgtm_connections_closed_total": ("reason", "connections ended by a limit"),
     "sgtm_client_errors_total": ("client", "exceptions raised by a client while it looked at a request"),
     "sgtm_client_timeouts_total": ("client", "claimed requests answered 504 because nothing answered them"),
@@ -77,6 +78,9 @@ GAUGES: dict[str, Gauge] = {
     ),
     "sgtm_deliveries_pending": Gauge("", "sum", "deliveries taken and not settled"),
     "sgtm_event_loop_lag_seconds": Gauge("", "max", "how late the event loop was at worst, since last asked"),
+    "sgtm_certificate_expiry_timestamp_seconds": Gauge(
+        "", "max", "when the first of our own certificates ends, in Unix seconds; there with TLS only"
+    ),
     "sgtm_workers": Gauge("", "sum", "workers that should run"),
     "sgtm_worker_up": Gauge("slot", "sum", "1 where a worker serves"),
     "sgtm_worker_ends_total": Gauge("slot/reason", "sum", "workers that ended: died, hung, restarted"),

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from aiohttp import http_exceptions, http_parser, web
 from aiohttp.abc import AbstractStreamWriter
@@ -27,6 +27,9 @@ from sgtm.server.limits import BAD_REQUEST, INTERNAL_ERROR, LARGE_HEADERS, LONG_
 from sgtm.settings import Settings
 
 log = logging.getLogger("sgtm.server")
+
+Peer: TypeAlias = tuple[Any, ...]
+"""What a socket says about its other end: address first."""
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "date"})
@@ -116,6 +119,7 @@ class Connection(web.RequestHandler):
         "_head_timer",
         "_is_handling",
         "_network",
+        "_peer",
         "_settings",
         "_unsent",
         "_wire",
@@ -123,8 +127,14 @@ class Connection(web.RequestHandler):
     )
 
     def __init__(
-        self, listener: "Listener", settings: Settings, counters: Counters, admission: Admission
+        self,
+        listener: "Listener",
+        settings: Settings,
+        counters: Counters,
+        admission: Admission,
+        peer: Peer | None = None,
     ) -> None:
+        self._peer = peer
         self._settings, self._counters, self._admission = settings, counters, admission
         self._begun = self._unsent = 0
         self._ends_at = float("inf")
@@ -146,19 +156,25 @@ class Connection(web.RequestHandler):
             auto_decompress=False,
         )
 
+    @property
+    def peername(self) -> Any:
+        """Who connected: the socket's peer, or whom a balancer named (PROXY protocol)."""
+        return self._peer or super().peername
+
     # -- from the first byte to the last ---------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let it in, or close it at once."""
         wire = cast(asyncio.Transport, transport)
-        self._network = self._admission.enter(wire.get_extra_info("peername"))
+        self._network = self._admission.enter(self._peer or wire.get_extra_info("peername"))
         if self._network is None:
             self.force_close()
             wire.abort()
             return
         self._wire = wire
-        # "paused" then means: the kernel's buffer is full, something waits in ours
-        wire.set_write_buffer_limits(high=0)
+        # "paused" then means: the kernel's buffer is full, something waits in ours. TLS of asyncio and
+        # uvloop pauses at `>=`, with 0 also when nothing waits, and then nothing ever resumes it.
+        wire.set_write_buffer_limits(high=0 if wire.get_extra_info("sslcontext") is None else 1)
         if age_s := self._settings.connection_age_s:
             self._ends_at = self._loop.time() + age_s * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)
         super().connection_made(transport)
@@ -315,6 +331,10 @@ class Listener(web.Server):
         for connection in list(self.connections):
             if cast(Connection, connection).close_if_idle():
                 self._counters.add("sgtm_connections_closed_total", "memory")
+
+    def connection_of(self, peer: Peer | None) -> Connection:
+        """A new connection of `peer`, who may be another than the socket's."""
+        return Connection(self, self._settings, self._counters, self._admission, peer)
 
 
 def _line_limit(settings: Settings) -> int:

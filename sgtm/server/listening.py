@@ -55,10 +55,11 @@ class SharedAddress:
         return first
 
 
-def url_of(listening: socket.socket) -> str:
+def url_of(listening: socket.socket, *, is_tls: bool = False) -> str:
     """Where a socket listens, for example `http://127.0.0.1:8080`."""
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if is_tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _listen(settings: Settings, port: int, *, is_shared: bool = False) -> socket.socket:

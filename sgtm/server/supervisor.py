@@ -40,7 +40,7 @@ class Supervisor:
         self._source, self._settings, self._log_level = source, settings, settings.log_level
         self._changing, self._restarting = asyncio.Lock(), asyncio.Lock()
         first = bind()
-        self.url = url_of(first)
+        self.url = url_of(first, is_tls=bool(settings.tls_certificates))
         sockets = iter([first])
         self.slots = [
             Slot(number, settings, lambda: next(sockets, None) or bind(), self._begin, self._changing)

@@ -26,12 +26,14 @@ from sgtm.messages import IncomingRequest
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
 from sgtm.pipeline import Pipeline
+from sgtm.server.acceptor import Acceptor, require_trusted_proxies
 from sgtm.server.admission import Admission
 from sgtm.server.application import Application
+from sgtm.server.certificates import Certificates
 from sgtm.server.connection import Listener
 from sgtm.server.health import Health
 from sgtm.server.limits import Limits
-from sgtm.server.listening import BACKLOG, url_of
+from sgtm.server.listening import url_of
 from sgtm.server.memory import HARD, MemoryGuard, limit_of
 from sgtm.server.proxy import TrustedProxies
 from sgtm.server.rate import Rates
@@ -62,8 +64,10 @@ class Worker:
         workers: int = 1,
         new_walk: Callable[[IncomingRequest], Walk | None] | None = None,
     ) -> None:
+        require_trusted_proxies(settings)
         self.slot, self.settings, self.container = slot, settings, container
         self.counters = Counters()
+        self.certificates = Certificates.of(settings, self.counters)
         self.outbox = open_outbox(settings, slot, workers, self.counters)
         egress = Egress(
             settings.egress_allow,
@@ -97,16 +101,17 @@ class Worker:
         self._containers = [weakref.ref(container)]
         """Those that serve or that some event began with, oldest first."""
         self._recovery = Recovery(self._pipeline, self.outbox, self.lanes)
-        self._listening = listening
+        self._listening, self._proxies = listening, proxies
         self._listener: Listener | None = None
         self._runner: web.ServerRunner | None = None
-        self._site: web.SockSite | None = None
+        self._acceptor: Acceptor | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._is_released = False
 
     @property
     def url(self) -> str:
         """Where it listens, for example `http://127.0.0.1:8080`."""
-        return url_of(self._listening)
+        return url_of(self._listening, is_tls=self.certificates is not None)
 
     @property
     def connections(self) -> int:
@@ -120,6 +125,8 @@ class Worker:
         self._application.limits = Limits.of(self.settings, _paths(container))
         self._containers.append(weakref.ref(container, lambda _: self._use_containers()))
         self._use_containers()
+        if self.certificates is not None:
+            self.certificates.reload()
 
     def _use_containers(self) -> None:
         alive = [(ref, found) for ref in self._containers if (found := ref()) is not None]
@@ -131,12 +138,15 @@ class Worker:
 
     def gauges(self) -> dict[str, float]:
         """What `observability/names.py` calls gauges, of this moment."""
-        return {
+        gauges = {
             "sgtm_connections": self._admission.open,
             **outbox_gauges(self.outbox.state(), time.time()),
             "sgtm_deliveries_pending": self.lanes.pending,
             "sgtm_event_loop_lag_seconds": self.health.take_lag_s(),
         }
+        if self.certificates is not None:
+            gauges["sgtm_certificate_expiry_timestamp_seconds"] = self.certificates.expires_s
+        return gauges
 
     async def start(self) -> None:
         """Accept requests."""
@@ -144,8 +154,18 @@ class Worker:
         self._runner = web.ServerRunner(self._listener, shutdown_timeout=self.settings.drain_timeout_s)
         await self._runner.setup()
         await self.scripts.start()
-        self._site = web.SockSite(self._runner, self._listening, backlog=BACKLOG)
-        await self._site.start()
+        if self.certificates is not None:
+            self._watching = asyncio.ensure_future(self.certificates.watch())
+        self._acceptor = Acceptor(
+            self._listening,
+            self._listener,
+            self.settings,
+            self.counters,
+            self._admission,
+            self._proxies,
+            self.certificates.context if self.certificates is not None else None,
+        )
+        await self._acceptor.start()
         self._recovery.start()
         self.health.start()
         self._memory.start()
@@ -154,7 +174,8 @@ class Worker:
         """Accept nothing more; what waits in the kernel's queue is for whoever has the socket too."""
         self.health.is_draining = True
         self._is_released = True
-        await self._stop_accepting()
+        if self._acceptor is not None:
+            self._acceptor.stop()
 
     async def drain(self, delay_s: float) -> None:
         """Come to an orderly end: see the top of this file."""
@@ -177,7 +198,11 @@ class Worker:
     async def close(self) -> None:
         """End now. The outbox says what is lost with it."""
         self._recovery.stop()
-        await self._stop_accepting()
+        if self._acceptor is not None:
+            self._acceptor.stop()
+            await self._acceptor.finish()
+        if self._watching is not None:
+            self._watching.cancel()
         if self.lanes.pending:
             log.warning("deliveries are left over", extra={"deliveries": self.lanes.pending})
         await self.lanes.close()
@@ -191,29 +216,26 @@ class Worker:
         """Stop accepting, but serve the connections that wait in the kernel's queue: closing the
         listening socket would reset them."""
         waiting: list[socket.socket] = []
-        if self._site is not None:
-            with suppress(OSError):
-                while True:
-                    waiting.append(self._listening.accept()[0])
-        await self._stop_accepting()
-        if self._listener is not None:
-            loop = asyncio.get_running_loop()
-            for connection in waiting:
-                connection.setblocking(False)
-                await loop.connect_accepted_socket(self._listener, connection)
-            await asyncio.sleep(LAST_REQUESTS_S)
+        acceptor = self._acceptor
+        if acceptor is None or not acceptor.is_accepting:
+            return
+        with suppress(OSError):
+            while True:
+                waiting.append(self._listening.accept()[0])
+        acceptor.stop()
+        for connection in waiting:
+            acceptor.take(connection)
+        await acceptor.finish()
+        await asyncio.sleep(LAST_REQUESTS_S)
 
     async def _no_connections(self, within_s: float) -> None:
         """Every answer closes its connection now: wait until all have had one, `within_s` at most."""
+        if self._acceptor is not None:
+            await self._acceptor.finish()
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while self._admission.open:  # noqa: ASYNC110  # once in a worker's life
                     await asyncio.sleep(0.02)
-
-    async def _stop_accepting(self) -> None:
-        if self._site is not None:
-            await self._site.stop()
-            self._site = None
 
     def _give_back(self) -> None:
         """Let go of what can be had again."""

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import Authority, key_pem, new_key, pem, write_pair
 from raw_http import RawConnection, ask, request
 
 from sgtm.demo.vendor import Fault, Vendor
@@ -252,3 +254,96 @@ async def test_it_does_not_start_with_the_parser_in_python(tmp_path: Path) -> No
     path.write_text(container("http://127.0.0.1:9"))
     status, stderr = await run(str(path), "--port", "0", AIOHTTP_NO_EXTENSIONS="1")
     assert (status, "compiled parser" in stderr) == (2, True)
+
+
+async def test_tls_is_renewed_by_a_signal_and_comes_after_the_proxy_header(
+    start: Start, tmp_path: Path
+) -> None:
+    """On the loop that is used in earnest: uvloop. SPEC: requirements R15, R215."""
+    authority = Authority()
+    certificate, key = write_pair(tmp_path, "shop", authority.issue("shop.example"))
+    tls = ("--tls-certificate", certificate, "--tls-key", key)
+    server = await start(*tls, "--proxy-protocol", "--trusted-proxy", "127.0.0.1")
+    assert server.lines[-1]["url"].startswith("https://")
+    context = ssl.create_default_context(cadata=pem(authority.certificate).decode())
+    header = b"PROXY TCP4 198.51.100.22 203.0.113.7 35646 443\r\n"
+
+    def ask_ready() -> dict[str, Any]:
+        with socket.create_connection(("127.0.0.1", server.port)) as plain:
+            plain.sendall(header)
+            with context.wrap_socket(plain, server_hostname="shop.example") as connection:
+                connection.sendall(request("/ready"))
+                assert connection.recv(65_536).startswith(b"HTTP/1.1 200 OK")
+                return connection.getpeercert() or {}
+
+    old = await asyncio.to_thread(ask_ready)
+    write_pair(tmp_path, "shop", authority.issue("shop.example", "www.shop.example"))
+    server.send_signal(signal.SIGHUP)
+    await server.wait_until("certificate reloaded")
+    new = await asyncio.to_thread(ask_ready)
+    assert len(old["subjectAltName"]) + 1 == len(new["subjectAltName"])
+    async with RawConnection(server.port) as without:
+        without.send(request("/ready"))
+        assert await without.is_closed()
+    server.send_signal(signal.SIGINT)
+    assert await server.finish() == 0
+    assert not [line for line in server.lines if line["level"] not in ("info",)]
+
+
+@pytest.mark.parametrize("is_proxied", [False, True])
+async def test_plain_connections_are_served_on_uvloop_with_and_without_proxy_header(
+    start: Start, is_proxied: bool
+) -> None:
+    told = ("--proxy-protocol", "--trusted-proxy", "127.0.0.1") if is_proxied else ()
+    header = b"PROXY UNKNOWN\r\n" if is_proxied else b""
+    server = await start(*told)
+    async with RawConnection(server.port) as connection:
+        connection.send(header[:5])
+        await asyncio.sleep(0.02)
+        connection.send(header[5:] + request("/ready"))
+        assert (await connection.read_answer()).status == 200
+
+
+async def test_a_key_that_is_not_of_the_certificate_is_said_before_anything_is_served(tmp_path: Path) -> None:
+    path = tmp_path / "container.yaml"
+    path.write_text(container("http://127.0.0.1:9"))
+    chain, _ = Authority().issue("shop.example")
+    certificate, key = write_pair(tmp_path, "shop", (chain, key_pem(new_key())))
+    status, said = await run(str(path), "--port", "0", "--tls-certificate", certificate, "--tls-key", key)
+    assert status == 2
+    assert "key values mismatch" in said
+
+
+async def test_workers_over_tls_are_replaced_and_their_certificates_renewed_without_a_failed_request(
+    start: Start, tmp_path: Path
+) -> None:
+    """SPEC: requirements R214, R215."""
+    authority = Authority()
+    certificate, key = write_pair(tmp_path, "shop", authority.issue("shop.example"))
+    told = ("--workers", "2", "--drain-delay-s", "1", "--tls-certificate", certificate, "--tls-key", key)
+    server = await start(*told)
+    context = ssl.create_default_context(cadata=pem(authority.certificate).decode())
+    served, is_done = 0, False
+
+    async def knock() -> None:
+        nonlocal served
+        while not is_done:
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", server.port, ssl=context, server_hostname="shop.example"
+            )
+            writer.write(request("/live", headers={"Connection": "close"}))
+            assert (await reader.read()).startswith(b"HTTP/1.1 200 OK")
+            writer.close()
+            served += 1
+            await asyncio.sleep(0.005)
+
+    knocking = [asyncio.ensure_future(knock()) for _ in range(4)]
+    write_pair(tmp_path, "shop", authority.issue("shop.example", "www.shop.example"))
+    server.send_signal(signal.SIGHUP)
+    for _ in range(2):
+        await server.wait_until("certificate reloaded")
+    server.send_signal(signal.SIGUSR1)
+    await server.wait_until("all workers were restarted")
+    before, is_done = served, True
+    await asyncio.gather(*knocking)
+    assert before > 20
