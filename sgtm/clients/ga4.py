@@ -55,7 +55,10 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
 
     paths: Annotated[
         tuple[Annotated[str, Meta(pattern="^/")], ...],
-        Meta(min_length=1, description="Exact paths that the client claims; gtag appends `/g/collect`."),
+        Meta(
+            description="Exact paths that the client claims; gtag appends `/g/collect`. Empty: it only "
+            "serves gtag.js."
+        ),
     ] = ("/g/collect",)
     measurement_ids: Annotated[
         tuple[str, ...],
@@ -201,6 +204,9 @@ def check(parameters: dict[str, Any], where: str) -> list[Problem]:
         problems.append(
             Problem("error", "would redirect to no host at all", f"{where}.redirect_parameter", mend)
         )
+    if parameters.get("paths") == [] and not parameters.get("gtag_ids"):
+        what = "neither claims a path nor serves a script"
+        problems.append(Problem("error", what, f"{where}.paths", "write `paths: [/g/collect]`"))
     life = parameters.get("cookie_max_age_s")
     if isinstance(life, int) and life > MAX_AGE_CAP_S:
         what = "browsers keep no cookie longer than 400 days: cut to 34560000"

@@ -40,7 +40,7 @@ from msgspec import Meta, Struct
 from sgtm.component import Secret, read_status, tag
 from sgtm.consent import CONSENT_TYPES, Consent, gcd_text
 from sgtm.errors import Problem
-from sgtm.event import Event, delete_value, set_value
+from sgtm.event import Event, delete_value, read_key_path, set_value, undefined
 from sgtm.messages import (
     DONE,
     CredentialUse,
@@ -68,7 +68,7 @@ NOT_EVENT_PARAMETERS = frozenset(
         *("page_title", "page_path", "page_hostname", "page_encoding"),
     }
 )
-"""What `include_event_parameters: none` leaves: visitor, session, device and page; and all `x-` keys."""
+"""What `include_event_parameters` other than `all` leaves: visitor, session, device and page; and all `x-` keys."""
 _ONLY_IN_PAYLOADS = (
     "consent_state",
     "timestamp_micros",
@@ -123,8 +123,13 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "hashed"
     redact_visitor_ip: Annotated[bool, Meta(description="Do not tell Google the visitor's address.")] = False
     include_event_parameters: Annotated[
-        Literal["all", "none"], Meta(description="Event parameters of the event to send.")
+        Literal["all", "none", "listed"],
+        Meta(description="Event parameters of the event to send; `listed`: those that are listed."),
     ] = "all"
+    listed_event_parameters: Annotated[
+        list[str],
+        Meta(description="For `listed`: event data keys; `user_data.email` reaches inside objects."),
+    ] = []
     exclude_event_parameters: Annotated[
         list[str], Meta(description="Event data keys to leave out; `user_data.email` reaches inside objects.")
     ] = []
@@ -132,8 +137,10 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
         dict[str, Any], Meta(description="Event parameters to add or replace; undefined ones change nothing.")
     ] = {}
     include_user_properties: Annotated[
-        Literal["all", "none"], Meta(description="User properties of the event to send.")
+        Literal["all", "none", "listed"],
+        Meta(description="User properties of the event to send; `listed`: those that are listed."),
     ] = "all"
+    listed_user_properties: Annotated[list[str], Meta(description="For `listed`: user properties.")] = []
     exclude_user_properties: Annotated[list[str], Meta(description="User properties to leave out.")] = []
     user_properties: Annotated[
         dict[str, Any], Meta(description="User properties to add or replace; undefined ones change nothing.")
@@ -234,6 +241,8 @@ def _chosen_parameters(data: EventData, parameters: Parameters) -> EventData:
             for key, value in data.items()
             if key in NOT_EVENT_PARAMETERS or key in _ONLY_IN_PAYLOADS or key.startswith("x-")
         }
+        if parameters.include_event_parameters == "listed":
+            chosen = _with_listed(chosen, data, parameters.listed_event_parameters)
     for name in parameters.exclude_event_parameters:
         chosen = delete_value(chosen, name)
     for name, value in parameters.event_parameters.items():
@@ -241,14 +250,29 @@ def _chosen_parameters(data: EventData, parameters: Parameters) -> EventData:
     return chosen
 
 
+def _with_listed(chosen: EventData, data: EventData, names: Sequence[str]) -> EventData:
+    for name in names:
+        value = read_key_path(data, name)
+        if name in data:
+            chosen = {**chosen, name: value}
+        elif value is not undefined:
+            chosen = set_value(chosen, name, value)
+    return chosen
+
+
 def _chosen_properties(properties: Any, parameters: Parameters) -> EventData | None:
     """The user properties to send; None: whatever the event has stays as it is."""
-    includes_all = parameters.include_user_properties == "all"
-    if includes_all and not parameters.exclude_user_properties and not parameters.user_properties:
+    include, listed = parameters.include_user_properties, parameters.listed_user_properties
+    if include == "all" and not parameters.exclude_user_properties and not parameters.user_properties:
         return None
-    kept = properties if includes_all and isinstance(properties, dict) else {}
+    kept = properties if include != "none" and isinstance(properties, dict) else {}
     left_out = parameters.exclude_user_properties
-    return {name: value for name, value in kept.items() if name not in left_out} | parameters.user_properties
+    chosen = {
+        name: value
+        for name, value in kept.items()
+        if name not in left_out and (include == "all" or name in listed)
+    }
+    return chosen | parameters.user_properties
 
 
 def _complete(data: EventData, event: Event) -> list[str]:

@@ -355,6 +355,8 @@ def test_parameters_that_cannot_mean_what_they_say_are_found():
     assert problems(cookie_management="server") == []
     assert problems(cookie_management="server", fplc=True) == [("warning", "client")]
     assert problems(cookie_management="server", fplc=True, linker_key=KEY) == []
+    assert problems(paths=[]) == [("error", "client.paths")]
+    assert problems(paths=[], gtag_ids=["G-1"]) == []
     assert problems(redirect_parameter="to") == [("error", "client.redirect_parameter")]
     assert problems(cookie_max_age_s=63_072_000) == [("warning", "client.cookie_max_age_s")]
 
@@ -371,7 +373,6 @@ def test_parameters_of_any_kind_never_make_check_raise(parameters):
         {"cookie_name": "a b"},
         {"cookie_path": "x"},
         {"cookie_path": "/;"},
-        {"paths": []},
     ]
     + [{"cookie_max_age_s": 0}, {"answer": 500}, {"cookie_same_site": "lax\r\n"}],
 )

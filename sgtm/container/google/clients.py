@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from sgtm.container.google.components import component_of, parameters
-from sgtm.container.google.export import Entity, Export, integer, rows, text_of
+from sgtm.container.google.export import Entity, Export, integer, rows, text_of, texts
 from sgtm.cookies import MAX_AGE_CAP_S
 
 ANSWER_STATUS = 200
@@ -16,6 +16,7 @@ ANSWER_STATUS = 200
 SAME_SITE = {"lax": "Lax", "strict": "Strict", "none": "None"}
 _GTAG_ID = re.compile("[A-Z]+-[A-Za-z0-9-]+")
 _CONTAINER_ID = re.compile("GTM-[A-Z0-9]+")
+_HOST = re.compile(r"(?:https?://)?([A-Za-z0-9.-]+(?::[0-9]{1,5})?)(?:/|$)")
 _PATH = re.compile(r"/[^?#\s]*")
 
 
@@ -31,7 +32,8 @@ def _client(export: Export, entity: Entity) -> dict[str, Any]:
     priority = integer(entity.data.get("priority"), 0)
     if priority:
         found["priority"] = priority
-    if entity.data.get("paused") in (True, "true"):
+    if entity.parameters.get("activateDefaultPaths") is False and not read.get("gtag_ids"):
+        export.remark(entity, "has no path that it could claim: it is paused", "activate its default paths")
         found["is_paused"] = True
     return found | ({"parameters": read} if read else {})
 
@@ -52,7 +54,7 @@ def _ga4(export: Export, entity: Entity, written: dict[str, Any]) -> dict[str, A
     gtag_ids = _ids(export, entity, rows(written.pop("gtagMeasurementIds", [])), "measurementId", _GTAG_ID)
     if written.pop("activateGtagSupport", False) is True and gtag_ids:
         found["gtag_ids"] = gtag_ids
-    if written.pop("activateDefaultPaths", True) is False:
+    if written.pop("activateDefaultPaths", True) is False and "gtag_ids" in found:
         found["paths"] = []
     if _setting(export, entity, written, "cookieManagement", "js") == "server":
         found["cookie_management"] = "server"
@@ -72,8 +74,7 @@ def _ga4(export: Export, entity: Entity, written: dict[str, Any]) -> dict[str, A
     life = integer(_setting(export, entity, written, "cookieMaxAgeInSec", ""), None)
     if life is not None and life > 0:
         found["cookie_max_age_s"] = _life(export, entity, life)
-    _scripts(export, entity, written, is_serving="gtag_ids" in found)
-    return found
+    return found | _scripts(export, entity, written, is_serving="gtag_ids" in found)
 
 
 def _life(export: Export, entity: Entity, life_s: int) -> int:
@@ -101,8 +102,7 @@ def _web_container(export: Export, entity: Entity, written: dict[str, Any]) -> d
         found["container_paths"] = paths
     if written.pop("isPathMandatory", False) is True and paths:
         found["is_path_mandatory"] = True
-    _scripts(export, entity, written, is_serving=True)
-    return found
+    return found | _scripts(export, entity, written, is_serving=True)
 
 
 def _ids(
@@ -121,16 +121,36 @@ def _ids(
     return list(dict.fromkeys(found))
 
 
-def _scripts(export: Export, entity: Entity, written: dict[str, Any], *, is_serving: bool) -> None:
-    """How scripts are served. Compression needs no setting: who takes gzip gets it."""
-    written.pop("activateResponseCompression", None)
+def _scripts(export: Export, entity: Entity, written: dict[str, Any], *, is_serving: bool) -> dict[str, Any]:
+    """How scripts are served."""
     written.pop("region", None)
-    if written.pop("activateGeoResolution", False) is True and is_serving:
+    found: dict[str, Any] = {}
+    is_compressed = written.pop("activateResponseCompression", True)
+    has_region = written.pop("activateGeoResolution", False)
+    has_dependencies = written.pop("activateDependencyServing", False)
+    if not is_serving:
+        return found
+    if is_compressed is False:
+        found["compress"] = False
+    if has_region is True:
         what = "scripts are served without the visitor's region: consent defaults by region do not apply"
         export.remark(entity, what, "set the consent defaults in the page, for all regions")
-    if written.pop("activateDependencyServing", False) is True and is_serving:
-        what = "what its scripts load besides themselves still comes from Google's own domains"
-        export.remark(entity, what, "list every id in the client, so that each script is served here")
+    if has_dependencies is True:
+        found["dependency_hosts"] = _own_hosts(export)
+        if not found["dependency_hosts"]:
+            what = (
+                "what its scripts load besides themselves comes from Google's own domains: the file does not "
+            )
+            export.remark(entity, f"{what}name this server", "write `dependency_hosts` in the settings file")
+    return {key: value for key, value in found.items() if value != []}
+
+
+def _own_hosts(export: Export) -> list[str]:
+    """Hosts of this server, as Tag Manager knows them."""
+    container = export.version.get("container")
+    urls = container.get("taggingServerUrls") if isinstance(container, dict) else None
+    hosts = [_HOST.match(url) for url in texts(urls)]
+    return list(dict.fromkeys(match[1].lower() for match in hosts if match))
 
 
 def _measurement_protocol(export: Export, entity: Entity, written: dict[str, Any]) -> dict[str, Any]:

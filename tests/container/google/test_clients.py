@@ -62,6 +62,34 @@ def test_what_differs_in_serving_scripts_is_reported_where_scripts_are_served():
     assert "without the visitor's region" in remarks[0]
 
 
+def test_further_scripts_are_served_at_the_hosts_that_the_file_names():
+    # SPEC: sandbox-api 5.1 (taggingServerUrls), 5.10.2 (K20: it may be missing)
+    ids = table("allowedContainerIds", {"containerId": "GTM-A"})
+    written = client(
+        "gtm_client",
+        ids,
+        boolean("activateDependencyServing", True),
+        boolean("activateResponseCompression", False),
+    )
+    found, remarks = read(
+        written, container={"taggingServerUrls": ["https://SST.shop.example/", "", "b.example:8443"]}
+    )
+    assert found["parameters"]["dependency_hosts"] == ["sst.shop.example", "b.example:8443"]
+    assert (found["parameters"]["compress"], remarks) == (False, [])
+    found, remarks = read(written)
+    assert "dependency_hosts" not in found["parameters"]
+    assert "the file does not name this server" in remarks[0]
+
+
+def test_a_client_without_any_path_is_paused():
+    found, remarks = read(client("gaaw_client", boolean("activateDefaultPaths", False)))
+    assert found["is_paused"] is True
+    assert "has no path that it could claim" in remarks[0]
+    gtag = [boolean("activateGtagSupport", True), table("gtagMeasurementIds", {"measurementId": "G-1"})]
+    found, _ = read(client("gaaw_client", boolean("activateDefaultPaths", False), *gtag))
+    assert (found["parameters"]["paths"], found.get("is_paused")) == ([], None)
+
+
 def test_the_web_container_client_serves_its_containers():
     ids = table("allowedContainerIds", {"containerId": "GTM-A", "path": "/a.js"}, {"containerId": "GTM-B"})
     assert read(client("gtm_client", ids, boolean("isPathMandatory", True)))[0]["parameters"] == {
