@@ -68,7 +68,8 @@ NOT_EVENT_PARAMETERS = frozenset(
         *("page_title", "page_path", "page_hostname", "page_encoding"),
     }
 )
-"""What `include_event_parameters` other than `all` leaves: visitor, session, device and page; and all `x-` keys."""
+"""What `include_event_parameters` other than `all` leaves: visitor,
+session, device and page; and all `x-` keys."""
 _ONLY_IN_PAYLOADS = (
     "consent_state",
     "timestamp_micros",

@@ -18,7 +18,7 @@ from sgtm.container.document import Path
 _NAME = re.compile(
     r"(?:access|auth|api|bearer|refresh|id|capi|verify|security)?_?token(?!_?(?:type|name|field|expir))"
     r"|secret|passw(?:or)?d|passphrase|credential|authori[sz]ation"
-    r"|(?:api|private|access|auth|service|account|signing|encryption|license)_?key",
+    r"|(?:api|private|access|auth|service|account|signing|encryption|license|linker)_?key",
 )
 _HUMP = re.compile("(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
 _LOOKS = re.compile(
