@@ -5,6 +5,7 @@ A case is one item of a YAML list in tests/golden/<kind>/<component type>.yaml. 
 tags       parameters, event (name, data), request -> expect: requests, cookies, warnings, ...
 clients    parameters, request -> expect: events, answer or script, ... or declines
 variables  parameters, event, request -> expect or expect_undefined
+transformations  parameters, event, request -> expect: the event data, or drops: the reason
 """
 
 import json
@@ -22,6 +23,7 @@ from sgtm.messages import (
     Claimed,
     Cookie,
     Declined,
+    Dropped,
     IncomingRequest,
     OutgoingRequest,
     ServeScript,
@@ -29,7 +31,12 @@ from sgtm.messages import (
 )
 
 GOLDEN = Path(__file__).parent / "golden"
-FOLDERS = {"clients": "client", "variables": "variable", "tags": "tag"}
+FOLDERS = {
+    "clients": "client",
+    "variables": "variable",
+    "transformations": "transformation",
+    "tags": "tag",
+}
 DEFAULTS: dict[str, Any] = {
     "method": "GET",
     "host": "shop.example",
@@ -83,6 +90,8 @@ def run_case(component: Component, case: dict[str, Any]) -> dict[str, Any]:
     value = component.function(case_event(case), parameters)
     if component.kind == "variable":
         return {"expect_undefined": True} if value is undefined else {"expect": value}
+    if component.kind == "transformation":
+        return {"drops": value.reason} if isinstance(value, Dropped) else {"expect": value}
     return {"expect": _tag_result(value)}
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from sgtm.component import Component, Secret, components
 from sgtm.event import make_event, undefined
-from sgtm.messages import Claimed, Declined, OutgoingRequest, Pending, TagResult
+from sgtm.messages import Claimed, Declined, Dropped, OutgoingRequest, Pending, TagResult
 
-EVERY = [one for kind in ("client", "variable", "tag") for one in components(kind)]
+EVERY = [one for kind in ("client", "variable", "transformation", "tag") for one in components(kind)]
 CASES = [(c, case) for c, case, _ in load_cases() if isinstance(c, Component)]
 NAMES = [f"{one.kind} {one.type}" for one in EVERY]
 
@@ -88,13 +88,16 @@ def test_the_same_input_gives_the_same_result_and_the_input_is_left_alone(compon
 @pytest.mark.parametrize("component", [one for one in EVERY if one.kind != "client"])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(data=event_data, name=st.sampled_from(["purchase", "page_view", "add_to_cart", "", "x"]))
-def test_no_event_makes_a_tag_or_variable_raise(component, data, name):
+def test_no_event_makes_a_tag_variable_or_transformation_raise(component, data, name):
     event = make_event({"event_name": name, **data}, make_request(), "any", 0)
     for parameters in parameters_of(component):
         result = component.function(event, parameters)
         if component.kind == "tag":
             assert isinstance(result, (TagResult, list, Pending))
             check_requests(component, result)
+        if component.kind == "transformation":
+            assert isinstance(result, dict if not component.only_prepares else (dict, Dropped))
+            assert event == make_event({"event_name": name, **data}, make_request(), "any", 0)
 
 
 def check_requests(component, result):

@@ -81,7 +81,7 @@ def test_links_lead_to_files_that_exist(page):
 
 
 def test_every_component_has_a_page_and_every_metric_is_on_one():
-    for kind in ("client", "variable", "tag"):
+    for kind in ("client", "variable", "transformation", "tag"):
         for component in components(kind):
             assert (ROOT / f"docs/reference/{kind}s/{component.type}.md").exists()
     page = (ROOT / "docs/reference/metrics.md").read_text()

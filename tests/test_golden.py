@@ -7,7 +7,7 @@ from cases import GOLDEN, dump, load_cases, run_case, write_missing
 from sgtm.component import components
 
 CASES = load_cases()
-RESULTS = ("expect", "expect_undefined", "declines")
+RESULTS = ("expect", "expect_undefined", "declines", "drops")
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,11 @@ def test_golden(component, case, path, request):
 
 
 def kinds_and_types():
-    return [(kind, one.type) for kind in ("client", "variable", "tag") for one in components(kind)]
+    return [
+        (kind, one.type)
+        for kind in ("client", "variable", "transformation", "tag")
+        for one in components(kind)
+    ]
 
 
 @pytest.mark.parametrize(("kind", "type_"), kinds_and_types())

@@ -22,7 +22,12 @@ from sgtm.observability.names import GAUGES, METRICS
 from sgtm.settings import Settings, flag_of, variable_of
 from sgtm.triggers.trigger import AllEvents, CustomEvent
 
-KINDS: dict[str, Kind] = {"clients": "client", "tags": "tag", "variables": "variable"}
+KINDS: dict[str, Kind] = {
+    "clients": "client",
+    "tags": "tag",
+    "variables": "variable",
+    "transformations": "transformation",
+}
 _ENTITIES: tuple[tuple[str, type[Struct]], ...] = (
     ("The top", ContainerVersion),
     ("`consent:`", ConsentPolicy),
@@ -90,6 +95,8 @@ def _facts(component: Component) -> Iterator[str]:
         yield f"- also accepted as type: {', '.join(f'`{alias}`' for alias in component.aliases)}"
     if component.kind == "client":
         yield f"- methods: {', '.join(component.methods)}"
+    if component.only_prepares:
+        yield "- stands under `preparations:` only"
     if component.kind != "tag":
         return
     if component.vendor:

@@ -1,11 +1,16 @@
-"""List the components that this installation knows: clients, tags, variables."""
+"""List the components that are installed: clients, tags, variables, transformations."""
 
 import argparse
 
 from sgtm.component import Component, Kind, components
 from sgtm.container.built_in import BUILT_IN_VARIABLES
 
-KINDS: dict[str, Kind] = {"clients": "client", "tags": "tag", "variables": "variable"}
+KINDS: dict[str, Kind] = {
+    "clients": "client",
+    "tags": "tag",
+    "variables": "variable",
+    "transformations": "transformation",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -70,7 +70,8 @@ def compile_reader(value: Any, type_: inspect.Type, slots: Mapping[str, int]) ->
     """How to read `value` for one event, or None where it is the same for all events.
 
     `type_` is what belongs there; `slots` has the slot of every variable that the value refers to.
-    Items of lists and dicts whose reference is undefined are left out (SPEC: sandbox-api 5.10.3.7).
+    Items of lists and dicts whose reference is undefined are left out (SPEC: sandbox-api 5.10.3.7); a
+    dict whose `Meta` says `extra={"keeps_undefined": True}` has them, as `undefined`.
     """
     if isinstance(value, str):
         return _text_reader(value, is_text_only(type_), slots)
@@ -121,9 +122,12 @@ def _dict_reader(value: dict[str, Any], type_: inspect.Type, slots: Mapping[str,
     readers = {key: compile_reader(item, inner_type(type_, key), slots) for key, item in value.items()}
     if not any(readers.values()):
         return None
+    keeps_undefined = isinstance(type_, inspect.Metadata) and (type_.extra or {}).get("keeps_undefined")
 
     def read(view: View) -> dict[str, Any]:
         result = {key: reader(view) if reader else value[key] for key, reader in readers.items()}
+        if keeps_undefined:
+            return result
         return {key: item for key, item in result.items() if item is not undefined}
 
     return read

@@ -22,7 +22,7 @@ def test_the_same_code_gives_the_same_pages(pages):
     assert reference_pages(ROOT, commands()) == pages
 
 
-@pytest.mark.parametrize("kind", ["client", "variable", "tag"])
+@pytest.mark.parametrize("kind", ["client", "variable", "transformation", "tag"])
 def test_a_component_has_a_page_with_every_parameter_and_an_example(pages, kind):
     for component in components(kind):
         page = pages[f"{kind}s/{component.type}.md"]

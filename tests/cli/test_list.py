@@ -5,7 +5,7 @@ from sgtm.component import components
 
 def test_every_component_has_a_line(sgtm):
     shown = sgtm("list").stdout
-    for kind in ("client", "tag", "variable"):
+    for kind in ("client", "tag", "variable", "transformation"):
         for component in components(kind):
             assert f"\n  {component.type} " in shown
     assert "{{Page URL}}" in shown

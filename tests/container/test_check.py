@@ -143,7 +143,7 @@ sgtm name consent unset gate clients variables triggers tags type parameters fir
 delivery event_names allowed_origins is_paused paths value key_path url pixel_id access_token secret file body
 template headers timeout_s << extra"""
 keys = st.sampled_from(KEYS.split())
-types = [one.type for kind in ("client", "variable", "tag") for one in components(kind)]
+types = [one.type for kind in ("client", "variable", "transformation", "tag") for one in components(kind)]
 words = st.sampled_from(
     [
         "a",
