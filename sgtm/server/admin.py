@@ -111,8 +111,8 @@ class Admin:
     async def _log_level(self, request: web.Request) -> web.Response:
         try:
             wanted = msgspec.json.decode(await request.read(), type=NewLogLevel)
-        except msgspec.DecodeError as error:
-            return _json({"error": f'{error}. Send {{"level": "debug"}}'}, 400)
+        except msgspec.DecodeError:  # its text repeats what was sent
+            return _json({"error": 'send {"level": "debug"}, or info, warning, error'}, 400)
         await self._crew.set_log_level(wanted.level)
         log.info("the log level was changed", extra={"to": wanted.level})
         return _json({"level": wanted.level})

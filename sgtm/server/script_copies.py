@@ -55,12 +55,17 @@ def make_copy(script: ServeScript, fetched: Fetched, now_s: float) -> Copy:
     )
 
 
+def has_free_text(script: ServeScript) -> bool:
+    """Whether a stranger could have written an address or an id into the query."""
+    values = read_query(script.query.encode()).items()
+    return any(name not in _JUDGED and not _HARMLESS.fullmatch(value) for name, value in values)
+
+
 def _names(body: bytes, script: ServeScript) -> tuple[str, ...]:
-    """The ids that Google has written into a script. The upstream repeats parts of the query (`l`), so a
-    query in which a stranger could have written an id counts for nothing."""
-    for name, value in read_query(script.query.encode()).items():
-        if name not in _JUDGED and not _HARMLESS.fullmatch(value):
-            return ()
+    """The ids that Google has written into a script. The upstream repeats parts of the query (`l`), so
+    one with free text counts for nothing."""
+    if has_free_text(script):
+        return ()
     return tuple(sorted({name.decode() for name in _NAME.findall(body)})[:MAX_NAMES])
 
 

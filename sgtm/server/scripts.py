@@ -22,7 +22,7 @@ from sgtm.delivery.egress import Egress
 from sgtm.messages import Answer, Dependency, IncomingRequest, ServeScript
 from sgtm.observability.metrics import Counters
 from sgtm.server.script_cache import CopiesInMemory, CopiesOnDisk, Copy
-from sgtm.server.script_copies import encoded, key_of, make_copy
+from sgtm.server.script_copies import encoded, has_free_text, key_of, make_copy
 from sgtm.server.script_upstream import Upstream, UpstreamFailed
 from sgtm.settings import Settings
 
@@ -166,8 +166,9 @@ class Scripts:
         self._note_names(new)
         if not script.is_preview:
             gone = self.copies.put(new)
-            if self._disk is not None:
-                await asyncio.to_thread(self._disk.write, new, gone)
+            if self._disk is not None:  # nothing of a visitor's goes to the disk
+                kept = None if has_free_text(script) else new
+                await asyncio.to_thread(self._disk.write, kept, gone)
         return new
 
     def _failed(self, script: ServeScript, key: str, copy: Copy | None, reason: str) -> None:

@@ -2,17 +2,20 @@
 a stranger or in the output of a command (SPEC: reliability 3 rule 9, the canary test; R268)."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from raw_http import exchange, request
+from doubles import eventually
+from raw_http import RawAnswer, exchange, request
 
 from sgtm.demo.vendor import Fault, Vendor
 
@@ -46,8 +49,53 @@ FAULTS = {
 }
 
 
+TOKEN_FAULTS = ("slow", "half", "reset", "moved", "bad", "token", "later", "down", "fine")
+"""What the endpoint of access tokens does; `fine` is no JSON."""
+
+PLUGIN = """
+from msgspec import Struct
+from sgtm.component import client, tag, variable
+from sgtm.messages import OutgoingRequest
+
+
+class Nothing(Struct, frozen=True):
+    "No parameters."
+
+
+class Where(Struct, frozen=True):
+    "Where to send to."
+    url: str
+
+
+@client("throwing_client")
+def claim(request, parameters: Nothing):
+    raise ValueError(f"{request.query} {request.headers} {request.body}")
+
+
+@variable("throwing_variable")
+def resolve(event, parameters: Nothing):
+    raise RuntimeError(str(event.data))
+
+
+@tag("throwing_tag", vendor="v")
+def build(event, parameters: Nothing):
+    raise KeyError(str(event.data))
+
+
+def read(answer, requests):
+    raise ValueError(f"{answer.body} {requests}")
+
+
+@tag("throwing_read", vendor="v", read=read)
+def build_request(event, parameters: Where):
+    return [OutgoingRequest("POST", parameters.url, body=str(event.data).encode())]
+"""
+"""Components that put all they know into the text of their exceptions."""
+
+
 def container(vendor_url: str) -> str:
     """Three tags at each way to fail, each with a secret of its own as long as there are any."""
+    other_url = vendor_url.replace("127.0.0.1", "localhost")  # a lane of its own
     names = iter(f"${{SECRET_{number % 30}}}" for number in range(100))
     addresses = {name: f"{vendor_url}/{name}" for name in FAULTS}
     addresses |= {
@@ -68,6 +116,19 @@ def container(vendor_url: str) -> str:
             f"- {{name: Payload {name}, type: ga4, {rules}, parameters: {{protocol: measurement_protocol, "
             f"measurement_id: G-ABC123, endpoint: '{at}/mp', api_secret: '{next(names)}'}}}}",
         ]
+    for name in TOKEN_FAULTS:
+        tags.append(
+            f"- {{name: Token {name}, type: http_request, {rules}, parameters: {{auth: oauth2_refresh, "
+            f"url: '{vendor_url}/fine', token_url: '{vendor_url}/{name}', client_id: c, "
+            f"client_secret: '{next(names)}', refresh_token: '{next(names)}'}}}}"
+        )
+    tags += [
+        f"- {{name: Key, type: http_request, {rules}, parameters: {{auth: google_service_account, "
+        f"url: '{vendor_url}/fine', service_account: '{next(names)}', scope: s}}}}",
+        f"- {{name: Throws, type: throwing_tag, {rules}}}",
+        f"- {{name: Throws later, type: throwing_read, {rules}, parameters: {{url: '{other_url}/bad'}}}}",
+        f"- {{name: Reads, type: http_request, {rules}, parameters: {{url: '{vendor_url}/{{{{Thrown}}}}'}}}}",
+    ]
     tags.append(
         f"- {{name: Misfit, type: meta_conversions, {rules}, "
         f"parameters: {{pixel_id: '{{{{Page URL}}}}', access_token: '{next(names)}'}}}}"
@@ -77,9 +138,14 @@ def container(vendor_url: str) -> str:
             "sgtm: 1",
             "consent: {unset: granted, gate: declared}",
             "clients:",
+            "- {name: Throws, type: throwing_client, priority: 9}",
+            "- {name: Web, type: web_container, priority: 4, parameters: "
+            "{allowed_container_ids: [GTM-ABC123], dependency_hosts: [shop.example]}}",
             "- {name: GA4, type: ga4, priority: 3}",
             "- {name: Protocol, type: measurement_protocol, priority: 2}",
             "- {name: Data, type: json, priority: 1, parameters: {paths: [/data]}}",
+            "variables:",
+            "- {name: Thrown, type: throwing_variable}",
             "tags:",
             *tags,
         ]
@@ -88,7 +154,7 @@ def container(vendor_url: str) -> str:
 
 def hits() -> list[bytes]:
     """What strangers send: personal data in every place of a request, well-formed or not."""
-    who = iter(PERSONAL * 3)
+    who = iter(PERSONAL * 4)
     headers = {
         "User-Agent": next(who),
         "Cookie": f"_ga=GA1.1.{next(who)}; _gtmeec={next(who)}; {next(who)}={next(who)}",
@@ -132,78 +198,203 @@ def hits() -> list[bytes]:
         request("/data", headers=headers, method="POST", body=b'{"' + next(who).encode()),
         request(f"/{next(who)}?{next(who)}", headers=headers),
         request("/g/collect?v=2", headers=headers | {"bad header": next(who)}),
+        request(f"/gtm.js?id={next(who)}&l={next(who)}", headers=headers),
+        request(f"/gtm.js?id=GTM-ABC123&l={next(who)}", headers=headers),
+        request(f"/gtag/js?id=G-CANARYPERSON&l={next(who)}", headers=headers),
+        request(f"/_/service_worker/{next(who)}/sw.js?origin={next(who)}", headers=headers),
+        request(f"/data?{next(who)}", headers=headers).replace(b"shop.example\r", f"{next(who)}\r".encode()),
+        request(f"/data?{next(who) * 1_300}", headers=headers),
+        request("/data", headers=headers | {f"X-{next(who)}": "x" * 9_000}),
+        request("/data", method="POST", headers=headers, body=next(who).encode() * 90_000),
+        request(f"/{next(who)}", method="POST", headers=headers | {"Expect": next(who)}, body=b"{}"),
+        request("/data", headers=headers | {"Transfer-Encoding": next(who)}),
         next(who).encode() + b" / HTTP/1.1\r\n\r\n",
     ]
 
 
+PATHS_OF_FAILURE = {
+    "a client throws": "client raised",
+    "a variable throws": "raised RuntimeError",
+    "a tag throws": "raised KeyError",
+    "a tag has bad parameters": "Misfit",
+    "a tag throws at the vendor's answer": 'sgtm_deliveries_dead_total{tag="Throws later"}',
+    "the request is malformed": "request refused",
+    "no client claims the request": "no client claimed a request",
+    "the vendor refuses an event": "delivery given up",
+    "the vendor fails": "destination shut",
+    "the vendor refuses us, or a token cannot be had": "destination refuses us",
+    "the egress door is shut": "a destination was refused",
+    "a secret cannot stand in a header": NEWLINE,
+    "the upstream of scripts is down": "the upstream of a script failed",
+    "a reload is refused": "the new container was refused",
+    "a worker dies": "a worker died",
+    "the outbox loses what is left": "the memory outbox loses",
+}
+"""What goes wrong in the test, and words that the log or the metrics then have."""
+
+
 @pytest.fixture
-def environment():
+def environment(tmp_path):
     secrets = {f"SECRET_{number}": secret for number, secret in enumerate(SECRETS)}
     secrets[NEWLINE] = f"{SECRETS[27]}\nX-Canary: {SECRETS[28]}"
-    return {**os.environ, **secrets, "PYTHONPATH": str(ROOT)}
+    plugin = tmp_path / "plugin"
+    information = plugin / "canary_plugin-1.dist-info"
+    information.mkdir(parents=True)
+    (plugin / "canary_plugin.py").write_text(PLUGIN)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: canary-plugin\nVersion: 1\n")
+    (information / "entry_points.txt").write_text("[sgtm.tags]\ncanary = canary_plugin\n")
+    more = {"PYTHONPATH": f"{ROOT}:{plugin}", "SGTM_ADMIN_TOKEN": ADMIN_TOKEN}
+    return {**os.environ, **secrets, **more}
 
 
-async def test_no_secret_and_nobody_is_in_any_log_line_or_answer(tmp_path, environment, vendor: Vendor):
+ADMIN_TOKEN = "CanarySecret29OfTheAdminListener"
+
+
+class Server:
+    """The real process; what it says goes into a file."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.process, self._log = process, log
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    async def urls(self) -> tuple[int, int]:
+        """Ports of the server and of its admin listener, as the banner says."""
+        await eventually(lambda: len(re.findall(r"http://127\.0\.0\.1:(\d+)", self.log)) >= 2, 30)
+        found = dict(re.findall(r"\W(url|admin)\W+http://127\.0\.0\.1:(\d+)", self.log))
+        return int(found["url"]), int(found["admin"])
+
+
+@contextlib.asynccontextmanager
+async def serving(folder: Path, environment: dict[str, str], *flags: str) -> AsyncIterator[Server]:
+    """`sgtm serve` with the container in `folder`."""
+    settings = {
+        "--host": "127.0.0.1",
+        "--port": "0",
+        "--admin-port": "0",
+        "--data-folder": str(folder / "data"),
+        "--script-folder": str(folder / "scripts"),
+        "--script-upstream": "http://127.0.0.1:1",
+        "--host-name": "shop.example",
+        "--log-level": "debug",
+        "--drain-delay-s": "0",
+        "--drain-timeout-s": "1",
+        "--egress-allow": "127.0.0.0/8 ::1",
+    }
+    command = [sys.executable, "-m", "sgtm", "serve", str(folder / "container.yaml")]
+    command += [word for pair in settings.items() for word in pair]
+    log = folder / "stderr.log"
+    with log.open("wb") as stream:
+        process = await asyncio.create_subprocess_exec(
+            *command, *flags, env=environment, stderr=stream, stdout=stream
+        )
+    try:
+        yield Server(process, log)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.wait(), 30)
+
+
+def found(text: str) -> set[str]:
+    """Canaries in a text; the host that stands in the container itself is none."""
+    return set(CANARY.findall(text.replace("canary-host.invalid", "").replace("canary_plugin", "")))
+
+
+def files_with_canaries(folder: Path, apart_from: set[Path]) -> list[Path]:
+    files = [file for file in folder.rglob("*") if file.is_file() and not {file, *file.parents} & apart_from]
+    assert files
+    return [file for file in files if found(file.read_bytes().decode("latin-1"))]
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+async def test_no_secret_and_nobody_is_in_any_log_line_answer_page_or_file(
+    log_format: str, tmp_path: Path, environment: dict[str, str], vendor: Vendor
+) -> None:
     for name, fault in FAULTS.items():
         vendor.fail(f"/{name}", fault)
     path = tmp_path / "container.yaml"
     path.write_text(container(vendor.url))
-    command = [
-        sys.executable,
-        "-m",
-        "sgtm",
-        "serve",
-        str(path),
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-        "--no-admin",
-    ]
-    command += [
-        "--log-level",
-        "debug",
-        "--log-format",
-        "json",
-        "--drain-delay-s",
-        "0",
-        "--drain-timeout-s",
-        "1",
-        "--egress-allow",
-        "127.0.0.0/8",
-    ]
-    process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
-    assert process.stderr is not None
-    banner = json.loads(await process.stderr.readline())
-    port = int(banner["url"].rpartition(":")[2])
-    answers = [await exchange(port, hit) for hit in hits() * 2]
-    await vendor.wait_for(len(FAULTS), timeout_s=10.0)
-    await asyncio.sleep(2.0)  # time-outs and first retries
-    process.send_signal(signal.SIGTERM)
-    async with asyncio.timeout(20):
-        log = (await process.stderr.read()).decode()
-        await process.wait()
-    assert set(CANARY.findall(log.replace("canary-host.invalid", ""))) == set()
-    assert {answer.status for answer in answers} >= {204, 400}
-    for answer in answers:
-        assert CANARY.search(answer.body.decode()) is None
-    for words in (
-        "tag failed",
-        "request refused",
-        "delivery given up",
-        "destination refuses us",
-        "a destination was refused",
-        NEWLINE,
-    ):
-        assert words in log, f"this test does not reach {words!r}"
+    async with serving(tmp_path, environment, "--workers", "2", "--log-format", log_format) as server:
+        port, admin_port = await server.urls()
+        answers = [await exchange(port, hit) for hit in hits() * 3]
+        await vendor.wait_for(len(FAULTS), timeout_s=20.0)
+        pages = [await admin(admin_port, *page) for page in PAGES]
+        pages += [await exchange(port, request(path)) for path in ("/healthy", "/ready", "/live", "/startup")]
+        path.write_text(BROKEN)
+        pages.append(await admin(admin_port, "POST", "/reload"))
+        server.process.send_signal(signal.SIGHUP)
+        health = await admin(admin_port, "GET", "/health")
+        os.kill(health.json()["workers"][0]["pid"], signal.SIGKILL)
+        await asyncio.sleep(3.0)  # time-outs and first retries; the supervisor sees it
+        pages += [await admin(admin_port, "GET", page) for page in ("/destinations", "/metrics")]
+    assert found(server.log) == set()
+    assert {answer.status for answer in answers} >= {204, 400, 404, 413, 414, 417, 421, 431, 502}
+    assert {page.status for page in pages} >= {200, 400, 401, 404, 422}
+    for answer in answers + pages:
+        assert found(answer.body.decode()) == set()
+        named = [pair for pair in answer.headers if pair[0] != "Access-Control-Allow-Origin"]
+        assert answer.status < 400 or not found(str(named))
+    assert files_with_canaries(tmp_path, apart_from={tmp_path / "plugin", path}) == []
+    for what, words in PATHS_OF_FAILURE.items():
+        assert words in server.log + pages[-1].body.decode(), f"this test does not reach: {what}"
+
+
+BROKEN = (
+    "sgtm: 1\ntags:\n- {name: A, type: meta_conversions, parameters: {access_token: 'CanarySecretLiteral}}\n"
+)
+"""The quote is not closed, so what the parser of YAML complains about is the secret."""
+PAGES = [
+    ("GET", "/metrics"),
+    ("GET", "/health"),
+    ("GET", "/destinations"),
+    ("GET", "/CanaryPerson00?CanaryPerson01"),
+    ("PUT", "/log-level", b'{"level": "CanaryPerson02"}'),
+    ("PUT", "/log-level", b'{"CanaryPerson03'),
+    ("GET", "/metrics", b"", "CanaryPersonWrongToken"),
+]
+
+
+async def admin(
+    port: int, method: str, target: str, body: bytes = b"", token: str = ADMIN_TOKEN
+) -> RawAnswer:
+    return await exchange(
+        port, request(target, method=method, body=body, headers={"Authorization": f"Bearer {token}"})
+    )
 
 
 @pytest.mark.parametrize("words", [["check"], ["check", "--format", "json"], ["info"]])
 def test_no_command_shows_a_secret(words, tmp_path, environment):
     path = tmp_path / "container.yaml"
     path.write_text(container("http://127.0.0.1:1").replace("${SECRET_3}", "CanaryLiteral"))
-    command = [sys.executable, "-m", "sgtm", *words, str(path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    done = run_command(*words, path, environment=environment)
     assert done.returncode == 0, done.stderr
     assert "Meta" in done.stdout or "warning" in done.stdout or "good" in done.stdout
-    assert CANARY.search((done.stdout + done.stderr).replace("canary-host.invalid", "")) is None
+    assert found(done.stdout + done.stderr) == set()
+
+
+@pytest.mark.parametrize("words", [["check"], ["check", "--format", "json"], ["info"], ["serve"]])
+@pytest.mark.parametrize(
+    "text",
+    [
+        BROKEN,
+        "sgtm: 1\ntags:\n- {name: A, type: meta_conversions, parameters: {access_token: [CanarySecret]}}",
+        "sgtm: 1\ntags:\n- {name: A, type: http_request, parameters: {url: 1, auth: query, secret: CanaryA}}",
+        "sgtm: 1\nclients:\n- {name: A, type: ga4, parameters: {linker_key: '${SECRET_5}', paths: 5}}",
+        "sgtm: 1\nclients:\n- {name: A, type: ga4, parameters: {linker_key: [CanarySecretLiteral]}}",
+    ],
+    ids=["syntax", "type", "another field", "client", "client's type"],
+)
+def test_no_refusal_of_a_container_shows_a_secret(words, text, tmp_path, environment):
+    path = tmp_path / "container.yaml"
+    path.write_text(text)
+    done = run_command(*words, path, environment=environment)
+    assert done.returncode == 2, done.stdout
+    assert found(done.stdout + done.stderr) == set()
+
+
+def run_command(*words, environment):
+    command = [sys.executable, "-m", "sgtm", *map(str, words)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)

@@ -641,6 +641,16 @@ async def test_copies_survive_a_restart(start: Any, origin: ScriptOrigin, tmp_pa
     assert (site.count("copy"), site.count("stale")) == (1, 1)
 
 
+async def test_a_query_with_free_text_stays_in_memory(
+    start: Any, origin: ScriptOrigin, tmp_path: Path
+) -> None:
+    # a visitor's data goes to no file
+    site = await start(script_folder=str(tmp_path))
+    for _ in range(2):
+        assert (await site.get(f"{GTM}&l=jane%40shop.example")).status == 200
+    assert (len(site.worker.scripts.copies), len(origin.asked), files_of(tmp_path)) == (1, 1, [])
+
+
 async def test_the_folder_holds_no_more_than_the_cache(
     start: Any, origin: ScriptOrigin, tmp_path: Path
 ) -> None:
