@@ -9,7 +9,7 @@ variable with commas.
 import argparse
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 
@@ -318,9 +318,12 @@ def flag_of(field: FieldInfo) -> str:
     return str(_extra(field).get("flag", "--" + field.name.replace("_", "-")))
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for every field. Values stay text: `load` judges them all, with one kind of error."""
+def add_arguments(parser: argparse.ArgumentParser, only: Container[str] | None = None) -> None:
+    """Add a flag for every field, or for those in `only`. Values stay text: `load` judges them all, with
+    one kind of error."""
     for field in fields(Settings):
+        if only is not None and field.name not in only:
+            continue
         parser.add_argument(
             flag_of(field),
             dest=field.name,

@@ -15,7 +15,7 @@ from sgtm import __version__
 from sgtm.delivery.lanes import LaneState
 from sgtm.errors import Problem, SgtmError
 from sgtm.observability.exposition import Sample, Values, merge
-from sgtm.server.questions import WorkerHealth
+from sgtm.server.questions import Source, WorkerHealth
 
 T = TypeVar("T")
 
@@ -53,6 +53,8 @@ class Crew(Protocol):
     """All workers of a server."""
 
     url: str
+    source: Source
+    """What serves, as it stood in its file."""
 
     @property
     def version(self) -> str:

@@ -2,11 +2,14 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
+from sgtm.container.versions import write_whole
 from sgtm.errors import SettingsError
 
 TOKEN_FILE = "admin-token"  # noqa: S105  # a file's name
+URL_FILE = "admin-url"
 LEAST_TOKEN = 16
 _MEND = "give another --data-folder, or make this one writable"
 
@@ -34,6 +37,21 @@ def admin_token(given: str, data_folder: str | Path) -> str:
         return _kept(path) or _made(path)
     except OSError as error:
         raise SettingsError(error.strerror or "cannot be used", where=str(path), mend=_MEND) from None
+
+
+def note_admin_url(url: str, data_folder: str | Path) -> None:
+    """Write down where the admin listener is, for the commands of operators on this machine. Where that
+    cannot be written they have to be told."""
+    with suppress(OSError, SettingsError):
+        write_whole(make_data_folder(data_folder) / URL_FILE, f"{url}\n".encode(), 0o600)
+
+
+def noted_admin_url(data_folder: str | Path) -> str:
+    """What the server of this data folder has written down, or ""."""
+    try:
+        return (Path(data_folder) / URL_FILE).read_text("ascii", "replace").strip()
+    except OSError:
+        return ""
 
 
 def _kept(path: Path) -> str:

@@ -20,8 +20,8 @@ from sgtm.delivery.outbox.opening import describe
 from sgtm.errors import SettingsError
 from sgtm.server.connection import require_compiled_parser
 from sgtm.server.crew import Crew
-from sgtm.server.data_folder import admin_token
-from sgtm.server.listening import AddressInUse, SharedAddress, bind
+from sgtm.server.data_folder import admin_token, note_admin_url
+from sgtm.server.listening import AddressInUse, SharedAddress, bind, url_of
 from sgtm.server.questions import read_source
 from sgtm.server.service import Service
 from sgtm.server.solo import Solo
@@ -51,7 +51,7 @@ def serve(path: str | Path, settings: Settings) -> int:
     if settings.workers > 1:
         crew = Supervisor(source, container.version, settings, SharedAddress(settings).bind)
     else:
-        crew = Solo(source.path, Worker(container, settings, bind(settings)))
+        crew = Solo(source, Worker(container, settings, bind(settings)))
     service = Service(
         crew, settings, source.path, ServiceManager(os.environ), admin, _banner(container, settings)
     )
@@ -77,7 +77,9 @@ def _bind_admin(settings: Settings, token: str) -> AdminSocket | None:
         return None
     try:
         kept = admin_token(token, settings.data_folder)
-        return _listen_admin(settings), kept
+        listening = _listen_admin(settings)
+        note_admin_url(url_of(listening), settings.data_folder)
+        return listening, kept
     except (SettingsError, AddressInUse) as error:
         if settings.admin_port is not None or token:
             raise

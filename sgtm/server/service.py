@@ -14,6 +14,7 @@ from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
+from sgtm.container.versions import Versions
 from sgtm.errors import SgtmError
 from sgtm.server.admin import Admin
 from sgtm.server.child import WorkerEnded
@@ -68,6 +69,7 @@ class Service:
         self._spawn(self._manager.watch())
         if self._settings.watch:
             self._spawn(watch(self._path, self.reload))
+        await self._keep_version()
         log.info("serving", extra=self._told())
         self._manager.ready()
         status = await self._serve()
@@ -84,6 +86,7 @@ class Service:
         result = await self._crew.reload()
         self._manager.ready()
         if result.is_done:
+            await self._keep_version()
             log.info("the container was reloaded", extra={"version": result.version, "before": before})
             return result
         for problem in result.problems[:MAX_PROBLEMS]:
@@ -91,6 +94,14 @@ class Service:
         extra = {"serving": before, "problems": len(result.problems), "reason": result.error}
         log.error("the new container was refused", extra=extra)
         return result
+
+    async def _keep_version(self) -> None:
+        """So that `sgtm rollback` and records of earlier versions find it."""
+        source = self._crew.source
+        try:
+            await asyncio.to_thread(Versions(self._settings.data_folder).keep, source.content, source.path)
+        except OSError as error:
+            log.warning("the version cannot be kept", extra={"reason": error.strerror})
 
     async def _restart(self) -> None:
         try:

@@ -10,7 +10,7 @@ from msgspec import Raw
 from sgtm.errors import ContainerError, SgtmError
 from sgtm.observability.exposition import Sample, Values
 from sgtm.server.crew import ASK_TIMEOUT_S, CannotRestart, Reload, WorkerAnswer, values_of
-from sgtm.server.questions import LogLevel, Prepared, WorkerAnswers, read_source
+from sgtm.server.questions import LogLevel, Prepared, Source, WorkerAnswers, read_source
 from sgtm.server.worker import Worker
 
 log = logging.getLogger("sgtm.server")
@@ -19,11 +19,10 @@ log = logging.getLogger("sgtm.server")
 class Solo:
     """See Crew."""
 
-    def __init__(self, path: str, worker: Worker) -> None:
-        self.worker = worker
+    def __init__(self, source: Source, worker: Worker) -> None:
+        self.worker, self.source = worker, source
         self.url = worker.url
         self.reloads: dict[str, int] = {}
-        self._path = path
         self._answers = WorkerAnswers(worker)
         self._reloading = asyncio.Lock()
 
@@ -63,12 +62,14 @@ class Solo:
 
     async def _reload(self) -> Reload:
         try:
-            source = await asyncio.to_thread(read_source, self._path)
+            source = await asyncio.to_thread(read_source, self.source.path)
             timeout_s = self.worker.settings.worker_start_s
             prepared = await self._ask("prepare", source, Prepared, timeout_s)
             if prepared.problems:
                 return Reload(self.version, prepared.problems)
-            return Reload(await self._ask("swap", None, str, ASK_TIMEOUT_S))
+            version = await self._ask("swap", None, str, ASK_TIMEOUT_S)
+            self.source = source
+            return Reload(version)
         except ContainerError as error:
             return Reload(self.version, error.problems)
         except (SgtmError, TimeoutError) as error:

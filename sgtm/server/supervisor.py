@@ -37,7 +37,7 @@ class Supervisor:
         self.version = version
         """Of the container that serves."""
         self.reloads: dict[str, int] = {}
-        self._source, self._settings, self._log_level = source, settings, settings.log_level
+        self.source, self._settings, self._log_level = source, settings, settings.log_level
         self._changing, self._restarting = asyncio.Lock(), asyncio.Lock()
         first = bind()
         self.url = url_of(first, is_tls=bool(settings.tls_certificates))
@@ -100,7 +100,7 @@ class Supervisor:
         """See Crew."""
         async with self._changing:
             try:
-                result = await self._reload(await asyncio.to_thread(read_source, self._source.path))
+                result = await self._reload(await asyncio.to_thread(read_source, self.source.path))
             except ContainerError as error:
                 result = Reload(self.version, error.problems)
         outcome = "done" if result.is_done else "refused"
@@ -112,7 +112,7 @@ class Supervisor:
         tried = await self._prepare(children, source)
         if not tried.is_done:
             return tried
-        self._source, self.version = source, tried.version
+        self.source, self.version = source, tried.version
         await asyncio.gather(*map(_swap, children))
         return tried
 
@@ -173,7 +173,7 @@ class Supervisor:
             task.cancel()
 
     def _begin(self, slot: int) -> Begin:
-        return Begin(slot, msgspec.to_builtins(self._settings), self._source, self._log_level)
+        return Begin(slot, msgspec.to_builtins(self._settings), self.source, self._log_level)
 
 
 async def _swap(child: Child) -> None:
