@@ -29,9 +29,9 @@ def origin_of(url: str) -> tuple[str, str, int]:
     try:
         return read_origin(url)
     except ValueError as error:
-        raise Refused(
-            str(error), where="url", mend="write https://host/path, a port from 1 to 65535"
-        ) from None
+        what = str(error)
+    # Raised out here, as all of this folder's errors: nothing is behind them that may know the URL.
+    raise Refused(what, where="url", mend="write https://host/path, a port from 1 to 65535")
 
 
 def write_request(request: OutgoingRequest, credentials: Credentials, token: str | None = None) -> Written:
