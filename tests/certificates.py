@@ -14,6 +14,9 @@ DAY = datetime.timedelta(days=1)
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 
 
+_SIGNS = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
+
+
 def new_key(rsa_bits: int = 0) -> Any:
     if rsa_bits:
         return rsa.generate_private_key(public_exponent=65537, key_size=rsa_bits)
@@ -56,6 +59,8 @@ class Authority:
         extensions: list[tuple[x509.ExtensionType, bool]] = [
             (x509.BasicConstraints(is_authority, path_length if is_authority else None), True)
         ]
+        signing = x509.KeyUsage(False, False, False, False, False, is_authority, is_authority, False, False)
+        extensions.append((signing if is_authority else _SIGNS, True))
         if permitted:
             extensions.append((x509.NameConstraints([x509.DNSName(permitted)], None), True))
         signer = above or self
@@ -72,7 +77,6 @@ class Authority:
         begins: datetime.timedelta = -DAY,
         ends: datetime.timedelta = 60 * DAY,
         rsa_bits: int = 0,
-        digest: Any = None,
     ) -> tuple[bytes, bytes]:
         """(chain, key) of a leaf, in PEM."""
         key = new_key(rsa_bits)
@@ -90,7 +94,6 @@ class Authority:
             extensions,
             begins,
             ends,
-            digest or hashes.SHA256(),
         )
         chain, signer = pem(leaf), self
         while signer.above is not None:
@@ -107,7 +110,6 @@ def _sign(
     extensions: list[tuple[x509.ExtensionType, bool]],
     begins: datetime.timedelta,
     ends: datetime.timedelta,
-    digest: Any = None,
 ) -> x509.Certificate:
     now = datetime.datetime.now(datetime.UTC)
     builder = (
@@ -119,9 +121,14 @@ def _sign(
         .not_valid_before(now + begins)
         .not_valid_after(now + ends)
     )
+    extensions = [
+        *extensions,
+        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
+        (x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), False),
+    ]
     for extension, is_critical in extensions:
         builder = builder.add_extension(extension, is_critical)
-    return builder.sign(issuer_key, digest or hashes.SHA256())
+    return builder.sign(issuer_key, hashes.SHA256())
 
 
 def write_pair(folder: Path, name: str, pair: tuple[bytes, bytes]) -> tuple[str, str]:
