@@ -18,7 +18,7 @@ from sgtm.container.container import ContainerTag, View
 from sgtm.delivery.lanes import Delivery
 from sgtm.errors import ParametersError
 from sgtm.event import Event
-from sgtm.hit import Debt, Hit
+from sgtm.hit import Debt, Hit, HitBounds
 from sgtm.messages import Lookup, Pending, TagResult
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import WalkedEvent, WalkedTag, WalkedVariable
@@ -29,6 +29,9 @@ PENDING_TIMEOUT_S = 20.0
 """Longest time a tag may wait for answers before it fails (SPEC: reliability 4.2, wall time), and
 longest time for which a set-up tag's deliveries hold its main tag back: then it counts as failed, and
 goes on being delivered."""
+
+
+HIT_BOUNDS = HitBounds()
 
 
 class Lanes(Protocol):
@@ -48,8 +51,14 @@ class Lookups(Protocol):
 class Firing:
     """Fires the tags of events, for one worker."""
 
-    def __init__(self, lanes: Lanes, counters: Counters, lookups: Lookups | None = None) -> None:
-        self._lanes, self._counters, self._lookups = lanes, counters, lookups
+    def __init__(
+        self,
+        lanes: Lanes,
+        counters: Counters,
+        lookups: Lookups | None = None,
+        bounds: HitBounds = HIT_BOUNDS,
+    ) -> None:
+        self._lanes, self._counters, self._lookups, self._bounds = lanes, counters, lookups, bounds
 
     def fire_tags(self, hit: Hit, view: View, walked: WalkedEvent | None) -> None:
         """Fire every tag that this event fires. Never raises."""
@@ -167,7 +176,12 @@ class Firing:
         if walked is not None:
             walked.note(result)
         latest = hit.request.received_micros + int(tag.delivery.expires_after_s * 1_000_000)
+        is_over = False
         for request in result.requests:
+            if not hit.may_cause(request, self._bounds):
+                is_over = True
+                self._refuse(hit, tag, walked)
+                continue
             expires = min(latest, request.expires_micros or latest)
             settle = hit.owe(tag.name)
             self._lanes.deliver(
@@ -182,7 +196,17 @@ class Firing:
                 )
             )
         if debt is not None:
-            debt.ended(has_failed=False)
+            debt.ended(has_failed=is_over)
+
+    def _refuse(self, hit: Hit, tag: ContainerTag, walked: WalkedTag | None) -> None:
+        """A request too many: it is not sent."""
+        self._counters.add("sgtm_deliveries_refused_total", tag.name)
+        if not hit.is_over:
+            what = {"tag": tag.name, "requests": hit.caused_requests, "bytes": hit.caused_bytes}
+            log.error("a hit causes too many requests", extra={**what, "mend": "--hit-requests, --hit-bytes"})
+        hit.is_over = hit.has_failed = True
+        if walked is not None:
+            walked.warnings.append("not sent: the hit had caused as much as one may")
 
     def _count(self, tag: ContainerTag, result: TagResult) -> None:
         is_silent = bool(result.sends_nothing_because)

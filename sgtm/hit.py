@@ -9,7 +9,7 @@ from msgspec import Struct
 from sgtm.container.container import Container, ContainerClient
 from sgtm.delivery.outbox import Outbox
 from sgtm.event import Event
-from sgtm.messages import Answer, Claimed, Cookie, IncomingRequest, Outcome
+from sgtm.messages import Answer, Claimed, Cookie, IncomingRequest, Outcome, OutgoingRequest
 from sgtm.observability.walk import Walk, WalkedEvent
 
 OnSettled = Callable[[Outcome], None]
@@ -34,6 +34,15 @@ class Run(Struct, frozen=True):
     again: Again | None = None
 
 
+class HitBounds(Struct, frozen=True):
+    """What one hit may cause, so that nobody can make much of little (SPEC: reliability 3, rule 10)."""
+
+    requests: int = 50
+    """0: any number."""
+    bytes: int = 1024 * 1024
+    """Of their addresses and bodies together; 0: any number."""
+
+
 class Hit:
     """What was claimed, what its tags asked for, and what they still owe to the outbox.
 
@@ -48,11 +57,14 @@ class Hit:
         "_outbox",
         "_owed",
         "again",
+        "caused_bytes",
+        "caused_requests",
         "claimed",
         "client",
         "container",
         "cookies",
         "has_failed",
+        "is_over",
         "pending",
         "pixels",
         "record_id",
@@ -71,6 +83,10 @@ class Hit:
         self.pending: list[Coroutine[Any, Any, Any]] = []
         """Firings that cannot go on before something has been answered."""
         self.script_answer: Answer | None = None
+        self.caused_requests = self.caused_bytes = 0
+        """Outgoing requests of its tags."""
+        self.is_over = False
+        """Whether that was more than it may."""
         self.has_failed = False
         self.waits = claimed.waits_for_tags and run.again is None
         self._outbox = outbox
@@ -94,6 +110,16 @@ class Hit:
         if self.again is None:
             return False
         return tag not in self.again.only if self.again.only is not None else tag in self.again.settled
+
+    # -- what it causes --------------------------------------------------------------------------
+
+    def may_cause(self, request: OutgoingRequest, bounds: HitBounds) -> bool:
+        """Count one more request, and say whether that is within bounds."""
+        self.caused_requests += 1
+        self.caused_bytes += len(request.url) + len(request.body) + len(request.item)
+        return (not bounds.requests or self.caused_requests <= bounds.requests) and (
+            not bounds.bytes or self.caused_bytes <= bounds.bytes
+        )
 
     # -- debts -----------------------------------------------------------------------------------
 

@@ -21,8 +21,8 @@ from sgtm.answers import NO_STORE, finish_answer, hint_at_path, preflight
 from sgtm.container.container import Container, ContainerClient, Endpoint, View
 from sgtm.delivery.outbox import Outbox, OutboxFull
 from sgtm.event import Event, make_event
-from sgtm.firing import Firing, Lanes, Lookups
-from sgtm.hit import Again, Hit, Run
+from sgtm.firing import HIT_BOUNDS, Firing, Lanes, Lookups
+from sgtm.hit import Again, Hit, HitBounds, Run
 from sgtm.messages import (
     Answer,
     Claimed,
@@ -59,10 +59,11 @@ class Pipeline:
         counters: Counters,
         serve_script: ServeScripts | None = None,
         lookups: Lookups | None = None,
+        bounds: HitBounds = HIT_BOUNDS,
     ) -> None:
         self.container = container
         self._outbox, self._counters = outbox, counters
-        self._firing = Firing(lanes, counters, lookups)
+        self._firing = Firing(lanes, counters, lookups, bounds)
         self._serve_script = serve_script
         self._repeats = Repeats()
         self._background: set[asyncio.Task[Answer]] = set()

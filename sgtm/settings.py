@@ -129,6 +129,28 @@ class Settings(Struct, frozen=True, kw_only=True):
             extra={"metavar": "CIDR|HOST"},
         ),
     ] = ()
+    egress_proxy: Annotated[
+        str,
+        Meta(
+            description="Proxy through which everything is sent, as http://proxy.internal:3128 (CONNECT for "
+            "https); it looks up names and decides where they lead. Empty: none.",
+            pattern=r"^(http://([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?)?$",
+        ),
+    ] = ""
+    egress_sources: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Address of this machine that everything is sent from: one of IPv4, one of IPv6, or "
+            "both; a kind without one is not used.",
+            extra={"flag": "--egress-source", "metavar": "ADDRESS"},
+        ),
+    ] = ()
+    hit_requests: Annotated[
+        Limit, Meta(description="Outgoing requests that one hit may cause; 0: no limit.")
+    ] = 50
+    hit_bytes: Annotated[
+        Limit, Meta(description="Bytes of outgoing addresses and bodies that one hit may cause; 0: no limit.")
+    ] = 1024 * _KIB
     airgapped: Annotated[
         bool,
         Meta(description="Connect to nothing but what the container names and what --egress-allow lists."),
@@ -368,6 +390,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "host_names": read_host,
     "trusted_proxies": ipaddress.ip_network,
     "egress_allow": read_destination,
+    "egress_sources": ipaddress.ip_address,
 }
 
 

@@ -10,7 +10,7 @@ from doubles import HeldLanes, NotingOutbox, eventually
 
 from sgtm.container.container import ContainerPreparation, ContainerTransformation, ContainerVariable
 from sgtm.event import undefined
-from sgtm.hit import Again
+from sgtm.hit import Again, HitBounds
 from sgtm.messages import DONE, Answer, Dropped, Lookup, Outcome, OutgoingRequest, Record, TagResult
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk, WalkedTransformation, WalkedTrigger
@@ -440,3 +440,62 @@ async def test_a_hit_that_was_seen_is_no_repeat_when_its_record_is_run_again():
     assert world.sent == ["t", "t"]
     assert (await world.run()) == Answer(204, (("Cache-Control", "no-store"),))
     assert world.sent == ["t", "t"]
+
+
+# -- what one hit may cause (SPEC: reliability 3, rule 10) ----------------------------------------
+
+
+def many(count, body=b""):
+    request = OutgoingRequest("POST", "https://v.example/", body=body)
+    return lambda event: [request] * count
+
+
+def bounded(world, **bounds):
+    world.pipeline = Pipeline(
+        world.container, world.outbox, world.lanes, world.counters, bounds=HitBounds(**bounds)
+    )
+    return world
+
+
+async def test_a_hit_causes_fifty_requests_and_no_more(caplog):
+    world = World(tag("One", many(30)), tag("Two", many(30)), lanes=HeldLanes(DONE))
+    await world.run()
+    assert (world.sent.count("One"), world.sent.count("Two")) == (30, 20)
+    assert world.counters.value("sgtm_deliveries_refused_total", "Two") == 10
+    (line,) = [one for one in caplog.records if "too many" in one.message]  # said once a hit
+    assert line.tag == "Two"
+    await world.run()  # the next hit begins anew
+    assert len(world.sent) == 100
+
+
+async def test_its_events_count_together():
+    world = World(tag("One", many(20)), names=("e", "e", "e"), lanes=HeldLanes(DONE))
+    await world.run()
+    assert len(world.sent) == 50
+
+
+async def test_a_hit_causes_a_megabyte_and_no_more():
+    body = bytes(300 * 1024)
+    world = World(tag("One", many(5, body)), lanes=HeldLanes(DONE))
+    await world.run()
+    assert len(world.sent) == 3
+    world = bounded(World(tag("One", many(5, body)), lanes=HeldLanes(DONE)), bytes=0)
+    await world.run()
+    assert len(world.sent) == 5
+
+
+async def test_the_bounds_are_settable_and_can_be_off():
+    for most, sent in ((1, 1), (59, 59), (0, 60)):
+        world = bounded(World(tag("One", many(60)), lanes=HeldLanes(DONE)), requests=most)
+        await world.run()
+        assert len(world.sent) == sent
+
+
+async def test_whoever_waits_for_the_tags_hears_of_it_and_a_walk_shows_it():
+    said = msgspec.structs.replace(claim("e"), waits_for_tags=True, failure_answer=Answer(503))
+    world = bounded(World(tag("One", many(3)), said=said, lanes=HeldLanes(DONE)), requests=2)
+    walk = Walk()
+    assert (await world.run(walk)).status == 503
+    (walked,) = walk.events[0].tags
+    assert len(walked.deliveries) == 2
+    assert "not sent" in walked.warnings[0]

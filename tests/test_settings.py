@@ -56,6 +56,8 @@ def test_every_field_can_be_given_as_flag_and_as_variable(field: Any) -> None:
         "egress_allow": "::1",
         "script_upstream": "http://127.0.0.1:7",
         "path_prefix": "/x",
+        "egress_proxy": "http://proxy:7",
+        "egress_sources": "::1",
         "host": "::1",
     }.get(field.name, "7")
     choices = [one for one in get_args(get_args(field.type)[0]) if isinstance(one, str)]

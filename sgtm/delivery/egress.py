@@ -21,10 +21,12 @@ from contextvars import ContextVar
 import aiohttp
 from aiohttp.abc import AbstractResolver
 from msgspec import Struct
+from yarl import URL
 
 from sgtm.delivery.addresses import METADATA_NAMES, Address, Denied, Network, denied_by, faces, read_address
 from sgtm.delivery.errors import AddressRefused, Refused
 from sgtm.delivery.request_writer import origin_of
+from sgtm.errors import SettingsError
 from sgtm.observability.metrics import Counters
 from sgtm.settings import read_destination
 
@@ -65,7 +67,9 @@ class Egress:
 
     `allow` are networks and hosts (see `read_destination`) that may be private and have any port.
     `destinations` are the (host, port) that the container names: their ports are allowed, and with
-    `is_airgapped` nothing else is but what `allow` says. `listener` is the own socket's name.
+    `is_airgapped` nothing else is but what `allow` says. `listener` is the own socket's name. With a
+    `proxy` the names are looked up there, and it decides where they lead; what is written out is judged
+    here all the same. `sources` are own addresses to send from, one of a kind.
     """
 
     def __init__(
@@ -77,6 +81,8 @@ class Egress:
         listener: tuple[str, int] | None = None,
         counters: Counters | None = None,
         resolver: AbstractResolver | None = None,
+        proxy: str = "",
+        sources: Iterable[str] = (),
     ) -> None:
         read = [read_destination(text) for text in allow]
         self._networks: list[Network] = [one for one in read if not isinstance(one, str)]
@@ -86,6 +92,9 @@ class Egress:
         self._is_airgapped = is_airgapped
         self._listener = (ipaddress.ip_address(listener[0]), listener[1]) if listener else None
         self._counters, self._resolver = counters, resolver
+        self.proxy = URL(proxy) if proxy else None
+        """Every request goes through it, if there is one."""
+        self._sources = _own_addresses(sources)
         self._said: dict[tuple[str, str], float] = {}
 
     def use_destinations(self, destinations: Iterable[tuple[str, int]]) -> None:
@@ -114,19 +123,47 @@ class Egress:
             raise self._refused(passage, _METADATA_NAME)
         if self._is_airgapped and not self._is_listed(passage):
             raise self._refused(passage, _NOT_LISTED)
+        if self.proxy is not None:
+            self._admit_to_proxy(passage)
         _passage.set(passage)
         return passage
+
+    def _admit_to_proxy(self, passage: Passage) -> None:
+        """What can be judged before the proxy looks a name up: an address that is written out, and the
+        port. Raises Refused."""
+        host, port = passage.host, passage.port
+        if read_address(host) is not None:
+            denied = self.judge(host, host, port)
+        else:
+            is_open = port in PORTS or self._names(host) or (host, port) in self._destinations
+            denied = None if is_open else _PORT
+        if denied is not None:
+            raise self._refused(passage, denied)
 
     def open_socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
         """The socket for one address of one attempt. Raises OSError if it may not be connected to, and
         LookupError for a connection that belongs to no passage."""
         family, kind, protocol, _, name = info
         passage = _passage.get()
-        denied = self.judge(passage.host, str(name[0]), int(name[1]))
+        # the operator has named the proxy, so it may stand anywhere
+        denied = self.judge(passage.host, str(name[0]), int(name[1])) if self.proxy is None else None
         if denied is not None:
             passage.refusal = self._refused(passage, denied)
             raise OSError("refused")
-        return socket.socket(family, kind, protocol)
+        return self._socket_from(socket.socket(family, kind, protocol))
+
+    def _socket_from(self, made: socket.socket) -> socket.socket:
+        """The socket, bound to our source address of its kind. Raises OSError where we have none."""
+        if self._sources:
+            source = self._sources.get(4 if made.family == socket.AF_INET else 6)
+            try:
+                if source is None:
+                    raise OSError("no source address of this kind")
+                made.bind((source, 0))
+            except OSError:
+                made.close()
+                raise
+        return made
 
     def judge(self, host: str, address: str, port: int) -> Denied | None:
         """Why `address`, which `host` led to, may not be connected to at `port`."""
@@ -194,6 +231,26 @@ def _words(denied: Denied) -> tuple[str, str]:
     if denied.is_final:
         return what, "no setting allows it"
     return what, f"if it is yours, serve with --egress-allow HOST or --egress-allow {denied.network}"
+
+
+def _own_addresses(texts: Iterable[str]) -> dict[int, str]:
+    """IP version -> own address to send from. Raises SettingsError."""
+    found: dict[int, str] = {}
+    for text in texts:
+        version = ipaddress.ip_address(text).version
+        where = f"--egress-source {text}"
+        if version in found:
+            raise SettingsError(f"is a second one of IPv{version}", where=where, mend="give one of each kind")
+        found[version] = text
+        try:
+            with socket.socket(
+                socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_STREAM
+            ) as one:
+                one.bind((text, 0))
+        except OSError:
+            mend = "give an address that one of its interfaces has"
+            raise SettingsError("is no address of this machine", where=where, mend=mend) from None
+    return found
 
 
 def _bare(host: str) -> str:

@@ -128,6 +128,7 @@ class PooledSender:
             headers=headers,
             data=body or None,
             allow_redirects=False,
+            proxy=self._egress.proxy,
             timeout=bounds,
         ) as response:
             kept = await _read_body(response)
@@ -187,6 +188,8 @@ def _wrapped(error: Exception) -> SendError:
             return error
         case aiohttp.ConnectionTimeoutError():
             return ConnectFailed("no connection in time")
+        case aiohttp.ClientHttpProxyError():
+            return ConnectFailed("the egress proxy made no connection")
         case asyncio.TimeoutError():
             return TimedOut("no complete answer in time")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():

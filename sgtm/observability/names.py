@@ -48,6 +48,7 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_deliveries_done_total": ("tag", "events that the vendor accepted"),
     "sgtm_deliveries_retried_total": ("tag", "attempts that failed and will be repeated"),
     "sgtm_egress_refused_total": ("rule", "connections that the egress door refused, by what the address is"),
+    "sgtm_deliveries_refused_total": ("tag", "requests not sent because their hit had caused too many"),
     "sgtm_deliveries_dead_total": ("tag", "events given up: refused for good, or expired"),
 }
 

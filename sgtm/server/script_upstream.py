@@ -74,7 +74,9 @@ class Upstream:
     async def _fetch(self, url: str, script: ServeScript, etag: str) -> Fetched | None:
         session = self._session or self._open()
         headers = {"If-None-Match": etag} if etag else None
-        async with session.get(URL(url, encoded=True), headers=headers, allow_redirects=False) as answer:
+        async with session.get(
+            URL(url, encoded=True), headers=headers, allow_redirects=False, proxy=self._egress.proxy
+        ) as answer:
             if answer.status == 304 and etag:
                 return None
             content_type = _check_head(answer, script)

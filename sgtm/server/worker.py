@@ -22,6 +22,7 @@ from sgtm.delivery.lanes import Lanes
 from sgtm.delivery.outbox.gauges import outbox_gauges
 from sgtm.delivery.outbox.opening import open_outbox
 from sgtm.delivery.sender import PooledSender
+from sgtm.hit import HitBounds
 from sgtm.messages import IncomingRequest
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
@@ -75,6 +76,8 @@ class Worker:
             is_airgapped=settings.airgapped,
             listener=listening.getsockname()[:2],
             counters=self.counters,
+            proxy=settings.egress_proxy,
+            sources=settings.egress_sources,
         )
         self._egress, self._credentials = egress, Credentials(container.credentials)
         self._sender = PooledSender(self._credentials, egress)
@@ -84,7 +87,14 @@ class Worker:
         self._memory = MemoryGuard(limit_of(settings), settings, self.counters, self._give_back)
         self.health.ready_checks["short of memory"] = lambda: self._memory.level < HARD
         self.scripts = Scripts(settings, self.counters, egress)
-        self._pipeline = Pipeline(container, self.outbox, self.lanes, self.counters, self.scripts.serve)
+        self._pipeline = Pipeline(
+            container,
+            self.outbox,
+            self.lanes,
+            self.counters,
+            self.scripts.serve,
+            bounds=HitBounds(settings.hit_requests, settings.hit_bytes),
+        )
         proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
         self._admission = Admission(settings, proxies, self.counters)
         self._application = Application(

@@ -6,20 +6,23 @@ import asyncio
 import logging
 import re
 import socket
+import ssl
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from aiohttp.abc import AbstractResolver
+from certificates import Authority, pem, write_pair
 from delivery.deliveries import literal, to_loopback
 
 import sgtm
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
-from sgtm.delivery.errors import AddressRefused, CredentialRefused, Refused, SendError
+from sgtm.delivery.errors import AddressRefused, ConnectFailed, CredentialRefused, Refused, SendError
 from sgtm.delivery.judge import judge_error
 from sgtm.delivery.sender import PooledSender
 from sgtm.demo.vendor import Fault
+from sgtm.errors import SettingsError
 from sgtm.messages import ClientCredentials, CredentialUse, OutgoingRequest
 from sgtm.observability.metrics import Counters
 
@@ -88,6 +91,10 @@ SPELLINGS = """
 [::1] [0:0:0:0:0:0:0:1] [0000::0001] [::ffff:127.0.0.1] [::ffff:7f00:1] [::127.0.0.1] [::] [::0.0.0.0]
 [64:ff9b::7f00:1] [2002:7f00:1::] [::ffff:0:127.0.0.1] ①②⑦.0.0.1 127。0。0。1 127%2e0%2e0%2e1 １２７.0.0.1
 [::1%25lo] [fe80::1%25lo] x@127.0.0.1 [127.0.0.1]
+127.0.00.1 127.0.1. 0x7f.0x1 0177.0.1 0x7f.0.1 0x7f000001. 0X7f.1 0x000000007f.1 0177.1. 127.0.0.01
+127.0.0.1.. .127.0.0.1 [0::1] [::0:1] [::FFFF:127.0.0.1] [0:0:0:0:0:ffff:7f00:1] [::ffff:127.1]
+[::127.0.0.2] [::7f00:1] [64:FF9B::127.0.0.1] [64:ff9b:1::7f00:1] localhost.localdomain 1২7.0.0.1
+127.0.0.1%00 127.0.0.1%0d%0a 127.0.0.1#x 127.0.0.1\\x
 """.split()  # noqa: SIM905  # a list of these would be four times as long
 
 
@@ -102,7 +109,7 @@ async def test_no_spelling_of_this_machine_reaches_it(spelling, resolver):
 
 
 def test_there_are_spellings_enough():
-    assert len(SPELLINGS) == len(set(SPELLINGS)) >= 40
+    assert len(SPELLINGS) == len(set(SPELLINGS)) >= 60
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2", "0x7f.1", "0177.0.0.0x1"])
@@ -217,6 +224,131 @@ async def test_a_kept_connection_does_not_make_the_same_address_good_for_others(
         with pytest.raises(AddressRefused):
             await send(egress, mine, other)
         assert server.connections == 1
+
+
+class Connecting(Listening):
+    """A proxy that takes CONNECT and absolute addresses, and notes whom it was asked for."""
+
+    def __init__(self, status=200):
+        super().__init__()
+        self.status, self.asked, self.sources = status, [], []
+
+    async def _talk(self, reader, writer):
+        self.sources.append(writer.get_extra_info("peername")[0])
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.asked.append(head.split(" HTTP/")[0])
+        if not head.startswith("CONNECT"):
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        elif self.status != 200:
+            writer.write(f"HTTP/1.1 {self.status} No\r\nContent-Length: 0\r\n\r\n".encode())
+        else:
+            port = int(head.split()[1].rpartition(":")[2])
+            there, out = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            await asyncio.wait(
+                [asyncio.ensure_future(_pump(reader, out)), asyncio.ensure_future(_pump(there, writer))],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            out.close()
+        writer.close()
+
+
+async def _pump(reader, writer):
+    while chunk := await reader.read(65_536):
+        writer.write(chunk)
+
+
+def through(proxy, **kwargs):
+    return Egress(proxy=f"http://127.0.0.1:{proxy.port}", resolver=Answering(["8.8.8.8"]), **kwargs)
+
+
+async def test_everything_goes_through_the_proxy_and_no_name_is_looked_up_here():
+    # R216
+    async with Connecting() as proxy:
+        egress = through(proxy)
+        assert await send(egress, "http://vendor.example/x?y=1") == 204
+        assert proxy.asked == ["POST http://vendor.example/x?y=1"]
+        assert egress._resolver.asked == []
+
+
+async def test_tls_to_the_vendor_is_verified_through_the_proxy(tmp_path):
+    root = Authority()
+    (tmp_path / "root.pem").write_bytes(pem(root.certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*write_pair(tmp_path, "vendor", root.issue("vendor.example")))
+    server = await asyncio.start_server(Listening()._talk, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    async with Connecting() as proxy:
+        egress = through(proxy, destinations={("vendor.example", port), ("other.example", port)})
+        async with PooledSender(Credentials({}), egress, ca_file=str(tmp_path / "root.pem")) as sender:
+            answer = await sender.send(OutgoingRequest("POST", f"https://vendor.example:{port}/"), 5)
+            assert answer.status == 204
+            with pytest.raises(ConnectFailed, match="certificate"):
+                await sender.send(OutgoingRequest("POST", f"https://other.example:{port}/"), 5)
+    assert proxy.asked == [f"CONNECT vendor.example:{port}", f"CONNECT other.example:{port}"]
+    server.close()
+
+
+@pytest.mark.parametrize("status", [403, 407, 502])
+async def test_a_proxy_that_refuses_is_no_answer_of_the_vendor(status):
+    async with Connecting(status) as proxy:
+        with pytest.raises(ConnectFailed, match="egress proxy") as failure:
+            await send(through(proxy), "https://vendor.example/canary")
+        assert "canary" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "rule"),
+    [
+        ("http://127.0.0.1/", "loopback"),
+        ("https://10.0.0.1/", "private"),
+        ("https://[::ffff:10.0.0.1]/", "IPv4 in IPv6"),
+        ("https://169.254.169.254/", "cloud metadata"),
+        ("https://metadata.google.internal/", "cloud metadata"),
+        ("https://vendor.example:25/", "port"),
+        ("https://8.8.8.8:25/", "port"),
+    ],
+)
+async def test_what_is_written_out_is_judged_before_the_proxy_is_asked(url, rule):
+    counters = Counters()
+    async with Connecting() as proxy:
+        with pytest.raises(Refused) as refused:
+            await send(through(proxy, counters=counters), url)
+        assert not refused.value.is_transient
+        assert proxy.connections == 0
+        assert not proxy.asked
+    assert counters.value("sgtm_egress_refused_total", rule) == 1
+
+
+async def test_airgapped_holds_through_a_proxy():
+    async with Connecting() as proxy:
+        egress = through(proxy, is_airgapped=True, destinations={("vendor.example", 80)})
+        assert await send(egress, "http://vendor.example/") == 204
+        with pytest.raises(Refused, match="airgapped"):
+            await send(egress, "http://other.example/")
+
+
+async def test_everything_is_sent_from_the_source_address():
+    # R216: static egress
+    async with Connecting() as server:
+        egress = Egress(["127.0.0.0/8"], sources=["127.0.0.9"])
+        assert await send(egress, f"http://127.0.0.1:{server.port}/") == 204
+        assert server.sources == ["127.0.0.9"]
+
+
+async def test_without_a_source_address_of_its_kind_nothing_is_connected():
+    async with Listening() as server:
+        egress = Egress(["a.example"], sources=["::1"], resolver=Answering(["127.0.0.1"]))
+        with pytest.raises(ConnectFailed):
+            await send(egress, f"http://a.example:{server.port}/")
+        assert server.connections == 0
+
+
+def test_a_source_address_is_one_of_this_machine_and_one_of_a_kind():
+    with pytest.raises(SettingsError, match="no address of this machine"):
+        Egress(sources=["192.0.2.1"])
+    with pytest.raises(SettingsError, match="second one of IPv4"):
+        Egress(sources=["127.0.0.1", "127.0.0.2"])
 
 
 def own(host, allow="0.0.0.0/0"):
