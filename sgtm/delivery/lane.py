@@ -166,15 +166,16 @@ class Lane:
 
     # -- one attempt -----------------------------------------------------------------------------
 
-    async def _work(self, batch: Batch) -> None:
-        following: Batch | None = batch
+    async def _work(self, batch: Batch | None) -> None:
         while True:
-            batch = following or await self._rest()
-            attempt = await self._attempt(list(batch.deliveries))
-            self._under_way.discard(batch)
-            self._apply(batch, attempt)
-            following = self._take()
+            await self._send(batch or await self._rest())
+            batch = self._take()  # a worker at rest holds on to nothing: not a hit, not its container
             self._wake()
+
+    async def _send(self, batch: Batch) -> None:
+        attempt = await self._attempt(list(batch.deliveries))
+        self._under_way.discard(batch)
+        self._apply(batch, attempt)
 
     async def _rest(self) -> Batch:
         resting: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()

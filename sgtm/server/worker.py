@@ -108,7 +108,7 @@ class Worker:
             Sites.of(settings),
             new_walk,
         )
-        self._containers = [weakref.ref(container)]
+        self._containers = [self._follow(container)]
         """Those that serve or that some event began with, oldest first."""
         self._recovery = Recovery(self._pipeline, self.outbox, self.lanes)
         self._listening, self._proxies = listening, proxies
@@ -133,10 +133,13 @@ class Worker:
         whose destinations and credentials stay known until the last such event is settled."""
         self.container = self._pipeline.container = container
         self._application.limits = Limits.of(self.settings, _paths(container))
-        self._containers.append(weakref.ref(container, lambda _: self._use_containers()))
+        self._containers.append(self._follow(container))
         self._use_containers()
         if self.certificates is not None:
             self.certificates.reload()
+
+    def _follow(self, container: Container) -> "weakref.ref[Container]":
+        return weakref.ref(container, lambda _: self._use_containers())
 
     def _use_containers(self) -> None:
         alive = [(ref, found) for ref in self._containers if (found := ref()) is not None]
