@@ -471,6 +471,7 @@ def test_nothing_else_of_the_product_opens_connections():
         if "demo" not in path.parts and makes.search(path.read_text())
     }
     assert found == {
+        "cli/_admin.py": {"http.client"},  # an operator's command, to the admin listener
         "delivery/egress.py": {"TCPConnector("},
         "delivery/sender.py": {"ClientSession("},
         "server/script_upstream.py": {"ClientSession("},  # on a connector of the door's
