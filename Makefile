@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants slow workers check clean
+.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants slow workers chaos check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ slow: fast  ## 2,000 slow requesters against one worker: latency of the others, 
 
 workers: fast  ## ten rolling restarts of two workers, and 30 s of reloads, under load
 	RESTARTS=10 LOAD_S=30 $(BIN)/python -m pytest -q -s tests/end_to_end/test_workers.py -k under_load
+
+chaos: fast  ## faults of disk and process, at length: kills, power cuts, damaged files, full disks (10 min)
+	CHAOS=full $(BIN)/python -m pytest -q -n 2 tests/chaos
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build *.egg-info sgtm/_fast/*.so sgtm/_fast/*.c sgtm/_fast/*.html

@@ -220,7 +220,7 @@ class OutboxFile:
         with self._connection:
             self._connection.execute(_SCHEMA)
             self._connection.execute(
-                "INSERT INTO meta VALUES('generation', ?)",
+                "INSERT INTO meta VALUES('generation', ?), ('name', hex(randomblob(16)))",
                 (generation,),
             )
 

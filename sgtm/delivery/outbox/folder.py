@@ -38,11 +38,17 @@ class SlotFolder:
         self.path = path
         _make(path)
         self.medium: Medium = medium_of(path, allows_fuse=allows_fuse)
-        self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise _cannot_be_used(path, error) from None
         try:
             self._take_lock()
             _make_durable(path)
-        except BaseException:
+        except OSError as error:
+            os.close(self._lock)
+            raise _cannot_be_used(path, error) from None
+        except FolderInUse:
             os.close(self._lock)
             raise
 
@@ -156,11 +162,7 @@ def _make(path: Path) -> None:
                 sync_folder(folder.parent)
         path.chmod(0o700)
     except OSError as error:
-        raise SettingsError(
-            f"cannot be used: {error.strerror}",
-            where=f"outbox folder {path}",
-            mend="give a --data-folder that this user may write to",
-        ) from None
+        raise _cannot_be_used(path, error) from None
 
 
 def _make_durable(path: Path) -> None:
@@ -170,3 +172,11 @@ def _make_durable(path: Path) -> None:
     sync_folder(path.parent)
     with suppress(PermissionError):
         sync_folder(path.parent.parent)
+
+
+def _cannot_be_used(path: Path, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"cannot be used: {error.strerror}",
+        where=f"outbox folder {path}",
+        mend="give a --data-folder that this user may write to",
+    )

@@ -4,6 +4,7 @@ It may be what a vanished slot left behind, or what was set aside as suspect. SP
 0.12 (one bad record must not block the rest).
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -34,14 +35,30 @@ class Source:
         self.is_whole = True
         """Nothing that could not be read has been met so far."""
         self._connection: apsw.Connection | None = None
+        self._is_empty = False
+        """Its maker died before there were tables."""
         try:
             self._connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
             self._connection.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
             self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             self._connection.execute("PRAGMA query_only=1")
-            self._connection.execute("SELECT number FROM batch LIMIT 1").fetchall()
+            tables = self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+            self._is_empty = tables == [(0,)]
+            if not self._is_empty:
+                self._connection.execute("SELECT number FROM batch LIMIT 1").fetchall()
         except apsw.Error:
             self.is_whole = False
+
+    @property
+    def name(self) -> str:
+        """What tells the file from all others, wherever it lies and whatever it is called."""
+        if self._connection is not None:
+            with suppress(apsw.Error):
+                found = self._connection.execute("SELECT value FROM meta WHERE name='name'").fetchall()
+                if found and isinstance(found[0][0], str):
+                    return found[0][0]
+        said = os.lstat(self.path)
+        return f"{said.st_ino}-{said.st_size}-{said.st_mtime_ns}"
 
     def numbers(self) -> list[int]:
         """Numbers of the rows that can be reached: upwards to the damage, and downwards to it."""
@@ -92,7 +109,7 @@ class Source:
         return None
 
     def _walk(self, direction: str) -> Iterator[int]:
-        if self._connection is None:
+        if self._connection is None or self._is_empty:
             return
         try:
             for (number,) in self._connection.execute(

@@ -32,6 +32,8 @@ log = logging.getLogger("sgtm.delivery.outbox")
 
 FLUSH_S = 1.0
 """What was settled is written after so long, if no record takes it along."""
+FULL_FLUSH_S = 0.2
+"""The same while the disk is full: what is settled makes room."""
 LINGER_S = 0.002
 LINGER_ABOVE = 20
 """After a commit of more records the next one waits a moment for company."""
@@ -167,7 +169,8 @@ class SqliteOutbox:
     def _flush_later(self) -> None:
         """Write what was settled even if no record comes that takes it along."""
         if self._flush_timer is None and self._writer.loop is not None and not self._is_closed:
-            self._flush_timer = self._writer.loop.call_later(FLUSH_S, self._flush)
+            delay_s = FULL_FLUSH_S if self._room.full_because else FLUSH_S
+            self._flush_timer = self._writer.loop.call_later(delay_s, self._flush)
 
     def _flush(self) -> None:
         self._flush_timer = None

@@ -30,6 +30,7 @@ _PASSIVE_AT_BYTES = 4_194_304
 _MEASURE_EVERY_S = 0.1
 _REOPEN_EVERY_S = 0.5
 _VACUUM_PAGES = 1_000
+"""A step of giving pages back; smaller where what it writes on the way could fill a small disk again."""
 
 
 class Store:
@@ -121,7 +122,7 @@ class Store:
                 file.checkpoint(truncate=True)
             more = True
             while more and self.room.full_because:
-                more = file.shrink(_VACUUM_PAGES)
+                more = file.shrink(min(_VACUUM_PAGES, self._space.wal_bytes // (4 * PAGE_BYTES) + 1))
                 file.checkpoint(truncate=True)
             self._space.make_reserve()
             self._suspect_count = len(suspects_in(self.folder.path))

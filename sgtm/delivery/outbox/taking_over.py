@@ -90,16 +90,17 @@ class TakingOver:
                 taken.folder.close()
 
     async def _take(self, owner: Owner, taken: Taken) -> None:
-        name = _name_of(taken.path)
-        if name is not None and self._progress.get(name, -1) < ALL:
+        if await owner.ask(lambda _: os.path.lexists(taken.path)):
             source: Source = await owner.ask(lambda _: Source(taken.path))
             try:
-                await self._take_rows(owner, source, name, taken)
+                name = await owner.ask(lambda _: source.name)
+                if self._progress.get(name, -1) < ALL:
+                    await self._take_rows(owner, source, name, taken)
+                    await self._note(owner, name, ALL)
             finally:
                 await owner.ask(lambda _: source.close())
             if taken.folder is not None and not source.is_whole:
                 await owner.ask(lambda _: set_aside(taken.path, self._folder))
-            await self._note(owner, name, ALL)
         if taken.folder is not None:
             await self._finish_folder(owner, taken.folder)
         if taken.is_of_this_process:
@@ -176,15 +177,6 @@ def _keep_suspect(suspect: Path, folder: Path, _: Store) -> None:
 
 def _read_row(source: Source, number: int, _: Store) -> SourceRow | None:
     return source.row(number)
-
-
-def _name_of(path: Path) -> str | None:
-    """What tells a file from all others as long as nobody writes to it, wherever it lies; None: no file."""
-    try:
-        said = os.lstat(path)
-    except OSError:
-        return None
-    return f"{said.st_ino}-{said.st_size}-{said.st_mtime_ns}"
 
 
 def _delete(folder: SlotFolder) -> None:

@@ -1,0 +1,14 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory):
+    """The disk that records and fails, built."""
+    built = tmp_path_factory.mktemp("disk") / "disk.so"
+    source = Path(__file__).with_name("disk.c")
+    flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run(["cc", *flags, "-o", str(built), str(source), "-ldl", "-lpthread"], check=True)
+    return built
