@@ -203,6 +203,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     head_timeout_s: Annotated[
         Seconds, Meta(description="Seconds for request line and headers, from their first byte; 0: no limit.")
     ] = 10.0
+    tls_handshake_timeout_s: Annotated[
+        float, Meta(description="Seconds for a TLS handshake.", gt=0.0, le=3600.0)
+    ] = 10.0
+    connection_beginnings: Annotated[
+        Count,
+        Meta(
+            description="Connections of one worker that are in their TLS handshake or PROXY header; of one "
+            "address no more than --connections-per-address."
+        ),
+    ] = 1000
     body_timeout_s: Annotated[
         Seconds, Meta(description="Seconds for a request body, and one more for each 16 KiB of it.")
     ] = 10.0

@@ -56,6 +56,11 @@ class Acceptor:
         self._counters, self._admission, self._proxies = counters, admission, proxies
         self._expects_header = settings.proxy_protocol
         self._head_timeout_s = settings.head_timeout_s or None
+        self._handshake_timeout_s = settings.tls_handshake_timeout_s if tls is not None else None
+        self._beginnings = Admission(
+            settings, proxies, counters, most=settings.connection_beginnings, full="beginnings full"
+        )
+        """Who has not come to HTTP yet; of one address not more than it may have connections."""
         self._server: asyncio.Server | None = None
         self._accepts_itself = settings.proxy_protocol or tls is not None
         self.is_accepting = False
@@ -92,12 +97,13 @@ class Acceptor:
                 task.cancel()
             await asyncio.gather(*slow, return_exceptions=True)
 
-    def take(self, connection: socket.socket) -> None:
-        """Serve a connection that was accepted."""
+    def take(self, connection: socket.socket) -> asyncio.Task[None]:
+        """Serve a connection that was accepted: done when it has come to HTTP, or to nothing."""
         connection.setblocking(False)
         task = asyncio.ensure_future(self._begin(connection))
         self._begun.add(task)
         task.add_done_callback(self._begun.discard)
+        return task
 
     def _listen(self) -> None:
         if self.is_accepting:
@@ -118,10 +124,19 @@ class Acceptor:
 
     def _let_in(self, connection: socket.socket) -> None:
         if self._admission.open + len(self._begun) < self._admission.most:
-            self.take(connection)
+            self._admit(connection)
         else:
             self._counters.add("sgtm_connections_closed_total", "worker full")
             connection.close()
+
+    def _admit(self, connection: socket.socket) -> None:
+        network = None
+        with suppress(OSError):  # gone already
+            network = self._beginnings.enter(connection.getpeername())
+        if network is None:
+            connection.close()
+            return
+        self.take(connection).add_done_callback(lambda _: self._beginnings.leave(network))
 
     async def _begin(self, connection: socket.socket) -> None:
         try:
@@ -134,12 +149,18 @@ class Acceptor:
         except asyncio.CancelledError:
             connection.close()
             raise
-        with suppress(OSError):  # TLS that fails is the peer's affair
+        try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: self._listener.connection_of(peer),
                 connection,
                 ssl=self._tls,
-                ssl_handshake_timeout=self._head_timeout_s if self._tls else None,
+                ssl_handshake_timeout=self._handshake_timeout_s,
+            )
+        except OSError as error:  # an SSLError is one, too
+            # what both event loops raise where a handshake takes too long
+            is_slow = isinstance(error, ConnectionAbortedError)
+            self._counters.add(
+                "sgtm_connections_closed_total", "slow handshake" if is_slow else "failed handshake"
             )
 
     async def _peer_of(self, connection: socket.socket) -> Peer | None:

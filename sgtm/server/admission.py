@@ -22,8 +22,18 @@ DESCRIPTOR_SHARE = 0.8
 class Admission:
     """Counts connections in and out."""
 
-    def __init__(self, settings: Settings, proxies: TrustedProxies, counters: Counters) -> None:
-        self.most = min(settings.connections, _descriptors())
+    def __init__(
+        self,
+        settings: Settings,
+        proxies: TrustedProxies,
+        counters: Counters,
+        *,
+        most: int | None = None,
+        full: str = "worker full",
+    ) -> None:
+        """`most` in the place of `settings.connections`; `full` is how it is counted that there are more."""
+        self.most = min(settings.connections if most is None else most, _descriptors())
+        self._full = full
         self.most_of_one = settings.connections_per_address
         self.open = 0
         self._proxies, self._counters = proxies, counters
@@ -34,7 +44,7 @@ class Admission:
         """Count a connection from `peer` (what the socket says): what to give back to `leave`, or None
         where there is no room for it."""
         if self.open >= self.most:
-            self._counters.add("sgtm_connections_closed_total", "worker full")
+            self._counters.add("sgtm_connections_closed_total", self._full)
             return None
         network = self._limited_network(peer)
         if network:

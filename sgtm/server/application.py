@@ -19,7 +19,7 @@ from sgtm.container.container import Endpoint
 from sgtm.messages import Answer, IncomingRequest
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
-from sgtm.server.connection import Connection, WrittenAnswer, refusal_answer
+from sgtm.server.connection import Connection
 from sgtm.server.health import Health
 from sgtm.server.limits import (
     BAD_REQUEST,
@@ -38,6 +38,7 @@ from sgtm.server.memory import HARD, NORMAL, SOFT, MemoryGuard
 from sgtm.server.proxy import Requester, TrustedProxies
 from sgtm.server.rate import Rates, retry_after
 from sgtm.server.sites import EVERYWHERE, Sites
+from sgtm.server.written import WrittenAnswer, refusal_answer
 
 log = logging.getLogger("sgtm.server")
 

@@ -1,6 +1,7 @@
 """Our own TLS: by site, renewed without a restart. SPEC: requirements R12, R15, R215."""
 
 import asyncio
+import contextlib
 import datetime
 import logging
 import os
@@ -154,7 +155,7 @@ async def test_older_tls_and_weak_ciphers_are_refused(serve: Serve, pairs, versi
 
 
 async def test_plain_http_on_a_tls_port_and_a_silent_peer_are_closed(serve: Serve, pairs):
-    served = await serve_tls(serve, pairs, head_timeout_s=0.3)
+    served = await serve_tls(serve, pairs, tls_handshake_timeout_s=0.3)
     async with RawConnection(served.port) as plain, RawConnection(served.port) as silent:
         plain.send(request("/c"))
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
@@ -371,3 +372,64 @@ def test_what_is_read_is_counted(pairs):
     counters = Counters()
     Certificates(pairs, counters)
     assert counters.value("sgtm_certificates_read_total", "loaded") == 2
+
+
+# -- limits of beginnings: SPEC reliability 2.4 (TLS handshake 10 s, close) ---------------------------
+
+
+def closed(served, reason):
+    return served.worker.counters.value("sgtm_connections_closed_total", reason)
+
+
+async def test_a_handshake_that_takes_too_long_is_ended(serve: Serve, pairs):
+    served = await serve_tls(serve, pairs, tls_handshake_timeout_s=0.2, head_timeout_s=60)
+    async with RawConnection(served.port) as silent, RawConnection(served.port) as dripping:
+        for byte in b"\x16\x03\x01\x00":
+            dripping.send(bytes([byte]))
+            await asyncio.sleep(0.1)
+        assert await silent.is_closed()
+        assert await dripping.is_closed()
+    await eventually(lambda: closed(served, "slow handshake") == 2)
+    assert (await ask_over_tls(served.port, "shop-a.example"))[0].status == 200
+
+
+async def test_a_handshake_that_fails_is_counted(serve: Serve, pairs):
+    served = await serve_tls(serve, pairs)
+    async with RawConnection(served.port) as plain:
+        plain.send(request("/c"))
+    await eventually(lambda: closed(served, "failed handshake") == 1)
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"connection_beginnings": 3, "connections_per_address": 0}, "beginnings full"),
+        ({"connections_per_address": 3}, "address full"),
+    ],
+)
+async def test_handshakes_under_way_are_bounded(serve: Serve, pairs, limits, reason):
+    served = await serve_tls(serve, pairs, **limits)
+    async with contextlib.AsyncExitStack() as stack:
+        begun = [await stack.enter_async_context(RawConnection(served.port)) for _ in range(3)]
+        async with RawConnection(served.port) as late:
+            assert await late.is_closed()
+        assert closed(served, reason) == 1
+        for one in begun:
+            one.writer.close()
+        await eventually(lambda: closed(served, "failed handshake") == 3)
+        assert (await ask_over_tls(served.port, "shop-a.example"))[0].status == 200
+
+
+async def test_a_client_hello_cut_anywhere_and_never_finished_is_ended(serve: Serve, pairs):
+    served = await serve_tls(serve, pairs, tls_handshake_timeout_s=0.3, connections_per_address=0)
+    hello = ssl.MemoryBIO()
+    tls = trusting().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="shop-a.example")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    data = hello.read()
+    async with contextlib.AsyncExitStack() as stack:
+        for cut in range(len(data)):
+            connection = await stack.enter_async_context(RawConnection(served.port))
+            connection.send(data[:cut])
+        await eventually(lambda: closed(served, "slow handshake") == len(data))
+    assert (await ask_over_tls(served.port, "shop-a.example"))[0].status == 200

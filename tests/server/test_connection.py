@@ -17,7 +17,8 @@ from raw_http import RawAnswer, RawConnection, ask, exchange, request
 
 from sgtm.errors import SettingsError
 from sgtm.messages import Answer, Claimed, IncomingRequest, Pending
-from sgtm.server.connection import http_date, require_compiled_parser
+from sgtm.server.connection import require_compiled_parser
+from sgtm.server.written import http_date
 
 ECHO = container([client(echo, paths=("/g/collect",))])
 HOST = b"Host: shop.example\r\n"
@@ -196,9 +197,9 @@ async def test_no_bytes_bring_the_worker_down(serve: Serve) -> None:
 
 
 def test_the_date_is_that_of_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sgtm.server.connection.time.time", lambda: 1_764_000_000.9)
+    monkeypatch.setattr("sgtm.server.written.time.time", lambda: 1_764_000_000.9)
     assert http_date() == "Mon, 24 Nov 2025 16:00:00 GMT"
-    monkeypatch.setattr("sgtm.server.connection.time.time", lambda: 1_764_000_001.0)
+    monkeypatch.setattr("sgtm.server.written.time.time", lambda: 1_764_000_001.0)
     assert http_date() == "Mon, 24 Nov 2025 16:00:01 GMT"
 
 
@@ -382,7 +383,7 @@ async def test_a_last_answer_that_nobody_reads_does_not_hold_the_connection(serv
 
 
 async def test_who_reads_slowly_gets_the_whole_answer(serve: Serve) -> None:
-    served = await serve(container([client(_large_answers)]), write_timeout_s=0.3)
+    served = await serve(container([client(_large_answers)]), write_timeout_s=1.0)
     with _slow_reader(served.port) as peer:
         peer.sendall(request("/large", headers={"Connection": "close"}))
         assert await _read_all(peer, pause_s=0.02) > len(LARGE)
@@ -431,3 +432,17 @@ async def _until(is_true: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not is_true():  # noqa: ASYNC110  (nobody tells)
             await asyncio.sleep(0.01)
+
+
+async def test_pipelined_requests_wait_unread_and_are_answered_in_order(serve: Serve) -> None:
+    # SPEC: reliability 2.4 (pipelined, unanswered: 32, stop reading); aiohttp CVE-2026-54273
+    served = await serve(ECHO)
+    async with RawConnection(served.port) as connection:
+        connection.send(b"POST /c?0 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\na")
+        connection.send(b"".join(request(f"/c?{n}") for n in range(1, 200)))
+        most = 0
+        for number in range(200):
+            assert (await connection.read_answer()).json()["query"] == str(number)
+            held = next(iter(served.worker._listener.connections))
+            most = max(most, held._request_count - held._begun)
+    assert 1 < most <= 33
