@@ -22,6 +22,7 @@ T = TypeVar("T")
 OWN_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "SGTM_ADMIN_TOKEN")
 """What concerns the supervisor alone."""
 ANSWER_S = 5.0
+LAST_WORDS_S = 2.0
 
 
 class Begin(Struct):
@@ -89,6 +90,17 @@ class Child:
             return await self.channel.ask(question, body, of=of, timeout_s=timeout_s)
         except Gone:
             await asyncio.wait([self.ended], timeout=timeout_s)  # its end is a moment away
+            if self.ended.done():
+                raise WorkerEnded(self.ended.result()) from None
+            raise
+
+    async def tell(self, question: str, body: object = None, *, of: type[T], timeout_s: float) -> T:
+        """Ask for a step of its start. A worker that cannot take it says so in the log and ends, with a
+        status that counts: WorkerEnded then."""
+        try:
+            return await self.ask(question, body, of=of, timeout_s=timeout_s)
+        except NoAnswer:
+            await asyncio.wait([self.ended], timeout=LAST_WORDS_S)
             if self.ended.done():
                 raise WorkerEnded(self.ended.result()) from None
             raise

@@ -127,12 +127,12 @@ class Slot:
 
     async def _bring_up(self, child: Child, old: Child | None) -> None:
         start_s = self._settings.worker_start_s
-        await child.ask("begin", self._begin(self.number), of=Begun, timeout_s=start_s)
+        await child.tell("begin", self._begin(self.number), of=Begun, timeout_s=start_s)
         try:
             if old is not None:
                 with suppress(NoAnswer, WorkerEnded):
                     await old.ask("release", of=type(None), timeout_s=self._settings.worker_timeout_s)
-            await child.ask("accept", of=type(None), timeout_s=start_s)
+            await child.tell("accept", of=type(None), timeout_s=start_s)
         except BaseException:
             if old is not None:
                 old.kill()  # it has let go of the socket: whoever follows it takes that up

@@ -19,7 +19,7 @@ import uvloop
 from msgspec import Raw
 
 from sgtm.container.compile import load_container
-from sgtm.errors import ContainerError, SettingsError
+from sgtm.errors import ContainerError, SettingsError, SgtmError
 from sgtm.observability import logs
 from sgtm.server.child import Begin, Begun, Delay
 from sgtm.server.control import Channel
@@ -66,9 +66,8 @@ class SlotProcess:
         try:
             container = load_container(begin.source.path, source=begin.source.content)
             worker = Worker(container, settings, self._listening, slot=begin.slot, workers=settings.workers)
-        except (ContainerError, SettingsError) as error:
-            log.error("a worker cannot start", extra={"slot": begin.slot, "reason": str(error)})
-            self._end(2)
+        except Exception as error:
+            self._cannot_start(error)
             raise
         self.worker, self._answers = worker, WorkerAnswers(worker)
         return Begun(container.version)
@@ -77,9 +76,13 @@ class SlotProcess:
         try:
             await self._begun().start()
         except Exception as error:
-            log.error("a worker cannot start", extra={"reason": type(error).__name__})
-            self._end(2 if isinstance(error, SettingsError) else 1)
+            self._cannot_start(error)
             raise
+
+    def _cannot_start(self, error: Exception) -> None:
+        reason = str(error) if isinstance(error, SgtmError) else type(error).__name__
+        log.error("a worker cannot start", extra={"reason": reason})
+        self._end(2 if isinstance(error, (ContainerError, SettingsError)) else 1)
 
     async def _release(self, _: Raw) -> None:
         await self._begun().release()

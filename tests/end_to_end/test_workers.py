@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from doubles import eventually
 from processes import BROKEN, CONTAINER, LoadProcess, Server, is_alive, until
 from raw_http import RawConnection, ask, request
 
@@ -278,3 +279,45 @@ async def test_a_port_in_use_says_try_later(tmp_path: Path) -> None:
             )
             _, said = await process.communicate()
             assert (process.returncode, port in said.decode()) == (os.EX_TEMPFAIL, True)
+
+
+async def test_what_a_worker_cannot_use_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "container.yaml"
+    path.write_text(CONTAINER.format(name="x"))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sgtm", "serve", str(path), "--host", "127.0.0.1", "--port", "0"),
+        *("--workers", "2", "--no-admin", "--outbox", "sqlite", "--data-folder", "/dev/null/data"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    assert (process.returncode, "/dev/null" in said.decode(), "Traceback" in said.decode()) == (
+        2,
+        True,
+        False,
+    )
+
+
+# -- the service manager ------------------------------------------------------------------------
+
+
+async def test_systemd_is_told_when_it_serves_reloads_lives_and_ends(tmp_path: Path) -> None:
+    # SPEC: reliability 6, systemd: Type=notify, watchdog
+    heard: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        asyncio.get_running_loop().add_reader(manager, lambda: heard.append(manager.recv(1000).decode()))
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
+        server = await Server.start(tmp_path, "--workers", "2", environment=environment)
+        try:
+            await eventually(lambda: "READY=1" in heard and heard.count("WATCHDOG=1") >= 3)
+            server.send_signal(signal.SIGHUP)
+            await server.said("the container was reloaded")
+            server.send_signal(signal.SIGTERM)
+            assert await server.finish() == 0
+            await eventually(lambda: "STOPPING=1" in heard)
+        finally:
+            await server.kill()
+            asyncio.get_running_loop().remove_reader(manager)
+    order = [line.split("=")[0] for line in heard if line != "WATCHDOG=1"]
+    assert order == ["READY", "RELOADING", "READY", "STOPPING"]
