@@ -19,6 +19,7 @@ from sgtm.container.fields import Field, fields_of
 from sgtm.container.model import Client, ConsentPolicy, ContainerVersion, Tag, Variable
 from sgtm.delivery.delivery import DeliveryRules
 from sgtm.observability.names import GAUGES, METRICS
+from sgtm.server.limit_table import LIMITS
 from sgtm.settings import Settings, flag_of, variable_of
 from sgtm.triggers.trigger import AllEvents, CustomEvent
 
@@ -49,6 +50,7 @@ def reference_pages(checkout: Path | None, commands: Mapping[str, Any]) -> dict[
     }
     pages["built_in_variables.md"] = _built_in_page()
     pages["container.md"] = _container_page()
+    pages["limits.md"] = _limits_page()
     pages["metrics.md"] = _metrics_page()
     pages["settings.md"] = _settings_page()
     pages["cli.md"] = _cli_page(commands)
@@ -209,6 +211,29 @@ def _built_in_page() -> str:
         "sgtm/container/built_in.py",
         [introduction, _table(("variable", "what it is"), rows)],
     )
+
+
+def _limits_page() -> str:
+    infos = {info.name: info for info in msgspec.structs.fields(Settings)}
+    rows = [
+        (
+            limit.what,
+            "<br>".join(f"`{flag_of(infos[name])}`" for name in limit.settings),
+            "<br>".join(_default(infos[name].default) for name in limit.settings),
+            str(limit.status) if limit.status else "close" if limit.counter or limit.settings else "wait",
+            f'`{limit.counter}{{reason="{limit.label}"}}`' if limit.counter else "",
+            limit.why,
+        )
+        for limit in LIMITS
+    ]
+    introduction = (
+        "What a worker takes, and what it says beyond that. A refusal (4xx, 5xx) ends its connection, says "
+        "its reason in a few words and repeats nothing of the request. They are checked in this order: "
+        "connection, size, host, memory, ids, origin, rates; only then is anything parsed. (Where senders "
+        "are told 429, the rate comes before the body is read.)"
+    )
+    table = _table(("limit", "flags", "default", "answer", "counted as", "why"), rows)
+    return _page("Limits", "sgtm/server/limit_table.py", [introduction, table])
 
 
 def _metrics_page() -> str:
