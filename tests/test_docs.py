@@ -6,15 +6,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec.structs import fields
 
 from sgtm.component import components
 from sgtm.container.check import check_container
 from sgtm.observability.names import METRICS
+from sgtm.settings import Settings, flag_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
-    [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
+    [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("examples/**/*.md"),
+    ]
 )
 FENCE = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
@@ -98,3 +107,23 @@ def test_generated_pages_are_fresh():
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["threat-model", "deployment"])
+def test_settings_tests_and_metrics_that_a_page_names_exist(name):
+    text = (ROOT / f"docs/{name}.md").read_text()
+    known = {flag_of(field) for field in fields(Settings)}
+    assert {flag for flag in re.findall(r"`(--[a-z-]+)", text) if flag not in known} == set()
+    assert [path for path in re.findall(r"`(tests/[^`]+)`", text) if not (ROOT / path).exists()] == []
+    assert {metric for metric in re.findall(r"`(sgtm_\w+)`", text) if metric not in METRICS} == set()
+    parameters = {
+        field.encode_name
+        for one in components("client")
+        for field in msgspec.structs.fields(one.parameters_type)
+    }
+    entities = {"allowed_origins"}
+    words = set(re.findall(r"`([a-z]+_[a-z_]+)`", text)) - set(METRICS)
+    assert words - parameters - entities - NGINX == set()
+
+
+NGINX = {"large_client_header_buffers"}
