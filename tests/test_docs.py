@@ -12,7 +12,7 @@ from msgspec.structs import fields
 
 from sgtm.component import components
 from sgtm.container.check import check_container
-from sgtm.observability.names import METRICS
+from sgtm.observability.names import GAUGES, METRICS
 from sgtm.settings import Settings, flag_of
 
 ROOT = Path(__file__).parents[1]
@@ -115,15 +115,18 @@ def test_settings_tests_and_metrics_that_a_page_names_exist(name):
     known = {flag_of(field) for field in fields(Settings)}
     assert {flag for flag in re.findall(r"`(--[a-z-]+)", text) if flag not in known} == set()
     assert [path for path in re.findall(r"`(tests/[^`]+)`", text) if not (ROOT / path).exists()] == []
-    assert {metric for metric in re.findall(r"`(sgtm_\w+)`", text) if metric not in METRICS} == set()
+    assert {
+        metric for metric in re.findall(r"`(sgtm_\w+)`", text) if metric not in {*METRICS, *GAUGES}
+    } == set()
     parameters = {
         field.encode_name
         for one in components("client")
         for field in msgspec.structs.fields(one.parameters_type)
     }
-    entities = {"allowed_origins"}
-    words = set(re.findall(r"`([a-z]+_[a-z_]+)`", text)) - set(METRICS)
-    assert words - parameters - entities - NGINX == set()
+    entities = {"allowed_origins"} | {field.name for field in fields(Settings)}
+    words = set(re.findall(r"`([a-z]+_[a-z_]+)`", text)) - {*METRICS, *GAUGES}
+    assert words - parameters - entities - OF_OTHERS == set()
 
 
-NGINX = {"large_client_header_buffers"}
+OF_OTHERS = {"large_client_header_buffers", "server_container_url"}
+"""Words of nginx and of gtag."""

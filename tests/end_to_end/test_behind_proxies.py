@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import ssl
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -222,12 +223,37 @@ async def test_a_hit_that_finds_nobody_is_answered_and_stands_in_no_log_of_the_p
     assert logs == []
 
 
-def test_behind_a_cdn_the_address_is_the_one_in_its_header_and_only_from_its_networks() -> None:
-    # R204: a header preset; the file is read as the shell reads it
-    lines = [line for line in (EXAMPLES / "cloudflare.env").read_text().splitlines() if line[:1].isalpha()]
+NETWORKS = {"v4": "172.64.0.0/13\n162.158.0.0/15", "v6": "2606:4700::/32"}
+"""As Cloudflare publishes them: no line break at the end."""
+
+
+def run_cloudflare(folder: Path, curl: str) -> subprocess.CompletedProcess[str]:
+    """Run the example with a stand-in for curl, and one for sgtm that says what it was given."""
+    for name, script in {"curl": curl, "sgtm": 'echo "$*"; env | grep ^SGTM_'}.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    command = [str(EXAMPLES / "cloudflare.sh"), "container.yaml"]
+    path = {"PATH": f"{folder}:/usr/bin:/bin"}
+    return subprocess.run(command, capture_output=True, text=True, env=path, timeout=20, check=False)
+
+
+def test_behind_cloudflare_its_header_is_believed_from_its_networks_only(tmp_path: Path) -> None:
+    # R204 (header presets)
+    curl = "".join(
+        f'case "$*" in *ips-{kind}) printf "{text}\\n";; esac\n' for kind, text in NETWORKS.items()
+    )
+    done = run_cloudflare(tmp_path, curl)
+    words, *lines = done.stdout.splitlines()
+    assert words == "serve container.yaml"
     settings = load({}, dict(line.split("=", 1) for line in lines))
+    assert len(settings.trusted_proxies) == 3
     proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
     headers = ((b"cf-connecting-ip", b"198.51.100.7"), (b"x-forwarded-for", b"203.0.113.66"))
-    for edge in ("172.64.0.1", "2606:4700::1"):
+    for edge in ("172.64.0.1", "162.158.0.1", "2606:4700::1"):
         assert proxies.requester(edge, headers, "https").remote_address == "198.51.100.7"
     assert proxies.requester("192.0.2.1", headers, "https").remote_address == "192.0.2.1"
+
+
+def test_without_cloudflares_networks_nothing_is_started(tmp_path: Path) -> None:
+    done = run_cloudflare(tmp_path, "exit 22")
+    assert (done.returncode, done.stdout) == (22, "")
