@@ -16,11 +16,25 @@ from sgtm.component import Component, Kind, Secret, components
 from sgtm.container.built_in import BUILT_IN_VARIABLES
 from sgtm.container.field_types import is_secret, limits, members, type_words
 from sgtm.container.fields import Field, fields_of
-from sgtm.container.model import Client, ConsentPolicy, ContainerVersion, Tag, Variable
+from sgtm.container.model import (
+    AffectedTagType,
+    CleanupTag,
+    Client,
+    ConsentPolicy,
+    ContainerVersion,
+    FormatValue,
+    Preparation,
+    Schedule,
+    SetupTag,
+    Tag,
+    Transformation,
+    Variable,
+)
 from sgtm.delivery.delivery import DeliveryRules
 from sgtm.observability.names import GAUGES, METRICS
 from sgtm.server.limit_table import LIMITS
 from sgtm.settings import Settings, flag_of, variable_of
+from sgtm.triggers.condition import Condition
 from sgtm.triggers.trigger import AllEvents, CustomEvent
 
 KINDS: dict[str, Kind] = {
@@ -34,9 +48,17 @@ _ENTITIES: tuple[tuple[str, type[Struct]], ...] = (
     ("`consent:`", ConsentPolicy),
     ("One of `clients:`", Client),
     ("One of `variables:`", Variable),
+    ("`format_value:` of a variable", FormatValue),
+    ("One of `preparations:`", Preparation),
     ("One of `triggers:`, type `all_events`", AllEvents),
     ("One of `triggers:`, type `custom_event`", CustomEvent),
+    ("One of `conditions:`", Condition),
+    ("One of `transformations:`", Transformation),
+    ("One of `affected_tag_types:` of a transformation", AffectedTagType),
     ("One of `tags:`", Tag),
+    ("`schedule:` of a tag", Schedule),
+    ("`setup_tag:` of a tag", SetupTag),
+    ("`cleanup_tag:` of a tag", CleanupTag),
     ("`delivery:` of a tag", DeliveryRules),
 )
 

@@ -9,14 +9,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec import inspect
-from msgspec.structs import asdict
 
 from sgtm.component import find
 from sgtm.container.container import Container, ContainerClient, Hosts, Origins, View
 from sgtm.container.field_types import inner_type
 from sgtm.container.model import Client, ConsentPolicy, Variable
 from sgtm.container.parameters import ParametersCompiler, component_of, convert_constant, problem_with
-from sgtm.container.references import compile_reader, references_in
+from sgtm.container.references import compile_reader, references_of
 from sgtm.event import make_event, undefined
 from sgtm.messages import IncomingRequest
 
@@ -43,7 +42,7 @@ def constants_of(variables: Iterable[Variable]) -> frozenset[str]:
         bad = {
             name
             for name, variable in candidates.items()
-            if any(other not in candidates for other in references_in(_written(variable)))
+            if any(other not in candidates for other in references_of(variable))
         }
         if not bad:
             return frozenset(candidates)
@@ -53,11 +52,6 @@ def constants_of(variables: Iterable[Variable]) -> frozenset[str]:
 def _is_constant_type(written: str) -> bool:
     component = find("variable", written)
     return component is not None and component.type in _CONSTANT_TYPES
-
-
-def _written(variable: Variable) -> list[Any]:
-    form = variable.format_value
-    return [variable.parameters, asdict(form) if form is not None else ""]
 
 
 class ClientCompiler:

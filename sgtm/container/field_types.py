@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from msgspec import inspect
+from msgspec import Struct, inspect
 
 from sgtm.component import Secret
 
@@ -12,6 +12,7 @@ _WORDS: tuple[tuple[type[inspect.Type], str], ...] = (
     (inspect.IntType, "a whole number"),
     (inspect.FloatType, "a number"),
     (inspect.NoneType, "nothing"),
+    (inspect.DateTimeType, "a moment as 2026-11-27T00:00:00Z"),
     (inspect.AnyType, "anything"),
 )
 
@@ -63,6 +64,15 @@ def inner_type(type_: inspect.Type, step: str | int) -> inspect.Type:
         ):
             return member.item_type
     return inspect.AnyType()
+
+
+def struct_inside(type_: inspect.Type) -> tuple[type[Struct], bool] | None:
+    """The struct that belongs here, and whether it is a list of them; None for everything else."""
+    for member in members(type_):
+        item = plain_type(member.item_type) if isinstance(member, inspect.VarTupleType) else member
+        if isinstance(item, inspect.StructType) and item.cls is not Secret:
+            return item.cls, item is not member
+    return None
 
 
 def type_words(type_: inspect.Type) -> str:

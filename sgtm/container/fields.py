@@ -174,6 +174,8 @@ def _what(message: str, value: Any, type_: inspect.Type) -> str:
         return "is empty" if not value else f"is too {'short' if length['sign'] == '>=' else 'long'}"
     if limit := _LIMIT.search(message):
         return f"must be {_SIGNS[limit['sign']]} {limit['limit'].removesuffix('.0')}"
+    if message.startswith("Invalid RFC3339"):
+        return f"{shown}is no moment"
     if "matching regex" in message:
         if not value:
             return "is empty"

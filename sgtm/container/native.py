@@ -15,24 +15,39 @@ from msgspec import Struct, inspect
 from sgtm.component import Component, Kind, find
 from sgtm.container.document import Document, Path, read_document
 from sgtm.container.environment import Written
-from sgtm.container.field_types import kind_of
+from sgtm.container.field_types import kind_of, struct_inside
 from sgtm.container.fields import fields_of, read_fields
 from sgtm.container.model import (
     FORMAT_VERSION,
     Client,
-    ConsentPolicy,
     ContainerVersion,
+    FormatValue,
+    Preparation,
     Tag,
+    Transformation,
     Variable,
 )
 from sgtm.container.report import KINDS, Report, listed
-from sgtm.delivery.delivery import DeliveryRules
 from sgtm.errors import Problem
+from sgtm.triggers.condition import Condition
 from sgtm.triggers.trigger import AllEvents, CustomEvent
 
-STRUCTS: dict[str, type[Struct]] = {"clients": Client, "variables": Variable, "tags": Tag}
-COMPONENTS: dict[str, Kind] = {"clients": "client", "variables": "variable", "tags": "tag"}
-_NO_REFERENCES = "write the value itself: variables work in `parameters:` only"
+STRUCTS: dict[str, type[Struct]] = {
+    "clients": Client,
+    "variables": Variable,
+    "preparations": Preparation,
+    "transformations": Transformation,
+    "tags": Tag,
+}
+COMPONENTS: dict[str, Kind] = {
+    "clients": "client",
+    "variables": "variable",
+    "preparations": "transformation",
+    "transformations": "transformation",
+    "tags": "tag",
+}
+_NO_REFERENCES = "write the value itself: variables work in `parameters:`, conditions and `format_value:`"
+_TAKES_REFERENCES = (Condition, FormatValue)
 TRIGGERS: dict[str, type[Struct]] = {"all_events": AllEvents, "custom_event": CustomEvent}
 
 
@@ -44,6 +59,19 @@ class Reading(Struct):
     places: dict[str, list[Path]]
     """For each list of the model the path of each of its entities in the document."""
     source: bytes = b""
+
+    def entities(self, kind: str) -> list[tuple[Any, Path]]:
+        """Each entity of a kind that could be read, and its place."""
+        return list(zip(getattr(self.model, kind), self.places[kind], strict=True))
+
+    def declared(self, kind: str) -> list[str]:
+        """Names of all entities of a kind, also of those that could not be read: that was reported."""
+        written = self.report.document.data.get(kind)
+        unread = (
+            [one.get("name") for one in written if isinstance(one, dict)] if isinstance(written, list) else []
+        )
+        names = [entity.name for entity in getattr(self.model, kind)] + unread
+        return list(dict.fromkeys(name for name in names if isinstance(name, str)))
 
 
 def read_container(path: str | FilePath, environment: Mapping[str, str] | None = None) -> Reading:
@@ -110,9 +138,7 @@ class _Entrance:
         lists = frozenset(KINDS)
         top = {key: value for key, value in data.items() if key not in lists}
         top = self._filled(ContainerVersion, top, ())
-        consent = top.pop("consent", None)
-        values = self._fields(ContainerVersion, top, (), lists | {"sgtm", "consent", "tests"}) or {}
-        values["consent"] = self._struct(ConsentPolicy, consent, ("consent",)) or ConsentPolicy()
+        values = self._fields(ContainerVersion, top, (), lists | {"sgtm", "tests"}) or {}
         for kind in KINDS:
             values[kind] = self._entities(kind, data.get(kind))
         self._reading.model = ContainerVersion(**values)
@@ -137,14 +163,36 @@ class _Entrance:
     def _fields(
         self, struct_type: type[Struct], written: dict[str, Any], path: Path, ignores: frozenset[str]
     ) -> dict[str, Any] | None:
-        return read_fields(
-            struct_type, written, path, self._report, ignores=ignores, no_references=_NO_REFERENCES
+        """The fields that can be read; None where a required one, or one with structs inside, cannot."""
+        inner = {
+            field.name: found for field in fields_of(struct_type) if (found := struct_inside(field.type))
+        }
+        mine = [name for name in inner if name not in ignores and written.get(name) is not None]
+        values = read_fields(
+            struct_type,
+            written,
+            path,
+            self._report,
+            ignores=ignores | inner.keys(),
+            no_references="" if struct_type in _TAKES_REFERENCES else _NO_REFERENCES,
         )
+        structs = {name: self._inside(*inner[name], written[name], (*path, name)) for name in mine}
+        if values is None or any(value is None for value in structs.values()):
+            return None
+        return {**values, **structs}
+
+    def _inside(self, struct_type: type[Struct], is_list: bool, written: Any, path: Path) -> Any:
+        """A struct inside another, or a list of them; None where it cannot be read."""
+        if not is_list:
+            return self._struct(struct_type, written, path)
+        if not isinstance(written, list):
+            what = f"is {kind_of(written)}, not a list"
+            self._report.error(path, what, f"begin each with `- `: {_keys(struct_type)}")
+            return None
+        found = [self._struct(struct_type, item, (*path, index)) for index, item in enumerate(written)]
+        return None if None in found else tuple(found)
 
     def _struct(self, struct_type: type[Struct], written: Any, path: Path) -> Any:
-        """A struct of which every field may be left out, and all of them with it."""
-        if written is None:
-            return struct_type()
         if not self._is_mapping(written, path, f"write {_keys(struct_type)} below it"):
             return None
         values = self._fields(struct_type, written, path, frozenset())
@@ -181,13 +229,10 @@ class _Entrance:
             written = self._with_parameters_in_place(STRUCTS[kind], written, path, component)
         written = self._filled(STRUCTS[kind], written, path, component)
         parameters = written.pop("parameters", None) or {}
-        inner = {"delivery": written.pop("delivery", None)} if kind == "tags" else {}
-        values = self._fields(STRUCTS[kind], written, path, frozenset({"parameters", *inner}))
-        if inner:
-            inner["delivery"] = self._struct(DeliveryRules, inner["delivery"], (*path, "delivery"))
+        values = self._fields(STRUCTS[kind], written, path, frozenset({"parameters"}))
         mend = "write a `name: value` for each below it"
-        is_read = self._is_mapping(parameters, (*path, "parameters"), mend) and None not in inner.values()
-        return STRUCTS[kind](**values, **inner, parameters=parameters) if values and is_read else None
+        is_read = self._is_mapping(parameters, (*path, "parameters"), mend)
+        return STRUCTS[kind](**values, parameters=parameters) if values and is_read else None
 
     def _with_parameters_in_place(
         self, struct_type: type[Struct], written: dict[str, Any], path: Path, component: Component

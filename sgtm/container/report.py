@@ -9,7 +9,14 @@ from sgtm.errors import Problem
 
 SHORTEST_SECRET = 6
 """Values of the environment that are shorter are shown: a port, a region, a yes."""
-KINDS = {"clients": "client", "variables": "variable", "triggers": "trigger", "tags": "tag"}
+KINDS = {
+    "clients": "client",
+    "variables": "variable",
+    "preparations": "preparation",
+    "triggers": "trigger",
+    "transformations": "transformation",
+    "tags": "tag",
+}
 """Lists of container.yaml -> what one entry is called."""
 
 

@@ -13,6 +13,7 @@ from sgtm.component import Component, Kind, Secret, components
 from sgtm.container.fields import fields_of
 from sgtm.container.model import FORMAT_VERSION, ConsentPolicy, ContainerVersion
 from sgtm.container.native import COMPONENTS, STRUCTS, TRIGGERS
+from sgtm.container.report import KINDS
 from sgtm.delivery.delivery import DeliveryRules
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -59,8 +60,8 @@ def container_schema() -> Schema:
         ]
     }
     for key, kind in COMPONENTS.items():
-        definitions[kind] = _entity_schema(kind, STRUCTS[key], definitions)
-        properties[key] = _list_of({"$ref": f"#/$defs/{kind}"})
+        definitions[KINDS[key]] = _entity_schema(KINDS[key], kind, STRUCTS[key], definitions)
+        properties[key] = _list_of({"$ref": f"#/$defs/{KINDS[key]}"})
     return {
         "$schema": DIALECT,
         "title": "sgtm container",
@@ -72,12 +73,16 @@ def container_schema() -> Schema:
     }
 
 
-def _entity_schema(kind: Kind, struct_type: type[Struct], definitions: dict[str, Schema]) -> Schema:
-    schema = _struct_schema(struct_type, kind, definitions)
+def _entity_schema(
+    word: str, kind: Kind, struct_type: type[Struct], definitions: dict[str, Schema]
+) -> Schema:
+    schema = _struct_schema(struct_type, word, definitions)
     branches = []
     types: list[str] = []
     for component in components(kind):
-        name = f"{kind}.{component.type}"
+        if component.only_prepares and word != "preparation":
+            continue
+        name = f"{word}.{component.type}"
         definitions[name] = _parameters_schema(component, name, definitions)
         names = [component.type, *component.aliases]
         types += names

@@ -142,6 +142,14 @@ def _firings(firing: Sequence[Test], blocking: Sequence[Test], is_unlimited: boo
 def _compiled(
     trigger: Trigger, conditions: ConditionCompiler, event_name_variables: frozenset[str]
 ) -> CompiledTrigger:
+    names, rest = names_of(trigger, event_name_variables)
+    return CompiledTrigger(trigger.name, names, conditions.conditions(rest))
+
+
+def names_of(
+    trigger: Trigger, event_name_variables: frozenset[str]
+) -> tuple[frozenset[str] | None, list[Condition]]:
+    """The names of events that can fire the trigger (None: all), and the conditions that say more."""
     names = event_names(trigger)
     rest = []
     for condition in trigger.conditions:
@@ -150,7 +158,7 @@ def _compiled(
             rest.append(condition)
         else:
             names = wanted if names is None else names & wanted
-    return CompiledTrigger(trigger.name, names, conditions.conditions(rest))
+    return names, rest
 
 
 def _wanted_names(condition: Condition, event_name_variables: frozenset[str]) -> frozenset[str] | None:

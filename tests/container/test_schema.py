@@ -25,7 +25,8 @@ def complaints(data):
 
 def container_with(kind, type_, parameters):
     entity = {"name": "X", "type": type_, "parameters": parameters}
-    return {"sgtm": 1, f"{kind}s": [entity]}
+    list_name = "preparations" if type_ == "drop_event" else f"{kind}s"
+    return {"sgtm": 1, list_name: [entity]}
 
 
 def test_it_is_a_schema():
@@ -82,6 +83,10 @@ def test_an_id_without_quotes_is_accepted_as_check_accepts_it():
         container_with("client", "json", {"paths": ["/a"], "method": ["GET"]}),
         container_with("client", "json", {"paths": ["/a"], "max_events": "many"}),
         container_with("variable", "event_data", {}),
+        container_with("transformation", "augment_event", {}),
+        {"sgtm": 1, "transformations": [{"name": "A", "type": "drop_event"}]},
+        {"sgtm": 1, "triggers": [{"name": "A", "type": "all_events", "conditions": [{"value": "a"}]}]},
+        {"sgtm": 1, "tags": [{"name": "A", "type": "http_request", "firing_option": "twice"}]},
         container_with("tag", "meta_conversions", {"pixel_id": "1", "access_token": {"path": "x"}}),
     ],
 )

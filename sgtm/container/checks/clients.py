@@ -1,0 +1,86 @@
+"""Clients: who can be reached, and by whom."""
+
+import re
+from typing import Any
+
+from msgspec import ValidationError, convert
+
+from sgtm.component import find
+from sgtm.container.container import Hosts
+from sgtm.container.document import Path
+from sgtm.container.environment import with_secret_names
+from sgtm.container.model import Client, by_priority
+from sgtm.container.native import Reading
+from sgtm.container.report import listed
+
+_ORIGIN = re.compile(r"https?://(\*\.)?[a-z0-9\[\]:._-]+", re.IGNORECASE)
+
+
+def check_clients(reading: Reading) -> None:
+    """Report clients that never claim, origins that are none, and paths that match nothing."""
+    active = [(client, path) for client, path in reading.entities("clients") if not client.is_paused]
+    for client, path in reading.entities("clients"):
+        _origins(reading, client, path)
+        _wildcards(reading, client, path)
+    places = {client.name: path for client, path in active}
+    ordered = by_priority(client for client, _ in active)
+    for index, client in enumerate(ordered):
+        for earlier in ordered[:index]:
+            _compare(reading, earlier, client, places[client.name])
+
+
+def _compare(reading: Reading, earlier: Client, client: Client, path: Path) -> None:
+    """Two clients of which `earlier` is asked first (SPEC: requirements R52, R263, X1)."""
+    if not _may_meet(earlier, client):
+        return
+    taken = _paths(client)
+    is_for_all = not earlier.hosts or (client.hosts and _lower(client.hosts) <= _lower(earlier.hosts))
+    if taken and earlier.type == client.type and taken <= _paths(earlier) and is_for_all:
+        what = f'never claims: client "{earlier.name}" is of its type and is asked first for '
+        what += listed(sorted(taken))
+        reading.report.warning(path, what, "give it other paths, or a higher priority, or remove it")
+    elif earlier.priority == client.priority:
+        what = f'client "{earlier.name}" has priority {client.priority} too; it is asked first'
+        mend = "give each its own priority: the higher number is asked first, list order decides ties"
+        reading.report.warning((*path, "priority"), what, mend)
+
+
+def _origins(reading: Reading, client: Client, path: Path) -> None:
+    for index, origin in enumerate(client.allowed_origins):
+        if not _ORIGIN.fullmatch(origin):
+            mend = "write https://shop.example or https://*.shop.example; to allow any, leave the list out"
+            reading.report.error((*path, "allowed_origins", index), f"{origin!r} is not a web origin", mend)
+
+
+def _wildcards(reading: Reading, client: Client, path: Path) -> None:
+    for one in sorted(_paths(client)):
+        if any(mark in one for mark in "*?#"):
+            what = f"{one!r} is compared exactly: no other path is like it"
+            reading.report.warning((*path, "parameters"), what, "write each path out, without a query")
+
+
+def _lower(hosts: tuple[str, ...]) -> set[str]:
+    return {host.lower() for host in hosts}
+
+
+def _may_meet(one: Client, other: Client) -> bool:
+    """Whether a request can be for the hosts of both."""
+    if not (one.hosts and other.hosts):
+        return True
+    return any(
+        Hosts.of(patterns).serves(host.lower().replace("*", "any"))
+        for patterns, hosts in ((one.hosts, other.hosts), (other.hosts, one.hosts))
+        for host in hosts
+    )
+
+
+def _paths(client: Client) -> set[str]:
+    """Paths that a client can claim; empty where it cannot say, or its parameters do not fit."""
+    component = find("client", client.type)
+    if component is None or component.paths is None:
+        return set()
+    try:
+        parameters: Any = convert(with_secret_names(client.parameters, "", {}), component.parameters_type)
+    except ValidationError:
+        return set()
+    return set(component.paths(parameters))
