@@ -82,13 +82,14 @@ class Component(Struct, frozen=True, kw_only=True):
     """It may return a `Lookup` instead of a value: tags wait for that, triggers never do."""
     deferred: tuple[str, ...] = ("default",)
     """Parameters in which what may be anything comes as `Deferred` where it refers to variables."""
+    hosts: tuple[str, ...] = ()
+    """Of tags and variables: hosts that their code sends to over https where the parameters name none
+    (`--airgapped`)."""
     # transformations
     only_prepares: bool = False
     """It concerns the whole event (`drop`), so it stands under `preparations:` only."""
     # tags
     vendor: str = ""
-    hosts: tuple[str, ...] = ()
-    """Hosts that its code sends to over https where the parameters name none (`--airgapped`)."""
     is_advertising: bool = False
     is_consent_aware: bool = False
     """Adjusts by itself what it sends to the consent in the event, as Google's own tags do."""

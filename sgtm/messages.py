@@ -199,7 +199,8 @@ class Lookup(Struct, frozen=True):
     """The same for the same question, never shown: it may hold personal data."""
     request: "OutgoingRequest"
     read: Callable[["VendorAnswer"], Any]
-    """The value in a 2xx answer; what it raises counts as a failure."""
+    """The value in a 2xx answer (its status and body: headers are not kept); undefined where it is not
+    in there, what it raises counts as a failure."""
     default: Any = UNSET
     timeout_s: float = 2.0
     keep_s: float = 300.0

@@ -4,7 +4,7 @@ A case is one item of a YAML list in tests/golden/<kind>/<component type>.yaml. 
 
 tags       parameters, event (name, data), request -> expect: requests, cookies, warnings, ...
 clients    parameters, request -> expect: events, answer or script, ... or declines
-variables  parameters, event, request -> expect or expect_undefined
+variables  parameters, event, request -> expect, expect_undefined or expect_lookup
 transformations  parameters, event, request -> expect: the event data, or drops: the reason
 """
 
@@ -25,6 +25,7 @@ from sgtm.messages import (
     Declined,
     Dropped,
     IncomingRequest,
+    Lookup,
     OutgoingRequest,
     ServeScript,
     TagResult,
@@ -88,11 +89,19 @@ def run_case(component: Component, case: dict[str, Any]) -> dict[str, Any]:
     if component.kind == "client":
         return _claim(component.function(make_request(case.get("request")), parameters))
     value = component.function(case_event(case), parameters)
+    if isinstance(value, Lookup):
+        return {"expect_lookup": _lookup(value)}
     if component.kind == "variable":
         return {"expect_undefined": True} if value is undefined else {"expect": value}
     if component.kind == "transformation":
         return {"drops": value.reason} if isinstance(value, Dropped) else {"expect": value}
     return {"expect": _tag_result(value)}
+
+
+def _lookup(lookup: Lookup) -> dict[str, Any]:
+    default = {} if lookup.default is undefined else {"default": lookup.default}
+    times = {name: getattr(lookup, name) for name in ("timeout_s", "keep_s", "keep_missing_s")}
+    return {**_request(lookup.request), **times, **default}
 
 
 def _claim(said: Claimed | Declined) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from cases import GOLDEN, dump, load_cases, run_case, write_missing
 from sgtm.component import components
 
 CASES = load_cases()
-RESULTS = ("expect", "expect_undefined", "declines", "drops")
+RESULTS = ("expect", "expect_lookup", "expect_undefined", "declines", "drops")
 
 
 @pytest.mark.parametrize(

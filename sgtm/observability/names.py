@@ -35,6 +35,11 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_events_repeated_total": ("client", "events dropped because the same hit had come before"),
     "sgtm_match_keys_total": ("tag/key", "events sent with this key of the person, for match quality"),
     "sgtm_variable_errors_total": ("variable", "exceptions raised by a variable"),
+    "sgtm_lookups_total": (
+        "outcome",
+        "lookups of variables: kept, found, missing; with the default also timed out, failed, unreadable, "
+        "shut (the destination is left alone), overloaded",
+    ),
     "sgtm_scripts_served_total": (
         "source",
         "scripts served: copy, upstream, stale (the upstream failed), none (and no copy: 502)",

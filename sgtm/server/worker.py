@@ -19,6 +19,7 @@ from sgtm.container.container import Container
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
 from sgtm.delivery.lanes import Lanes
+from sgtm.delivery.lookups import Lookups
 from sgtm.delivery.outbox.gauges import outbox_gauges
 from sgtm.delivery.outbox.opening import open_outbox
 from sgtm.delivery.sender import PooledSender
@@ -87,12 +88,14 @@ class Worker:
         self._memory = MemoryGuard(limit_of(settings), settings, self.counters, self._give_back)
         self.health.ready_checks["short of memory"] = lambda: self._memory.level < HARD
         self.scripts = Scripts(settings, self.counters, egress)
+        self._lookups = Lookups(self._sender, self.counters)
         self._pipeline = Pipeline(
             container,
             self.outbox,
             self.lanes,
             self.counters,
             self.scripts.serve,
+            self._lookups,
             bounds=HitBounds(settings.hit_requests, settings.hit_bytes),
         )
         proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
@@ -219,6 +222,7 @@ class Worker:
         if self.lanes.pending:
             log.warning("deliveries are left over", extra={"deliveries": self.lanes.pending})
         await self.lanes.close()
+        await self._lookups.close()
         await self._sender.close()
         await self.scripts.close()
         self.health.stop()

@@ -11,23 +11,27 @@ never choose where the request goes.
 SPEC: requirements R105, R280, R303; reliability 3 (outbound rules 1, 5, 7).
 """
 
-import ipaddress
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from sgtm.authentication import AuthParameters, check_auth, credential_use
 from sgtm.component import read_status, tag
 from sgtm.errors import Problem
-from sgtm.event import Event, number_text, read_key_path, undefined
+from sgtm.event import Event, read_key_path, undefined
 from sgtm.messages import DONE, Outcome, OutgoingRequest, TagResult, VendorAnswer
-from sgtm.protocols.outgoing_http import may_be_set, read_origin
-from sgtm.tags._auth import AuthParameters, check_auth, credential_use
-
-_URL_CHARACTERS = ":/?#[]@!$&'()*+,;=%"
+from sgtm.protocols.outgoing_http import (
+    check_headers,
+    check_url,
+    may_be_set,
+    sent_text,
+    texts_of,
+    written_headers,
+    written_url,
+)
 
 
 class Body(Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,64 +96,14 @@ class Parameters(AuthParameters, Struct, frozen=True, forbid_unknown_fields=True
 # -- check -------------------------------------------------------------------------------------
 
 
-_HEADERS_OF_SECRETS = frozenset({"authorization", "x-api-key", "api-key", "x-auth-token", "cookie"})
-
-
 def check(parameters: dict[str, Any], where: str) -> list[Problem]:
     """What the struct alone cannot find: the host, plain http, headers, a body or secret left out."""
     return [
-        *_check_url(parameters.get("url"), f"{where}.url"),
-        *_check_headers(parameters.get("headers"), f"{where}.headers"),
+        *check_url(parameters.get("url"), f"{where}.url"),
+        *check_headers(parameters.get("headers"), f"{where}.headers"),
         *_check_body(parameters, where),
         *check_auth(parameters, where),
         *_check_auth_key(parameters, where),
-    ]
-
-
-def _check_url(url: Any, where: str) -> list[Problem]:
-    if not isinstance(url, str):
-        return []
-    scheme, separator, rest = url.strip().partition("://")
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    if not separator or "{{" in scheme or "{{" in authority:
-        is_variable = "{{" in scheme or "{{" in authority
-        what = "the host comes from a variable" if is_variable else "is no http or https address"
-        mend = (
-            "write scheme and host out, and a / before the first {{variable}}: https://api.example/{{path}}"
-        )
-        return [Problem("error", what, where, mend)]
-    try:
-        _, host, _ = read_origin(url.strip().partition("#")[0])
-    except ValueError:
-        mend = "write https://, a host in ASCII (xn--...) and no user or password"
-        return [Problem("error", "is no http or https address of a host", where, mend)]
-    if scheme.lower() == "http" and not _is_private(host):
-        return [Problem("warning", "is sent without encryption", where, "use https")]
-    return []
-
-
-def _is_private(host: str) -> bool:
-    """Hosts inside the house, where plain http is usual: a name without dots or a private address."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_private
-    except ValueError:
-        return "." not in host or host.lower().endswith((".localhost", ".internal"))
-
-
-def _check_headers(headers: Any, where: str) -> list[Problem]:
-    names = [name for name in headers if isinstance(name, str)] if isinstance(headers, Mapping) else []
-    refused = "remove it: names are tokens, and what belongs to the connection is the sender's"
-    instead = (
-        "write `auth: bearer` or `auth: header` with `secret: ${NAME}`: then no queue and no page holds it"
-    )
-    return [
-        Problem("error", f"{name!r} is a header that cannot be set", where, refused)
-        for name in names
-        if not may_be_set(name)
-    ] + [
-        Problem("warning", f"{name!r} looks like a secret in the container", where, instead)
-        for name in names
-        if name.lower() in _HEADERS_OF_SECRETS
     ]
 
 
@@ -216,7 +170,7 @@ def _says_success(body: bytes, rule: SuccessRule) -> bool:
 def build(event: Event, parameters: Parameters) -> TagResult:
     """An event to any HTTP endpoint, with a body, headers and a success rule of your own."""
     try:
-        url, body = _target(parameters), _body(event, parameters.body)
+        url, body = written_url(parameters.url, parameters.query), _body(event, parameters.body)
         headers, warnings = _headers(parameters, body[0] if body else "")
     except (TypeError, ValueError, RecursionError):
         return TagResult(sends_nothing_because="the request cannot be written from this event")
@@ -236,19 +190,6 @@ def build(event: Event, parameters: Parameters) -> TagResult:
     return TagResult((request,), warnings=warnings)
 
 
-def _target(parameters: Parameters) -> str | None:
-    """The URL with its query; what an event brought into it is percent-encoded. None: no fixed host."""
-    url = quote(parameters.url.strip().partition("#")[0], safe=_URL_CHARACTERS)
-    try:
-        read_origin(url)
-    except ValueError:
-        return None
-    pairs = urlencode(_texts(parameters.query))
-    if not pairs:
-        return url
-    return f"{url}{'&' if '?' in url else '?'}{pairs}"
-
-
 def _body(event: Event, body: Literal["event_data", "none"] | Body) -> tuple[str, bytes] | None:
     """Content-Type and bytes of the body, both empty without one; None where it is undefined."""
     if body == "none":
@@ -260,8 +201,8 @@ def _body(event: Event, body: Literal["event_data", "none"] | Body) -> tuple[str
     if body.json is not undefined:
         return "application/json", msgspec.json.encode(body.json)
     if isinstance(body.form, dict):
-        return "application/x-www-form-urlencoded", urlencode(_texts(body.form)).encode()
-    text = _text(body.text)
+        return "application/x-www-form-urlencoded", urlencode(texts_of(body.form)).encode()
+    text = sent_text(body.text)
     return None if text is None else ("text/plain; charset=utf-8", text.encode())
 
 
@@ -269,35 +210,7 @@ def _headers(
     parameters: Parameters, content_type: str
 ) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """Headers that may go out, and a warning for each that may not (R280)."""
-    headers: list[tuple[str, str]] = []
-    warnings = []
-    wanted = _texts(parameters.headers)
+    wanted = texts_of(parameters.headers)
     if content_type and not any(name.lower() == "content-type" for name in wanted):
         wanted = {"Content-Type": parameters.content_type or content_type, **wanted}
-    for name, value in wanted.items():
-        if not may_be_set(name):
-            warnings.append(f"header {name!r} cannot be set: left out")
-        elif not value.isprintable():
-            warnings.append(f"header {name!r} has a line break or another unprintable character: left out")
-        else:
-            headers.append((name, value.strip()))
-    return tuple(headers), tuple(warnings)
-
-
-def _texts(values: dict[str, Any]) -> dict[str, str]:
-    """Values as text; undefined and null ones are left out."""
-    texts = {name: _text(value) for name, value in values.items()}
-    return {name: text for name, text in texts.items() if text is not None}
-
-
-def _text(value: Any) -> str | None:
-    """A scalar as JavaScript writes it, a list or mapping as JSON; None for undefined and null."""
-    if value is undefined or value is None:
-        return None
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return number_text(value)
-    return msgspec.json.encode(value).decode()
+    return written_headers(wanted)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sgtm.authentication import AuthParameters, check_auth, credential_use
 from sgtm.component import Secret
-from sgtm.tags._auth import AuthParameters, check_auth, credential_use
 
 TOKEN_URL = "https://login.example/token"
 CLIENT = {"token_url": TOKEN_URL, "client_id": "17", "client_secret": Secret("CLIENT")}
