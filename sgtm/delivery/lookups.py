@@ -118,6 +118,11 @@ class Lookups:
         outcome = "unreadable" if not is_good else "missing" if value is undefined else "found"
         return self._done(lookup, outcome, value)
 
+    def forget(self) -> None:
+        """Keep nothing of what is kept: all of it can be had again."""
+        self._kept.clear()
+        self._bytes = 0
+
     async def close(self) -> None:
         """End the calls that are under way; who waits for one gets the default."""
         tasks = list(self._asking.values())

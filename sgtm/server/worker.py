@@ -257,6 +257,7 @@ class Worker:
     def _give_back(self) -> None:
         """Let go of what can be had again."""
         self.scripts.copies.clear()
+        self._lookups.forget()
         if self._listener is not None:
             self._listener.close_idle()
 

@@ -173,6 +173,14 @@ async def test_what_is_kept_is_bounded_in_bytes_and_one_answer_takes_no_room_fro
         assert len(store.lookups) == before
 
 
+async def test_what_is_kept_can_be_given_back():
+    async with a_store() as store:
+        await store.find()
+        store.lookups.forget()
+        assert (len(store.lookups), await store.find()) == (0, 1)
+        assert len(store.vendor.requests("/a")) == 2
+
+
 async def test_no_destination_gets_more_than_its_share_at_a_time():
     async with a_store(max_under_way=4) as store:
         store.says("/a", latency_ms=50)
