@@ -1,5 +1,6 @@
 """`egress_allow` and `airgapped` of a whole server (SPEC: reliability 3, rules 1 and 2; R183, R360)."""
 
+import asyncio
 import json
 import socket
 
@@ -48,3 +49,30 @@ async def test_a_server_does_not_send_to_itself(serve):
     await eventually(lambda: count(served, "sgtm_deliveries_dead_total", "Own") == 1)
     assert count(served, "sgtm_egress_refused_total", "own listener") == 1
     assert count(served, "sgtm_requests_claimed_total", "Data") == 1
+
+
+async def test_a_hit_causes_no_more_than_the_operator_allows(serve, vendor):
+    # SPEC: reliability 3, rule 10
+    served = await serve(CONTAINER.format(url=vendor.url + "/own"), hit_bytes=5)
+    await exchange(served.port, HIT)
+    await eventually(lambda: count(served, "sgtm_deliveries_refused_total", "Own") == 1)
+    assert not vendor.received
+
+
+async def test_what_is_sent_goes_through_the_proxy_and_from_the_source_address(serve):
+    # SPEC: requirements R216
+    heard = []
+
+    async def proxy(reader, writer):
+        heard.append((writer.get_extra_info("peername")[0], (await reader.readline()).decode()))
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    through = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    container = CONTAINER.format(url="http://vendor.example/own")
+    served = await serve(container, egress_proxy=through, egress_sources=("127.0.0.8",), egress_allow=())
+    await exchange(served.port, HIT)
+    await eventually(lambda: count(served, "sgtm_deliveries_done_total", "Own") == 1)
+    assert heard == [("127.0.0.8", "POST http://vendor.example/own HTTP/1.1\r\n")]
+    server.close()

@@ -103,6 +103,15 @@ async def test_of_two_certificates_for_a_name_the_first_is_served(serve: Serve, 
     await ask_over_tls(served.port, "only-here.example")
 
 
+async def test_a_wildcard_stands_for_one_label(serve: Serve, pairs, tmp_path):
+    wide = write_pair(tmp_path, "w", AUTHORITY.issue("*.shop-w.example"))
+    served = await serve_tls(serve, [*pairs, wide])
+    await ask_over_tls(served.port, "SST.shop-w.example")
+    for host in ("shop-w.example", "a.sst.shop-w.example"):
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await ask_over_tls(served.port, host)
+
+
 async def test_a_chain_is_sent_whole(serve: Serve, tmp_path):
     between = Authority("Between", AUTHORITY)
     served = await serve_tls(serve, [write_pair(tmp_path, "c", between.issue("shop-c.example"))])
@@ -330,6 +339,14 @@ def test_when_the_first_of_them_ends_is_known(pairs, tmp_path, caplog):
     assert abs(certificates.expires_s - expected) < 60
     (line,) = caplog.records  # reliability 6: certificate < 14 d
     assert (line.names, round(line.expires_in_days)) == (["c.example"], 5)
+
+
+async def test_operators_see_when_it_ends(serve: Serve, pairs):
+    name = "sgtm_certificate_expiry_timestamp_seconds"
+    served = await serve_tls(serve, pairs)
+    assert served.worker.gauges()[name] == served.worker.certificates.expires_s
+    plain = await serve(ECHO)
+    assert name not in plain.worker.gauges()
 
 
 def test_a_key_that_others_can_read_is_warned_of(pairs, caplog):
