@@ -1,7 +1,9 @@
 """Documentation is tested: every curl line of README and docs works as written (R243), nothing is
 undocumented, links lead somewhere, and what is generated is fresh."""
 
+import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +48,22 @@ def shop():
         process.communicate(timeout=30)
 
 
+@pytest.fixture(scope="module")
+def operated(tmp_path_factory):
+    """A server with an admin listener: how a curl line of its operators is to be read there."""
+    folder = tmp_path_factory.mktemp("operated")
+    container, data = folder / "container.yaml", folder / "sgtm-data"
+    container.write_text("sgtm: 1\nclients: [{name: Shop, type: json, parameters: {paths: [/data]}}]\n")
+    command = [sys.executable, "-m", "sgtm", "serve", str(container), "--host", "127.0.0.1", "--port", "0"]
+    command += ["--admin-port", "0", "--data-folder", str(data), "--log-format", "json"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        lines = (json.loads(line) for line in process.stderr)
+        admin = next(line["admin"] for line in lines if line["message"] == "serving")
+        yield lambda line: line.replace("http://127.0.0.1:8081", admin).replace("sgtm-data", str(data))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+
 def curl_lines():
     for page in PAGES:
         for block in FENCE.findall(page.read_text()):
@@ -56,10 +74,13 @@ def curl_lines():
 
 
 @pytest.mark.parametrize(("line", "expected"), list(curl_lines()))
-def test_a_curl_line_of_the_docs_is_answered_as_the_docs_say(line, expected, shop):
+def test_a_curl_line_of_the_docs_is_answered_as_the_docs_say(line, expected, request):
     assert expected.startswith("# HTTP/1.1 "), f"say in the next line what is answered: {line}"
-    assert "http://localhost:8080" in line
-    command = line.replace("http://localhost:8080", shop)
+    if "http://127.0.0.1:8081" in line:
+        command = request.getfixturevalue("operated")(line)
+    else:
+        assert "http://localhost:8080" in line
+        command = line.replace("http://localhost:8080", request.getfixturevalue("shop"))
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith(expected.removeprefix("# ")), done.stdout
