@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants slow workers chaos check clean
+.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants slow soak workers chaos check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -75,6 +75,10 @@ workers: fast  ## ten rolling restarts of two workers, and 30 s of reloads, unde
 
 chaos: fast  ## faults of disk and process, at length: kills, power cuts, damaged files, full disks (10 min)
 	CHAOS=full $(BIN)/python -m pytest -q -n 2 tests/chaos
+
+SECONDS ?= 1800
+soak: fast  ## half an hour of mixed load (SECONDS=), then a million addresses and ids: nothing grows
+	SOAK_SECONDS=$(SECONDS) SOAK_IDS=1000000 $(BIN)/python -m pytest -q -s --timeout 7200 tests/end_to_end/test_soak.py
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build *.egg-info sgtm/_fast/*.so sgtm/_fast/*.c sgtm/_fast/*.html

@@ -87,6 +87,7 @@ GAUGES: dict[str, Gauge] = {
     "sgtm_certificate_expiry_timestamp_seconds": Gauge(
         "", "max", "when the first of our own certificates ends, in Unix seconds; there with TLS only"
     ),
+    "sgtm_event_loop_tasks": Gauge("", "sum", "tasks of the event loop: grows if something never ends"),
     "sgtm_workers": Gauge("", "sum", "workers that should run"),
     "sgtm_worker_up": Gauge("slot", "sum", "1 where a worker serves"),
     "sgtm_worker_ends_total": Gauge("slot/reason", "sum", "workers that ended: died, hung, restarted"),

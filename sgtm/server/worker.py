@@ -159,6 +159,7 @@ class Worker:
             **outbox_gauges(self.outbox.state(), time.time()),
             "sgtm_deliveries_pending": self.lanes.pending,
             "sgtm_event_loop_lag_seconds": self.health.take_lag_s(),
+            "sgtm_event_loop_tasks": len(asyncio.all_tasks()),
         }
         if self.certificates is not None:
             gauges["sgtm_certificate_expiry_timestamp_seconds"] = self.certificates.expires_s
