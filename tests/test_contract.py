@@ -134,6 +134,11 @@ def test_no_request_makes_a_client_raise(component, method, path, query, headers
         )
         said = component.function(mine, parameters)
         assert isinstance(said, (Claimed, Declined, Pending))
+        if component.refuse is not None and mine.path in paths:
+            refused = component.refuse(mine, parameters)
+            # SPEC: reliability 5.1: the look may only spare what the claim would come to
+            assert refused is None or (isinstance(said, Claimed) and not said.events)
+            assert refused is None or said.answer == refused.answer
 
 
 TAGS = [one for one in EVERY if one.kind == "tag"]

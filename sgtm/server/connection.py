@@ -27,6 +27,9 @@ Peer: TypeAlias = tuple[Any, ...]
 LINGER_S = 2.0
 """How long the rest of a refused body is read away, so that the requester sees the answer."""
 
+MANY_WAITING = 8
+"""Requests that wait on a connection which pipelines; browsers send none before they have an answer."""
+
 AGE_JITTER = 0.1
 """Connections that were opened together do not all end together."""
 
@@ -46,6 +49,7 @@ class Connection(web.RequestHandler):
         "_ends_at",
         "_head_timer",
         "_is_handling",
+        "_is_pipelined",
         "_network",
         "_peer",
         "_settings",
@@ -66,7 +70,7 @@ class Connection(web.RequestHandler):
         self._settings, self._counters, self._admission = settings, counters, admission
         self._begun = self._unsent = 0
         self._ends_at = float("inf")
-        self._is_handling = False
+        self._is_handling = self._is_pipelined = False
         self._network: str | None = None
         self._content: StreamReader | None = None
         self._wire: asyncio.Transport | None = None
@@ -120,6 +124,7 @@ class Connection(web.RequestHandler):
     def begin(self, content: StreamReader) -> bool:
         """A request with this body is being handled. Whether it is the last one here."""
         self._begun += 1
+        self._is_pipelined = self._is_pipelined or self._request_count - self._begun >= MANY_WAITING
         self._content, self._is_handling = content, True
         if self._begun == self._settings.connection_requests:
             self._counters.add("sgtm_connections_closed_total", "requests")
@@ -132,6 +137,14 @@ class Connection(web.RequestHandler):
     def end(self) -> None:
         """The request is answered."""
         self._is_handling = False
+        if self._is_pipelined and self._request_count == self._begun:
+            self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        """Have aiohttp look at what it has read already: it stops after 32 requests, and where the body of
+        the one before them came late it forgets to go on (seen in 3.14.5)."""
+        if self._wire is not None:
+            self.data_received(b"")
 
     def close_if_idle(self) -> bool:
         """End the connection if no request is under way. Whether it was idle."""

@@ -446,3 +446,15 @@ async def test_pipelined_requests_wait_unread_and_are_answered_in_order(serve: S
             held = next(iter(served.worker._listener.connections))
             most = max(most, held._request_count - held._begun)
     assert 1 < most <= 33
+
+
+async def test_requests_behind_a_body_that_comes_late_are_all_answered(serve: Serve) -> None:
+    """Many of them: aiohttp stops reading after 32 and would forget to go on."""
+    port = (await serve(ECHO)).port
+    async with RawConnection(port) as connection:
+        connection.send(b"POST /c?0 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
+        await asyncio.sleep(0.05)
+        connection.send(b"a" + b"".join(request(f"/c?{n}") for n in range(1, 200)))
+        async with asyncio.timeout(10):
+            for number in range(200):
+                assert (await connection.read_answer()).json()["query"] == str(number)
