@@ -1,10 +1,12 @@
 """What is refused before anything is parsed: SPEC reliability 5.1."""
 
+import asyncio
+
 import pytest
 from cases import make_request
 from conftest import Serve
 from containers import client, container, echo
-from raw_http import ask
+from raw_http import RawConnection, ask, request
 
 from sgtm.component import find
 from sgtm.container.container import Container, ContainerClient, Hosts
@@ -200,3 +202,26 @@ def _ga4():
 def _ga4_container() -> Container:
     component, parameters = _ga4()
     return container([client(echo, paths=("/g/collect",), refuse=component.refuse, parameters=parameters)])
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (request(THEIRS), 204),
+        (request("/gtm.js?id=GTM-THEIRS"), 400),
+        (request(OURS, headers={"Origin": "https://evil.example"}), 403),
+        (request(THEIRS, method="POST", body=b"en=a\r\nen=b"), 204),
+    ],
+    ids=["measurement id", "script id", "origin", "batch"],
+)
+async def test_a_refusal_holds_wherever_the_request_is_cut(data: bytes, status: int, serve: Serve) -> None:
+    # SPEC: reliability 0.15
+    served = await serve(SHOP, connections_per_address=0)
+    for cut in range(1, len(data)):
+        async with RawConnection(served.port) as connection:
+            connection.send(data[:cut])
+            await asyncio.sleep(0.001)
+            connection.send(data[cut:])
+            assert (cut, (await connection.read_answer()).status) == (cut, status)
+    assert served.worker.counters.value("sgtm_events_total", "GA4") == 0
+    assert served.worker.counters.value("sgtm_requests_claimed_total", "GA4") == 0

@@ -1,5 +1,6 @@
 """Rates per network: SPEC reliability 5 rule 3 and 2.4 (requests per IP)."""
 
+import asyncio
 import resource
 import tracemalloc
 from pathlib import Path
@@ -303,3 +304,19 @@ def _ga4_endpoint() -> Endpoint:
     endpoint = container([client(echo, paths=("/g/collect",), **ids)]).endpoint("/g/collect", "")
     assert endpoint is not None
     return endpoint
+
+
+@pytest.mark.parametrize(("path", "status"), [("/hook", 429), ("/g/collect", 204)])
+async def test_a_rate_holds_wherever_the_request_is_cut(path: str, status: int, serve: Serve) -> None:
+    # SPEC: reliability 0.15
+    limits = {"request_rate": 1, "collect_rate": 1, "rate_burst": 1, "connections_per_address": 0}
+    served = await serve(ECHO, **limits)
+    served.worker._application._rates.wait_s = lambda *_: 0.5  # full for good, however long the test takes
+    data = request(path, method="POST", body=b"en=x")
+    for cut in range(1, len(data)):
+        async with RawConnection(served.port) as connection:
+            connection.send(data[:cut])
+            await asyncio.sleep(0.001)
+            connection.send(data[cut:])
+            assert (cut, (await connection.read_answer()).status) == (cut, status)
+    assert served.worker.counters.value("sgtm_requests_claimed_total", "Test") == 0
