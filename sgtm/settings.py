@@ -156,6 +156,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         Meta(description="Connect to nothing but what the container names and what --egress-allow lists."),
     ] = False
 
+    geo_database: Annotated[
+        str,
+        Meta(
+            description="File in MaxMind's format (.mmdb) that tells variables where a visitor is if no "
+            "header of a trusted proxy does; needs `sgtm[geo]`."
+        ),
+    ] = ""
+
     request_line_bytes: Annotated[Count, Meta(description="Longest request target.")] = 8 * _KIB
     collect_line_bytes: Annotated[
         Count, Meta(description="Longest request target on paths that a client of the container names.")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from sgtm.container.container import View
 from sgtm.event import undefined
+from sgtm.variables import visitor_region
 
 
 def _event_data(key_path: str) -> Callable[[View], Any]:
@@ -36,10 +37,23 @@ def _random_number(view: View) -> int:
     return int.from_bytes(view.event.chance("Random Number", 4), "big") >> 1
 
 
+def _visitor_region(view: View) -> Any:
+    return visitor_region.resolve(view.event, visitor_region.Parameters())
+
+
 BUILT_IN_VARIABLES: dict[str, tuple[str, Callable[[View], Any]]] = {
     "Client ID": ("`client_id` of the event", _event_data("client_id")),
     "Client Name": ("name of the client that claimed the request", lambda view: view.event.client_name),
-    "Container Version": ("version of the container", lambda view: view.container.version),
+    "Container ID": (
+        "public id of the container, `GTM-XXXX`",
+        lambda view: view.container.public_id or undefined,
+    ),
+    "Container Version": (
+        "`version_name` of the container, or the hash of its file",
+        lambda view: view.container.version_name or view.container.version,
+    ),
+    "Debug Mode": ("whether the version is only previewed", lambda view: view.container.is_preview),
+    "Environment Name": ("environment of the container", lambda view: view.container.environment_name),
     "Event Name": ("name of the event", lambda view: view.event.name),
     "IP Address": ("`ip_override` of the event", _event_data("ip_override")),
     "Page Hostname": ("host of `page_location`", _page("hostname")),
@@ -54,5 +68,6 @@ BUILT_IN_VARIABLES: dict[str, tuple[str, Callable[[View], Any]]] = {
     "Request Method": ("method of the request", lambda view: view.event.request.method),
     "Request Path": ("path of the request", lambda view: view.event.request.path),
     "User Agent": ("`user_agent` of the event", _event_data("user_agent")),
+    "Visitor Region": ("country and region of the visitor, `US-CA`", _visitor_region),
 }
 """Name -> (what it is, how to read it from a view)."""

@@ -23,6 +23,7 @@ from sgtm.delivery.lookups import Lookups
 from sgtm.delivery.outbox.gauges import outbox_gauges
 from sgtm.delivery.outbox.opening import open_outbox
 from sgtm.delivery.sender import PooledSender
+from sgtm.geo_database import use_database
 from sgtm.hit import HitBounds
 from sgtm.messages import IncomingRequest
 from sgtm.observability.metrics import Counters
@@ -69,6 +70,7 @@ class Worker:
         require_trusted_proxies(settings)
         self.slot, self.settings, self.container = slot, settings, container
         self.counters = Counters()
+        use_database(settings.geo_database)
         self.certificates = Certificates.of(settings, self.counters)
         self.outbox = open_outbox(settings, slot, workers, self.counters)
         egress = Egress(

@@ -20,9 +20,9 @@ DATA = {
 }
 
 
-def value_of(name, data=DATA, variables=()):
+def value_of(name, data=DATA, variables=(), **model):
     tag = Tag(name="T", type="probe", parameters={"anything": f"{{{{{name}}}}}"})
-    container = compile_container(ContainerVersion(tags=(tag,), variables=variables), b"source")
+    container = compile_container(ContainerVersion(tags=(tag,), variables=variables, **model), b"source")
     request = make_request({"method": "POST", "target": "/g/collect?v=2&tid=G-1"})
     return container.tags[0].parameters(View(make_event(data, request, "GA4", 0), container)).anything
 
@@ -75,3 +75,17 @@ def test_a_variable_of_the_container_with_the_same_name_wins():
     # SPEC: sandbox-api 5.10.3.1
     own = Variable(name="Page URL", type="constant", parameters={"value": "mine"})
     assert value_of("Page URL", variables=(own,)) == "mine"
+
+
+def test_the_container_tells_of_itself():
+    # SPEC: sandbox-api 5.5 (built-ins), 5.10.3.8 (Debug Mode is a truth value), 5.10.4 A11
+    said = {"container_id": "GTM-1", "version_name": "12", "environment_name": "Staging"}
+    names = ("Container ID", "Container Version", "Environment Name", "Debug Mode")
+    assert [value_of(name, **said) for name in names] == ["GTM-1", "12", "Staging", False]
+    assert value_of("Container ID") is undefined
+    assert value_of("Environment Name") == "Live"
+
+
+def test_the_visitor_s_region_is_unknown_without_a_trusted_proxy():
+    # SPEC: sandbox-api 5.10.2, K24
+    assert value_of("Visitor Region") is undefined
