@@ -40,11 +40,6 @@ DependencyHosts = Annotated[
     ),
 ]
 Compress = Annotated[bool, Meta(description="Compress scripts for browsers that read brotli or gzip.")]
-GeoResolution = Annotated[
-    bool,
-    Meta(description="Of exports (`activateGeoResolution`); not supported: scripts come without a region."),
-]
-Region = Annotated[str, Meta(description="Of exports, goes with `geo_resolution`; not supported.")]
 
 
 class Serving(Struct, frozen=True):
@@ -133,19 +128,11 @@ def service_worker(request: IncomingRequest, prefixes: Iterable[str], upstream_p
 
 
 def check_serving(parameters: dict[str, Any], where: str, has_scripts: bool) -> list[Problem]:
-    """What `sgtm check` says about settings of scripts that change nothing, or not what they promise."""
-    problems = []
-    if parameters.get("geo_resolution") or parameters.get("region"):
-        what = (
-            "no visitor's region is written into scripts: defaults of consent by region follow the server's"
-        )
-        mend = "set the defaults of consent in the page for all regions, and remove this"
-        key = "geo_resolution" if parameters.get("geo_resolution") else "region"
-        problems.append(Problem("warning", what, f"{where}.{key}", mend))
-    if parameters.get("dependency_hosts") and not has_scripts:
-        what = "this client serves no scripts, so nothing is loaded from there"
-        problems.append(Problem("warning", what, f"{where}.dependency_hosts", "list the ids, or remove it"))
-    return problems
+    """What `sgtm check` says about settings of scripts that change nothing."""
+    if not parameters.get("dependency_hosts") or has_scripts:
+        return []
+    what = "this client serves no scripts, so nothing is loaded from there"
+    return [Problem("warning", what, f"{where}.dependency_hosts", "list the ids, or remove it")]
 
 
 def _query_of(request: IncomingRequest, own_id: str) -> dict[str, str]:

@@ -178,8 +178,6 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "/gtag"
     dependency_hosts: _scripts.DependencyHosts = ()
     compress: _scripts.Compress = True
-    geo_resolution: _scripts.GeoResolution = False
-    region: _scripts.Region = ""
     service_worker_path: Annotated[
         str,
         Meta(

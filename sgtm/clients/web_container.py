@@ -55,8 +55,6 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
     dependency_hosts: _scripts.DependencyHosts = ()
     compress: _scripts.Compress = True
-    geo_resolution: _scripts.GeoResolution = False
-    region: _scripts.Region = ""
 
 
 def paths(parameters: Parameters) -> tuple[str, ...]:
@@ -87,7 +85,7 @@ def check(parameters: dict[str, Any], where: str) -> list[Problem]:
         what = "no container has a path of its own, so this changes nothing"
         mend = "write `container_paths`, or remove it"
         problems.append(Problem("warning", what, f"{where}.is_path_mandatory", mend))
-    return problems + _scripts.check_serving(parameters, where, has_scripts=True)
+    return problems
 
 
 def _served_at(path: str, parameters: Parameters) -> tuple[Collection[str], str]:

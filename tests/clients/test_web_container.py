@@ -33,16 +33,6 @@ def test_a_mandatory_path_that_nobody_has_is_said():
     assert severity == "warning"
 
 
-def test_what_is_not_supported_of_an_export_is_said():
-    # the settings activateGeoResolution and region of Google's clients (sandbox-api 5.6)
-    for written in ({"geo_resolution": True, "region": "AT"}, {"region": "AT"}):
-        ((severity, what),) = said(allowed_container_ids=["GTM-A"], **written)
-        assert severity == "warning"
-        assert what.startswith("no visitor's region is written into scripts")
-        assert said_of_ga4(gtag_ids=["G-A"], **written) == [(severity, what)]
-    assert said(allowed_container_ids=["GTM-A"], geo_resolution=False) == []
-
-
 def test_a_host_for_dependencies_of_nothing_is_said():
     hosts = {"dependency_hosts": ["sst.example"]}
     ((severity, what),) = said_of_ga4(**hosts)

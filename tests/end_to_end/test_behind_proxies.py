@@ -69,6 +69,12 @@ class Front(Struct):
             connection.writer.close()
 
 
+def program(name: str) -> str:
+    found = shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/bin")
+    assert found is not None, f"there is no {name}: apt-get install {name}"
+    return found
+
+
 def nginx(folder: Path, port: int, upstream: int) -> tuple[list[str], bool]:
     """Command, and whether it speaks TLS."""
     site = (EXAMPLES / "nginx.conf").read_text()
@@ -110,8 +116,7 @@ def caddy(folder: Path, port: int, upstream: int) -> tuple[list[str], bool]:
     site = site.replace("127.0.0.1:8080 {", f"127.0.0.1:{upstream} {{")
     site = site.replace("\n{\n", "\n{\n\tadmin off\n", 1)
     (folder / "Caddyfile").write_text(site)
-    program = shutil.which("caddy") or "/usr/bin/caddy"
-    return [program, "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")], False
+    return [program("caddy"), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")], False
 
 
 @contextlib.asynccontextmanager

@@ -368,17 +368,21 @@ async def admin(
     )
 
 
-@pytest.mark.parametrize("words", [["check"], ["check", "--format", "json"], ["info"]])
+COMMANDS = [["check"], ["check", "--format", "json"], ["info"]]
+EXPLAIN = ["explain", "--hit", "/g/collect?v=2&tid=G-1&cid=1.2&en=purchase&dl=https%3A%2F%2Fshop.example%2F"]
+
+
+@pytest.mark.parametrize("words", [*COMMANDS, EXPLAIN, [*EXPLAIN, "--format", "json"]])
 def test_no_command_shows_a_secret(words, tmp_path, environment):
     path = tmp_path / "container.yaml"
     path.write_text(container("http://127.0.0.1:1").replace("${SECRET_3}", "CanaryLiteral"))
     done = run_command(*words, path, environment=environment)
     assert done.returncode == 0, done.stderr
-    assert "Meta" in done.stdout or "warning" in done.stdout or "good" in done.stdout
+    assert "Meta" in done.stdout or "warning" in done.stdout
     assert found(done.stdout + done.stderr) == set()
 
 
-@pytest.mark.parametrize("words", [["check"], ["check", "--format", "json"], ["info"], ["serve"]])
+@pytest.mark.parametrize("words", [*COMMANDS, EXPLAIN, ["serve"]], ids=lambda words: " ".join(words)[:20])
 @pytest.mark.parametrize(
     "text",
     [

@@ -662,6 +662,18 @@ async def test_the_folder_holds_no_more_than_the_cache(
     assert len(files_of(tmp_path)) == len(site.worker.scripts.copies) < len(files)
 
 
+async def test_two_workers_share_the_folder(start: Any, origin: ScriptOrigin, tmp_path: Path) -> None:
+    folder = tmp_path / "scripts"
+    sites = [await start(script_folder=str(folder), script_cache_bytes=10_000) for _ in range(2)]
+    targets = [f"{GTM}&n={number}" for number in range(20)]
+    answers = await asyncio.gather(*(site.get(target) for target in targets for site in sites))
+    assert {answer.body for answer in answers} == {SCRIPT}
+    await origin.go_down()
+    heir = await start(script_folder=str(folder), script_cache_bytes=10_000)
+    assert len(heir.worker.scripts.copies) > 1
+    assert list(folder.glob("*")) == files_of(folder)  # nothing unfinished is left
+
+
 async def test_a_damaged_file_is_removed_and_fetched_again(
     start: Any, origin: ScriptOrigin, tmp_path: Path
 ) -> None:

@@ -133,7 +133,7 @@ def _scripts(export: Export, entity: Entity, written: dict[str, Any], *, is_serv
     if is_compressed is False:
         found["compress"] = False
     if has_region is True:
-        what = "scripts are served without the visitor's region: consent defaults by region do not apply"
+        what = "scripts come without the visitor's region: consent defaults by region follow this server's"
         export.remark(entity, what, "set the consent defaults in the page, for all regions")
     if has_dependencies is True:
         found["dependency_hosts"] = _own_hosts(export)
