@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from benchmarks.fire import CONTAINERS, MATCHING, PATTERNS, Counted, contenders
 from benchmarks.hits import (
     ADDRESS,
     HEADERS,
@@ -24,6 +25,7 @@ from benchmarks.hits import (
     wire_of,
 )
 from benchmarks.hits import request_of as hit_of
+from benchmarks.interleaved import Contender
 from sgtm._fast.collect import add_request_data, find_parameter, parse_collect
 from sgtm._fast.cookies import find_cookie, find_cookies
 from sgtm._fast.encode import encode_query
@@ -117,7 +119,22 @@ def pipelines() -> Iterator[Workload]:
     for name, recorded in SHOP_HITS.items():
         yield Workload(f"pipeline {name}", _pipeline(container, recorded), 100)
         yield from _parts(container, name, recorded)
+    yield from _firings()
     yield from _refusals()
+
+
+def _firings() -> Iterator[Workload]:
+    """What tags cost that do not fire, and what 100 patterns cost: see `fire.py`."""
+    requests = cycle([hit_of(hit, number=number) for number, hit in enumerate(make_hits(20))])
+    for containers in (CONTAINERS, PATTERNS):
+        for contender, lanes in contenders(containers):
+
+            def run(contender: Contender[IncomingRequest] = contender, lanes: Counted = lanes) -> bool:
+                before = lanes.count
+                contender.work(next(requests))
+                return lanes.count - before == MATCHING
+
+            yield Workload(f"pipeline {contender.name}", run, 100)
 
 
 def _pipeline(container: Container, recorded: str) -> Callable[[], bool]:

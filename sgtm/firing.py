@@ -12,6 +12,7 @@ SPEC: google-runtime 2.2 and 4; sandbox-api 5.10; requirements R99, R100, R152.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sgtm.container.container import ContainerTag, View
@@ -63,7 +64,7 @@ class Firing:
     def fire_tags(self, hit: Hit, view: View, walked: WalkedEvent | None) -> None:
         """Fire every tag that this event fires. Never raises."""
         run = EventRun(hit, view, walked)
-        candidates = hit.container.tags_for(view.event.name)
+        candidates = hit.container.tags_worth_a_look(view)
         # only somebody who looks wants to hear of tags that the event's name has ruled out
         for tag in candidates if walked is None else hit.container.tags:
             if hit.skips(tag.name):
@@ -297,7 +298,7 @@ async def _run_all(hit: Hit, first: int) -> None:
 
 
 def _times(
-    tag: ContainerTag, view: View, candidates: tuple[ContainerTag, ...], walked: WalkedTag | None
+    tag: ContainerTag, view: View, candidates: Sequence[ContainerTag], walked: WalkedTag | None
 ) -> int:
     """How often the event's name and the tag's triggers fire it."""
     if walked is not None and not any(tag is candidate for candidate in candidates):

@@ -29,7 +29,7 @@ from sgtm.container.parameters import ParametersCompiler
 from sgtm.container.references import references_in, references_of
 from sgtm.container.tags import LookupOrder, TagCompiler, in_sequence
 from sgtm.container.transformations import TransformationCompiler, affected
-from sgtm.container.triggers import TriggerCompiler, by_event_name
+from sgtm.container.triggers import CompiledTrigger, TriggerCompiler, by_event_name, selections
 from sgtm.container.variables import compile_variables, event_name_variables
 from sgtm.errors import ContainerError
 
@@ -83,9 +83,12 @@ class _Compiler:
 
     def container(self, version: str) -> Container:
         model = self._model
-        tags, index, others = self._tags_and_index()
+        fired = self._tags_and_triggers()
+        tags = [tag for tag, _ in fired]
+        index, others = by_event_name(fired)
         preparations = [self._transformations.preparation(one) for one in _active(model.preparations)]
         self._conditions.finish()
+        selected = selections(fired)
         container = Container(
             name=model.name,
             version=version,
@@ -93,6 +96,7 @@ class _Compiler:
             tags=tuple(tags),
             tags_by_event=index,
             tags_of_other_events=others,
+            selections=selected,
             variables=compile_variables(
                 model, version, self._slots, self._parameters, is_lenient=self._is_lenient
             ),
@@ -116,10 +120,8 @@ class _Compiler:
         clients = _active(by_priority(model.clients))
         return tuple(client for _, client in self._each(clients, compiler.client, "it claims nothing"))
 
-    def _tags_and_index(
-        self,
-    ) -> tuple[list[ContainerTag], dict[str, tuple[ContainerTag, ...]], tuple[ContainerTag, ...]]:
-        """Tags in firing order, and where the name of an event finds them."""
+    def _tags_and_triggers(self) -> list[tuple[ContainerTag, list[CompiledTrigger]]]:
+        """Tags in firing order, with the triggers that fire them."""
         model = self._model
         transformations = [
             (affected(one, model.tags), self._transformations.transformation(one, slot))
@@ -131,8 +133,7 @@ class _Compiler:
 
         found = self._each(_active(by_priority(model.tags)), compiled, "it never fires")
         tags = in_sequence([tag for _, tag in found])
-        names = [self._triggers.names(written) for written, _ in found]
-        return tags, *by_event_name(list(zip(tags, names, strict=True)))
+        return [(tag, self._triggers.firing(written)) for tag, (written, _) in zip(tags, found, strict=True)]
 
     def _each(self, entities: list[E], compiled: Callable[[E], C], consequence: str) -> list[tuple[E, C]]:
         """Each entity with what it becomes; leniently, those that cannot be compiled are left out."""

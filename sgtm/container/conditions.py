@@ -1,13 +1,15 @@
 """Conditions, compiled: what is known before the first event is worked out here, once.
 
 - each different comparison is one closure, and each view keeps its result, however many triggers ask
-- patterns that are literal texts are string tests; all others of one value are answered by one search
+- all texts and patterns that one value is compared with are answered at once (`Search`), and tell which
+  tags are worth a look: see `triggers.py`
 - conditions hold, do not hold, or are *undetermined* where evaluating one raised: then nothing is
   added, but a trigger that blocks does block
 
 SPEC: google-runtime 2.1 and 2.2; sandbox-api 5.10.4, A7 and A12.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -31,10 +33,19 @@ _Comparison = Callable[[View], bool]
 _ANYTHING = inspect.AnyType()
 
 
+class Requirement(Struct, frozen=True):
+    """What a view must have found for conditions to hold: any of these positions of a search."""
+
+    search: "Search"
+    positions: frozenset[int]
+
+
 class Conditions(Struct, frozen=True):
     """Conditions that must all hold."""
 
     met: Test
+    requirement: Requirement | None
+    """Without it they do not hold; None: nothing so simple decides."""
     failure: Callable[[View], tuple[WalkedCondition, str] | None]
     """The condition that decided against them, and what a person easily overlooks about it; None where
     all hold. Never raises."""
@@ -50,7 +61,7 @@ class ConditionCompiler:
         self._slots = slots
         self._event_name_variables = event_name_variables
         self._known: dict[str, _Compared] = {}
-        self._searches: dict[str, _Search] = {}
+        self._searches: dict[str, Search] = {}
 
     def conditions(self, conditions: Sequence[Condition]) -> Conditions | None:
         """All of them as one; None where there are none.
@@ -61,7 +72,8 @@ class ConditionCompiler:
         ordered = sorted(conditions, key=lambda condition: condition.negate)
         compared = [(condition, self._compared(condition)) for condition in ordered]
         tests = [(one.test, FAILS if condition.negate else HOLDS) for condition, one in compared]
-        return Conditions(_all_of(tests), lambda view: _failure(compared, view))
+        needed = [one.requirement for condition, one in compared if one.requirement and not condition.negate]
+        return Conditions(_all_of(tests), next(iter(needed), None), lambda view: _failure(compared, view))
 
     def finish(self) -> None:
         """Put the patterns of each value together."""
@@ -72,8 +84,10 @@ class ConditionCompiler:
         key = repr((condition.value, condition.operator, condition.ignore_case, condition.compare_with))
         if key not in self._known:
             left, right = self._value(condition.value), self._right(condition.compare_with)
-            comparison = self._comparison(condition, left)
-            self._known[key] = _Compared(_remembered(len(self._known), comparison), comparison, left, right)
+            requirement = self._requirement(condition, left)
+            comparison = _found(requirement) if requirement else self._comparison(condition, left)
+            test = _remembered(len(self._known), comparison)
+            self._known[key] = _Compared(test, comparison, left, right, requirement)
         return self._known[key]
 
     def _value(self, written: Any) -> Value:
@@ -91,15 +105,25 @@ class ConditionCompiler:
 
     # -- one comparison --------------------------------------------------------------------------
 
+    def _requirement(self, condition: Condition, left: Value) -> Requirement | None:
+        """A comparison with constant texts or patterns, as places in the search of its value."""
+        members = (
+            condition.compare_with if isinstance(condition.compare_with, list) else [condition.compare_with]
+        )
+        if condition.operator not in _SEARCHED or any(self._changes(member) for member in members):
+            return None
+        search = self._searches.setdefault(condition.value, Search(left, -1 - len(self._searches)))
+        try:
+            positions = [search.adopt(condition, text_of(member)) for member in members]
+        except PatternError:
+            return None
+        return Requirement(search, frozenset(positions))
+
     def _comparison(self, condition: Condition, left: Value) -> _Comparison:
         """A list that is written on the right side means any of its members."""
         if not isinstance(condition.compare_with, list):
             return self._one(condition, left, condition.compare_with)
-        members = condition.compare_with
-        if condition.operator == "equals" and not any(self._changes(member) for member in members):
-            texts = frozenset(text_of(member) for member in members)
-            return lambda view: _text(left(view)) in texts
-        return _any_of([self._one(condition, left, member) for member in members])
+        return _any_of([self._one(condition, left, member) for member in condition.compare_with])
 
     def _one(self, condition: Condition, left: Value, right: Any) -> _Comparison:
         if condition.operator == "matches_regex":
@@ -107,18 +131,9 @@ class ConditionCompiler:
         if condition.operator in NUMBER_OPERATORS:
             return self._numbers(condition, left, right)
         if condition.operator in TEXT_OPERATORS:
-            return self._texts(condition, left, right)
-        return _never  # css_selector: a server has no elements
-
-    def _texts(self, condition: Condition, left: Value, right: Any) -> _Comparison:
-        holds = TEXT_OPERATORS[condition.operator]
-        if self._changes(right):
-            value = self._value(right)
+            holds, value = TEXT_OPERATORS[condition.operator], self._value(right)
             return lambda view: holds(_text(left(view)), _text(value(view)))
-        text = text_of(right)
-        if condition.operator == "equals":
-            return lambda view: _text(left(view)) == text
-        return lambda view: holds(_text(left(view)), text)
+        return _never  # css_selector: a server has no elements
 
     def _numbers(self, condition: Condition, left: Value, right: Any) -> _Comparison:
         holds = NUMBER_OPERATORS[condition.operator]
@@ -129,24 +144,13 @@ class ConditionCompiler:
         return lambda view: holds(number_of(left(view)), number)
 
     def _pattern(self, condition: Condition, left: Value, right: Any) -> _Comparison:
-        ignore_case = condition.ignore_case
-        if self._changes(right):
-            value = self._value(right)
+        value, ignore_case = self._value(right), condition.ignore_case
 
-            def matches(view: View) -> bool:
-                pattern = pattern_of_data(_text(value(view)), ignore_case)
-                return pattern is not None and pattern.matches(_text(left(view)))
+        def matches(view: View) -> bool:
+            pattern = pattern_of_data(_text(value(view)), ignore_case)
+            return pattern is not None and pattern.matches(_text(left(view)))
 
-            return matches
-        pattern = constant_pattern(right, ignore_case)
-        if pattern is None:
-            return _never
-        if pattern.is_quick:
-            holds = pattern.matches
-            return lambda view: holds(_text(left(view)))
-        if condition.value not in self._searches:
-            self._searches[condition.value] = _Search(left, -1 - len(self._searches))
-        return self._searches[condition.value].adopt(pattern)
+        return matches
 
     def _changes(self, written: Any) -> bool:
         """Whether a right side is not the same for all events."""
@@ -176,31 +180,90 @@ class _Compared(Struct, frozen=True):
     comparison: _Comparison
     left: Value
     right: Value
+    requirement: Requirement | None
 
 
-class _Search:
-    """All patterns of one value that need a search; a view answers them all at once, when first asked."""
+class Search:
+    """All constant texts and patterns that one value is compared with. A view answers them at once, when
+    first asked; where they are few and need no search, each by itself."""
 
     def __init__(self, left: Value, key: int) -> None:
-        self._left, self._key = left, key
+        self.left, self._key = left, key
+        self._equals: dict[str, list[int]] = {}
+        self._places: list[int] = []
         self._patterns: list[Pattern] = []
-        self._set = PatternSet(())
+        self._tests: list[Callable[[str], bool]] = []
+        self._set: PatternSet | None = None
 
-    def adopt(self, pattern: Pattern) -> _Comparison:
-        """One more pattern: whether it is found in the value."""
-        position = len(self._patterns)
+    @property
+    def is_worthwhile(self) -> bool:
+        """It answers all at once."""
+        return self._set is not None
+
+    def adopt(self, condition: Condition, text: str) -> int:
+        """One more text or pattern, and its position. Raises PatternError."""
+        position = len(self._tests)
+        if condition.operator == "equals":
+            self._equals.setdefault(text, []).append(position)
+            self._tests.append(text.__eq__)
+            return position
+        before, after = _SEARCHED[condition.operator]
+        written = (
+            text if condition.operator == "matches_regex" else f"{before}{_LITERAL.sub(_quoted, text)}{after}"
+        )
+        pattern = compile_pattern(
+            written, ignore_case=condition.ignore_case and condition.operator == "matches_regex"
+        )
         self._patterns.append(pattern)
-        return lambda view: position in self._matching(view)
+        self._places.append(position)
+        self._tests.append(pattern.matches)
+        return position
 
     def compile(self) -> None:
-        """All patterns are here."""
-        self._set = PatternSet(self._patterns)
+        """All texts and patterns are here."""
+        if len(self._tests) > _FEW or not all(pattern.is_quick for pattern in self._patterns):
+            self._set = PatternSet(self._patterns)
 
-    def _matching(self, view: View) -> Sequence[int]:
+    def holds(self, view: View, positions: frozenset[int]) -> bool:
+        """Whether the value has any of these."""
+        if self._set is not None:
+            return not positions.isdisjoint(self.matching(view))
+        text = _text(self.left(view))
+        return any(self._tests[position](text) for position in positions)
+
+    def matching(self, view: View) -> Sequence[int]:
+        """Positions of all that the value has."""
         known: Sequence[int] | None = view.conditions.get(self._key)
         if known is None:
-            known = view.conditions[self._key] = self._set.matching(_text(self._left(view)))
+            text = _text(self.left(view))
+            known = [*self._equals.get(text, ())]
+            if self._set is not None and self._patterns:
+                known += [self._places[index] for index in self._set.matching(text)]
+            view.conditions[self._key] = known
         return known
+
+
+_FEW = 4
+"""As many string tests cost less than one search."""
+_SEARCHED = {
+    "equals": ("", ""),
+    "contains": ("", ""),
+    "starts_with": ("^", ""),
+    "ends_with": ("", "$"),
+    "matches_regex": ("", ""),
+}
+"""Operators whose texts can be put into one search, and what anchors them there."""
+_LITERAL = re.compile(r"[^\w\s]", re.ASCII)
+
+
+def _quoted(found: re.Match[str]) -> str:
+    character = found.group()
+    return "\\" + character if character.isascii() else character
+
+
+def _found(requirement: Requirement) -> _Comparison:
+    holds, positions = requirement.search.holds, requirement.positions
+    return lambda view: holds(view, positions)
 
 
 def _remembered(key: int, comparison: _Comparison) -> Test:

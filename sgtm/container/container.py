@@ -278,6 +278,8 @@ class Container(Struct, frozen=True, weakref=True):
     credentials: Mapping[str, CredentialSource]
     unclaimed_status: int
     is_unset_consent_granted: bool
+    selections: Mapping[str | None, Callable[[View], Sequence[ContainerTag]]] = {}
+    """Event name (None: every other) with many tags -> those worth a look, by what their conditions need."""
     preparations: tuple[ContainerPreparation, ...] = ()
     tags_by_name: Mapping[str, ContainerTag] = {}
     """Every tag that runs, also those that no trigger fires: they may be set-up or clean-up tags."""
@@ -307,3 +309,10 @@ class Container(Struct, frozen=True, weakref=True):
     def tags_for(self, event_name: str) -> tuple[ContainerTag, ...]:
         """Tags that an event of this name could fire, in firing order."""
         return self.tags_by_event.get(event_name, self.tags_of_other_events)
+
+    def tags_worth_a_look(self, view: View) -> Sequence[ContainerTag]:
+        """Those of `tags_for` that an event could fire, as far as simple conditions tell; in firing
+        order. Whether one does fire says `ContainerTag.firings`."""
+        name = view.event.name
+        select = self.selections.get(name if name in self.tags_by_event else None)
+        return self.tags_for(name) if select is None else select(view)

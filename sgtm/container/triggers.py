@@ -20,6 +20,8 @@ from sgtm.container.conditions import (
     UNDETERMINED,
     ConditionCompiler,
     Conditions,
+    Requirement,
+    Search,
     Test,
     constant_pattern,
 )
@@ -83,9 +85,9 @@ class TriggerCompiler:
             name: _compiled(trigger, conditions, event_name_variables) for name, trigger in declared.items()
         }
 
-    def names(self, tag: Tag) -> list[frozenset[str] | None]:
-        """For each trigger that fires the tag: the names of events that it looks at."""
-        return [trigger.names for trigger in self._named(tag.firing_triggers)]
+    def firing(self, tag: Tag) -> list[CompiledTrigger]:
+        """The triggers that fire the tag."""
+        return self._named(tag.firing_triggers)
 
     def firings(self, tag: Tag) -> Callable[[View], int] | None:
         """How often an event fires the tag; None where the event's name decides."""
@@ -189,14 +191,82 @@ def _other_name(name: str, wanted: frozenset[str]) -> str:
     return f"the event is `{name}`, and it looks at {words}" if listed else "no event can have such a name"
 
 
+class TagsOfEvent:
+    """Tags that an event of one name could fire, in firing order; found by what their conditions need.
+
+    PERF: a tag whose triggers need a text or pattern that the event does not have costs nothing, since
+    the search that answers all of them is made once for each value."""
+
+    __slots__ = ("_always", "_by_position", "_searches", "tags")
+
+    def __init__(self, tags: Sequence[tuple[ContainerTag, list[Requirement] | None]]) -> None:
+        self.tags = tuple(tag for tag, _ in tags)
+        self._always: list[int] = []
+        self._by_position: dict[tuple[Search, int], list[int]] = {}
+        for place, (_, requirements) in enumerate(tags):
+            if requirements is None:
+                self._always.append(place)
+            for requirement in requirements or ():
+                for position in requirement.positions:
+                    self._by_position.setdefault((requirement.search, position), []).append(place)
+        self._searches = list(dict.fromkeys(search for search, _ in self._by_position))
+
+    def candidates(self, view: View) -> Sequence[ContainerTag]:
+        """Those that have what at least one of their triggers needs."""
+        places = [*self._always]
+        try:
+            for search in self._searches:
+                for position in search.matching(view):
+                    places += self._by_position.get((search, position), ())
+        except Exception:
+            return self.tags  # the conditions themselves will say what is wrong
+        return [self.tags[place] for place in sorted(set(places))]
+
+
 def by_event_name(
-    tags: Sequence[tuple[ContainerTag, list[frozenset[str] | None]]],
+    tags: Sequence[tuple[ContainerTag, list[CompiledTrigger]]],
 ) -> tuple[dict[str, tuple[ContainerTag, ...]], tuple[ContainerTag, ...]]:
     """The index: event name -> tags in firing order, and the tags of every other event. Each tag comes
-    with the names of events that each of its triggers looks at."""
-    all_names = {name for _, sets in tags for names in sets if names is not None for name in names}
-    index = {
-        name: tuple(tag for tag, sets in tags if any(names is None or name in names for names in sets))
-        for name in all_names
-    }
-    return index, tuple(tag for tag, sets in tags if None in sets)
+    with the triggers that fire it."""
+    names = _all_names(tags)
+    index = {name: tuple(tag for tag, triggers in tags if _could_fire(triggers, name)) for name in names}
+    return index, tuple(tag for tag, triggers in tags if _could_fire(triggers, None))
+
+
+def selections(
+    tags: Sequence[tuple[ContainerTag, list[CompiledTrigger]]],
+) -> dict[str | None, Callable[[View], Sequence[ContainerTag]]]:
+    """For each event name (None: every other) with so many tags that it pays: how to find those that are
+    worth a look. Conditions must be finished."""
+    found: dict[str | None, Callable[[View], Sequence[ContainerTag]]] = {}
+    for name in (*_all_names(tags), None):
+        mine = [(tag, _requirements(triggers, name)) for tag, triggers in tags if _could_fire(triggers, name)]
+        if sum(requirements is not None for _, requirements in mine) > _FEW_TAGS:
+            found[name] = TagsOfEvent(mine).candidates
+    return found
+
+
+_FEW_TAGS = 4
+"""Looking at so many costs less than finding out which."""
+
+
+def _all_names(tags: Sequence[tuple[ContainerTag, list[CompiledTrigger]]]) -> dict[str, None]:
+    return dict.fromkeys(
+        name for _, triggers in tags for trigger in triggers for name in sorted(trigger.names or ())
+    )
+
+
+def _could_fire(triggers: Iterable[CompiledTrigger], name: str | None) -> bool:
+    return any(trigger.names is None or name in trigger.names for trigger in triggers)
+
+
+def _requirements(triggers: Iterable[CompiledTrigger], name: str | None) -> list[Requirement] | None:
+    """What the tag's triggers need for events of that name; None where one may need nothing of the kind."""
+    found = []
+    for trigger in triggers:
+        if trigger.names is None or name in trigger.names:
+            requirement = trigger.conditions.requirement if trigger.conditions is not None else None
+            if requirement is None or not requirement.search.is_worthwhile:
+                return None
+            found.append(requirement)
+    return found

@@ -2,6 +2,8 @@
 
 import pytest
 from cases import make_request
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sgtm.container.compile import compile_container
 from sgtm.container.container import View
@@ -248,3 +250,88 @@ def test_what_matched_and_what_is_not_there_is_said():
     assert (matched.has_matched, matched.failed, matched.reason) == (True, None, "")
     assert (unknown.has_matched, unknown.reason) == (False, "there is no such trigger")
     assert (gone.has_matched, gone.is_blocking, gone.reason) == (True, True, "there is no such trigger")
+
+
+# -- many tags -----------------------------------------------------------------------------------
+
+
+def many(operator, text, count=200):
+    triggers = [
+        CustomEvent(f"S{index}", ("purchase",), (Condition("{{V}}", operator, text.format(index)),))
+        for index in range(count)
+    ]
+    triggers.append(CustomEvent("Any", ("purchase", "refund")))
+    tags = [tag("any 1", ["Any"])]
+    tags += [tag(f"{index}", [f"S{index}"]) for index in range(count)]
+    tags += [tag("any 2", ["Any"]), tag("both", ["S7", "Any"]), tag("two", ["S3", "S4"])]
+    return container_of(triggers, tags)
+
+
+@pytest.mark.parametrize(
+    ("operator", "text", "value"),
+    [
+        ("equals", "/page/{}", "/page/7"),
+        ("contains", "({})", "page (7)"),
+        ("starts_with", "/{}?", "/7?x=1"),
+        ("ends_with", "$ {}", "5 $ 7"),
+        ("matches_regex", "^/p[a-z]+/{}$", "/page/7"),
+        ("matches_regex", "^/page/{}$", "/page/7"),
+    ],
+)
+def test_a_hit_touches_only_tags_whose_conditions_have_what_they_need(operator, text, value):
+    # SPEC: design.md: a hit touches only what could fire
+    container = many(operator, text)
+    looked_at = [one.name for one in container.tags_worth_a_look(view_of(container, v=value))]
+    assert looked_at == ["any 1", "7", "any 2", "both"]
+    none = [one.name for one in container.tags_worth_a_look(view_of(container, v="no"))]
+    assert none == ["any 1", "any 2", "both"]
+    assert [one.name for one in container.tags_worth_a_look(view_of(container, "refund", v=value))] == [
+        "any 1",
+        "any 2",
+        "both",
+    ]
+
+
+def test_where_a_value_cannot_be_read_all_tags_are_looked_at_and_none_fires_by_it():
+    container = many("equals", "{}")
+    view = view_of(container, v=deep())
+    looked_at = container.tags_worth_a_look(view)
+    assert len(looked_at) == 204
+    assert [one.name for one in looked_at if one.firings is None or one.firings(view)] == [
+        "any 1",
+        "any 2",
+        "both",
+    ]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["equals", "contains", "starts_with", "ends_with", "matches_regex"]),
+            st.text("ab.$^(", max_size=2) | st.lists(st.text("ab", max_size=2), max_size=2),
+            st.booleans(),
+            st.booleans(),
+        ),
+        max_size=12,
+    ),
+    st.text("ab.$^(", max_size=4),
+)
+@settings(max_examples=150)
+def test_a_search_of_all_gives_what_each_condition_gives_by_itself(written, value):
+    conditions = [
+        Condition("{{V}}", operator, right, negate, ignore_case)
+        for operator, right, negate, ignore_case in written
+    ]
+    triggers = [AllEvents(f"T{index}", (one,)) for index, one in enumerate(conditions)]
+    tags = [Tag(f"{index}", "http_request", (f"T{index}",), parameters=URL) for index in range(len(triggers))]
+    together = container_of(triggers, tags)
+    view = view_of(together, v=value)
+    found = [one.name for one in together.tags_worth_a_look(view) if one.firings(view)]
+    alone = []
+    for trigger, one in zip(triggers, tags, strict=True):
+        single = container_of([trigger], [one])
+        alone += [one.name] if single.tags[0].firings(view_of(single, v=value)) else []
+    assert found == alone
+
+
+URL = {"url": "https://vendor.example/"}
