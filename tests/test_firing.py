@@ -280,6 +280,22 @@ async def test_a_tag_waits_for_what_its_variables_look_up_and_nobody_else_does()
     assert world.outbox.told[-1] == ("ran", 7, frozenset({"other", "waits"}))
 
 
+async def test_two_tags_with_one_view_both_wait_for_what_one_variable_looks_up():
+    values, lookups = [], HeldLookups()
+
+    def parameters(view):
+        values.append(view.value(0))
+        return Nothing()
+
+    two = [tag(name, parameters=parameters, awaits=(0,)) for name in ("one", "two")]
+    world = World(*two, lookups=lookups, variables=(ContainerVariable("Store", looked_up),))
+    await world.run()
+    await eventually(lambda: lookups.asked == ["key", "key"])
+    lookups.go.set()
+    await world.pipeline.finish()
+    assert values == ["found", "found"]
+
+
 # -- sequences ---------------------------------------------------------------------------------
 
 

@@ -21,8 +21,6 @@ WITHOUT_COMPONENT = {
     "sgtmawud": "Google Ads user-provided data",
     "ua_client": "Universal Analytics client",
     "sgtmua": "Universal Analytics",
-    "fs": "Firestore Lookup",
-    "vr": "Visitor Region",
 }
 """Types that Google has and this version has not."""
 

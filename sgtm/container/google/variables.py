@@ -117,7 +117,70 @@ def _regex_table(export: Export, entity: Entity, written: dict[str, Any]) -> dic
     return {"input": written.pop("input", ""), "rows": table, **flags, **_default(written)}
 
 
+_OPERATORS = {
+    "EQUAL": "==",
+    "EQUALS": "==",
+    "NOT_EQUAL": "!=",
+    "NOT_EQUALS": "!=",
+    "LESS_THAN": "<",
+    "LESS": "<",
+    "LESS_THAN_OR_EQUAL": "<=",
+    "LESS_OR_EQUALS": "<=",
+    "GREATER_THAN": ">",
+    "GREATER": ">",
+    "GREATER_THAN_OR_EQUAL": ">=",
+    "GREATER_OR_EQUALS": ">=",
+    "ARRAY_CONTAINS": "array-contains",
+    "ARRAY_CONTAINS_ANY": "array-contains-any",
+    "IN": "in",
+    "NOT_IN": "not-in",
+}
+"""Spellings of Firestore's operators; exports have been seen with the table alone."""
+
+
+def _firestore(export: Export, entity: Entity, written: dict[str, Any]) -> dict[str, Any]:
+    """Google keeps what the other operation has asked for, and a project that is switched off."""
+    table = rows(written.pop("queriesSimpleTable", []))
+    collection, document = written.pop("collectionPath", ""), written.pop("documentPath", "")
+    project = written.pop("projectId", "")
+    found: dict[str, Any] = {}
+    if text_of(written.pop("operation", "")) == "query":
+        conditions = [
+            {
+                "key": row.get("queryKey", ""),
+                "operator": _operator(row.get("queryOperator")),
+                "value": row.get("queryValue", ""),
+            }
+            for row in table
+        ]
+        found = {"collection_path": collection} | ({"conditions": conditions} if conditions else {})
+    else:
+        found = {"document_path": document}
+    if written.pop("setProjectId", False) is True:
+        found["project"] = project
+    export.remark(
+        entity,
+        "an export has no key for Firestore: it asks without one",
+        "write `service_account: {file: ...}` into the converted file",
+    )
+    return found | {"key_path": written.pop("keyPath", ""), **_default(written)}
+
+
+def _operator(written: Any) -> str:
+    text = text_of(written).strip() or "=="
+    return _OPERATORS.get(upper_snake(text), text)
+
+
+def _visitor_region(export: Export, entity: Entity, written: dict[str, Any]) -> dict[str, Any]:
+    """Its one known option is what ours does anyway: look at headers of the request."""
+    if text_of(written.get("resolutionOptions")) == "requestHeaders":
+        del written["resolutionOptions"]
+    return _default(written)
+
+
 _SPECIAL = {
+    "fs": _firestore,
+    "vr": _visitor_region,
     "smm": _lookup_table,
     "remm": _regex_table,
     "ed": _event_data,
