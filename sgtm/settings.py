@@ -7,6 +7,7 @@ variable with commas.
 """
 
 import argparse
+import difflib
 import ipaddress
 import re
 from collections.abc import Callable, Container, Mapping
@@ -28,6 +29,9 @@ ForwardedHeader: TypeAlias = Literal[
     "x-forwarded", "forwarded", "cloudflare", "fastly", "cloudfront", "akamai", "google", "azure-front-door"
 ]
 
+FILE = "settings_file"
+"""The one setting that a settings file cannot hold."""
+
 _KIB = 1024
 _LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE | re.ASCII)
@@ -38,6 +42,14 @@ _NUMBERS = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE | re.ASC
 class Settings(Struct, frozen=True, kw_only=True):
     """How this process runs. Defaults: SPEC reliability 2.4 (limits) and 6 (drain)."""
 
+    settings_file: Annotated[
+        str,
+        Meta(
+            description="YAML file of settings by their names, as `port: 8080`; flags and variables win over "
+            "it. `container:` in it says what an export of Tag Manager cannot (docs/google-export.md).",
+            extra={"flag": "--settings", "metavar": "FILE"},
+        ),
+    ] = ""
     host: Annotated[str, Meta(description="Address or name to listen on.", pattern=r"^\S+$")] = "0.0.0.0"  # noqa: S104
     port: Annotated[int, Meta(description="Port to listen on; 0 takes a free one.", ge=0, le=65535)] = 8080
     workers: Annotated[int, Meta(description="Processes that serve; 1: no other process.", ge=1, le=256)] = 1
@@ -374,9 +386,17 @@ def add_arguments(parser: argparse.ArgumentParser, only: Container[str] | None =
         )
 
 
-def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
-    """Settings from parsed flags (None: not given) and the environment. Raises SettingsError."""
+def load(
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str],
+    file: Mapping[str, Any] = {},
+    file_name: str = "",
+) -> Settings:
+    """Settings from parsed flags (None: not given), the environment, and what a settings file says, in this
+    order. Raises SettingsError."""
     values: dict[str, Any] = {}
+    for name, value in file.items():
+        values[name] = _read_written(name, value, f"{file_name}: {name}")
     for field in fields(Settings):
         flag, variable = flags.get(field.name), environment.get(variable_of(field.name))
         if flag is not None:
@@ -385,6 +405,33 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
             text = variable.replace(",", " ").split() if _is_list(field) else variable
             values[field.name] = _read(field, text, variable_of(field.name))
     return Settings(**values)
+
+
+def settings_file_of(flags: Mapping[str, Any], environment: Mapping[str, str]) -> str:
+    """Path of the settings file, or empty: it is known before the settings are."""
+    return str(flags.get(FILE) or environment.get(variable_of(FILE)) or "")
+
+
+def _read_written(name: str, value: Any, where: str) -> Any:
+    """A value of a settings file: a scalar, or a list of them for what can be given several times."""
+    known = {field.name: field for field in fields(Settings) if field.name != FILE}
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        mend = f"Did you mean {near[0]}?" if near else "See docs/reference/settings.md for all of them"
+        raise SettingsError("is no setting", where=where, mend=mend)
+    field = known[name]
+    items = value if isinstance(value, list) else [value]
+    if isinstance(value, list) != _is_list(field) or any(isinstance(item, (dict, list)) for item in items):
+        wanted = "a list" if _is_list(field) else "one value"
+        raise SettingsError(f"is not {wanted}", where=where, mend=_description(field).rstrip("."))
+    texts = [_written_text(item) for item in items]
+    return _read(field, texts if _is_list(field) else texts[0], where)
+
+
+def _written_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
 
 
 def read_destination(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | str:

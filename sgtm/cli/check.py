@@ -7,12 +7,14 @@ import argparse
 
 import msgspec
 
+from sgtm.cli._container import add_arguments as add_container
+from sgtm.cli._container import source_of
 from sgtm.container.check import check_container
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("container", metavar="CONTAINER", help="path of a container.yaml")
+    add_container(parser)
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="text for people (default)"
     )
@@ -20,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print all problems, from the top of the file to its end."""
-    problems = check_container(arguments.container)
+    problems = check_container(arguments.container, source=source_of(arguments))
     errors = sum(problem.severity == "error" for problem in problems)
     if arguments.format == "json":
         print(msgspec.json.format(msgspec.json.encode(problems), indent=2).decode())

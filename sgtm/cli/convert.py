@@ -10,8 +10,7 @@ import os
 from pathlib import Path
 
 from sgtm.container.convert import Converted, convert, environment_file
-from sgtm.container.google.json_document import read_json
-from sgtm.container.google.translation import Translation, translate
+from sgtm.container.google.translation import Translation, read_export
 from sgtm.errors import SgtmError
 
 
@@ -30,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, and say what was written and what differs."""
-    translation = read_export(arguments.export)
+    translation = _translation(arguments.export)
     converted = convert(translation, arguments.export)
     if arguments.print:
         print(converted.files["container.yaml"], end="")
@@ -47,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def read_export(file: str) -> Translation:
+def _translation(file: str) -> Translation:
     """An export that can be read. Raises SgtmError with the place where it cannot."""
     try:
         content = Path(file).read_bytes()
@@ -55,7 +54,7 @@ def read_export(file: str) -> Translation:
         raise SgtmError(
             f"cannot be read ({error.strerror})", where=file, mend="Give the path of an export"
         ) from None
-    translation = translate(read_json(content))
+    translation = read_export(content)
     for flaw in translation.document.flaws:
         raise SgtmError(flaw.what, where=f"{file}:{flaw.line}", mend=flaw.mend.capitalize())
     return translation

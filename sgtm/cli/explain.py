@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from sgtm.cli._container import add_arguments as add_container
+from sgtm.cli._container import source_of
 from sgtm.cli._inputs import EventInput, RequestInput, read_hit, read_recorded
 from sgtm.container.compile import load_container
 from sgtm.dry_run import dry_run, dry_run_event
@@ -27,7 +29,7 @@ T = TypeVar("T")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("container", metavar="CONTAINER", help="path of a container.yaml or of an export")
+    add_container(parser)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--hit", help="a URL, or a path with its query; a method may stand before it")
     which.add_argument(
@@ -45,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the walk."""
-    container = load_container(arguments.container)
+    container = load_container(arguments.container, source=source_of(arguments))
     if (
         arguments.tag
         and arguments.tag not in container.tags_by_name

@@ -5,6 +5,8 @@ import time
 from urllib.parse import urlsplit
 
 from sgtm import __version__
+from sgtm.cli._container import add_arguments as add_container
+from sgtm.cli._container import source_of
 from sgtm.container.compile import load_container
 from sgtm.container.container import Container, ContainerClient, ContainerTag, View
 from sgtm.event import make_event
@@ -23,12 +25,12 @@ _PAGE_VIEW = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("container", metavar="CONTAINER", help="path of a container.yaml")
+    add_container(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print it."""
-    print("\n".join(describe(load_container(arguments.container))))
+    print("\n".join(describe(load_container(arguments.container, source=source_of(arguments)))))
     return 0
 
 

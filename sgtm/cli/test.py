@@ -14,6 +14,8 @@ from pathlib import Path
 from xml.etree import ElementTree as XML  # only written here
 
 from sgtm.cli._cases import Case, Goldens, Result, case_files, read_cases, run_case
+from sgtm.cli._container import add_arguments as add_container
+from sgtm.cli._container import source_of
 from sgtm.container.compile import load_container
 from sgtm.container.container import Container
 from sgtm.errors import SettingsError
@@ -23,7 +25,7 @@ _SHOWN_DIFFERENCES = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("container", metavar="CONTAINER", help="path of a container.yaml or of an export")
+    add_container(parser)
     parser.add_argument("tests", metavar="TESTS", nargs="*", help="files; default: those beside it")
     parser.add_argument("--filter", default="", metavar="TEXT", help="only tests whose name holds this text")
     parser.add_argument("--update", action="store_true", help="write golden files")
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run them, one line each."""
     files = case_files(Path(arguments.container), [Path(name) for name in arguments.tests])
-    container = load_container(arguments.container)
+    container = load_container(arguments.container, source=source_of(arguments))
     results = list(_run_files(container, files, arguments))
     if not results:
         raise SettingsError(

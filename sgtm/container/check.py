@@ -32,9 +32,12 @@ CHECKS = (
 )
 
 
-def check_container(path: str | FilePath, environment: Mapping[str, str] | None = None) -> list[Problem]:
-    """All problems of a container file, from its top to its end. Never raises."""
-    return judge(read_container(path, environment))
+def check_container(
+    path: str | FilePath, environment: Mapping[str, str] | None = None, source: bytes | None = None
+) -> list[Problem]:
+    """All problems of a container file, from its top to its end; `source` is what stands in it, if that is
+    known already. Never raises."""
+    return judge(_read(path, environment, source))
 
 
 def read_sound(
@@ -43,22 +46,26 @@ def read_sound(
     """A container file without errors; `source` is what stands in it, if that is known already.
 
     Raises ContainerError with all problems if there is one."""
-    if source is None:
-        reading = read_container(path, environment)
-    else:
-        reading = read_source(source, str(path), environment)
+    reading = _read(path, environment, source)
     problems = judge(reading)
     if reading.report.has_errors:
         raise ContainerError(problems, where=str(path))
     return reading
 
 
+def _read(path: str | FilePath, environment: Mapping[str, str] | None, source: bytes | None) -> Reading:
+    if source is None:
+        return read_container(path, environment)
+    return read_source(source, str(path), environment)
+
+
 def judge(reading: Reading) -> list[Problem]:
     """All problems of what a front door has read."""
     report = reading.report
-    if isinstance(report.document.data, dict) and "exportFormatVersion" not in report.document.data:
+    if isinstance(report.document.data, dict):
         for check in CHECKS:
             check(reading)
-        if not report.has_errors:  # else they may only follow from an error
+        if not report.has_errors and not reading.model.tolerates_unknown:
+            # else they may only follow from an error, or from being a part of something
             check_unused(reading)
     return report.in_line_order()

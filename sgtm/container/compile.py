@@ -46,7 +46,7 @@ def load_container(
 
     Raises ContainerError with all problems if `check` finds an error."""
     reading = read_sound(path, environment, source)
-    return compile_container(reading.model, reading.source)
+    return compile_container(reading.model, reading.source, lenient=reading.model.tolerates_unknown)
 
 
 def compile_container(model: ContainerVersion, source: bytes = b"", *, lenient: bool = False) -> Container:

@@ -51,7 +51,7 @@ def _comments(translation: Translation) -> dict[Path, Sequence[str]]:
     comments: dict[Path, list[str]] = {path: list(lines) for path, lines in translation.comments.items()}
     for remark in translation.remarks:
         if remark.path:
-            comments.setdefault(remark.path, []).append(f"NOTE: {remark.what}")
+            comments.setdefault(remark.path[:2], []).append(f"NOTE: {remark.what}")
     return dict(comments)
 
 

@@ -199,7 +199,10 @@ class CustomTemplate(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Name
     types: Annotated[tuple[str, ...], Meta(description="`cvt_...` codes under which instances name it.")]
-    source: Annotated[str, Meta(description="Text of the `.tpl` file.")]
+    source: Annotated[str, Meta(description="Text of the `.tpl` file, or else `file`.")] = ""
+    file: Annotated[
+        str, Meta(description="Path of the `.tpl` file, from the folder of the container; its text is read.")
+    ] = ""
     gallery: Annotated[str, Meta(description="`owner/repository@version` in Google's gallery.")] = ""
 
 
@@ -226,6 +229,13 @@ class ContainerVersion(Struct, frozen=True, forbid_unknown_fields=True):
     consent: Annotated[
         ConsentPolicy, Meta(description="What consent means here; asked for where an advertising tag is.")
     ] = ConsentPolicy()
+    tolerates_unknown: Annotated[
+        bool,
+        Meta(
+            description="For containers that came from elsewhere: what cannot run (unknown types, parameters "
+            "that do not fit, names that are not there) is a warning and does not run, instead of an error."
+        ),
+    ] = False
     container_id: Annotated[
         str, Meta(description="Public id, `GTM-XXXX`; what `{{Container ID}}` gives.")
     ] = ""

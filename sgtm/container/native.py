@@ -17,6 +17,7 @@ from sgtm.container.document import Document, Path, read_document
 from sgtm.container.environment import Written
 from sgtm.container.field_types import kind_of, struct_inside
 from sgtm.container.fields import fields_of, read_fields
+from sgtm.container.google.translation import looks_like_export, read_export
 from sgtm.container.model import (
     FORMAT_VERSION,
     Client,
@@ -28,6 +29,7 @@ from sgtm.container.model import (
     Variable,
 )
 from sgtm.container.report import KINDS, Report, listed
+from sgtm.container.template_files import with_sources
 from sgtm.errors import Problem
 from sgtm.triggers.condition import Condition
 from sgtm.triggers.trigger import AllEvents, CustomEvent
@@ -90,11 +92,15 @@ def read_source(
     source: bytes, file_name: str = "container.yaml", environment: Mapping[str, str] | None = None
 ) -> Reading:
     """Read the bytes of a container file."""
-    document = read_document(source)
+    translation = read_export(source) if looks_like_export(source, file_name) else None
+    document = read_document(source) if translation is None else translation.document
     report = Report(file_name, document)
     for flaw in document.flaws:
         where = f"{file_name}:{flaw.line}: {report.words(flaw.path)}".removesuffix(": ")
         report.problems.append(Problem("error", flaw.what, where, flaw.mend))
+    for remark in translation.remarks if translation is not None else ():
+        report.warning(remark.path, remark.what, remark.mend)
+        report.explained(remark.path)
     reading = Reading(report, ContainerVersion(), {kind: [] for kind in KINDS}, source)
     if _is_container(document.data, report):
         _Entrance(reading, Written(report, environment)).walk(document.data)
@@ -109,10 +115,6 @@ def _is_container(data: Any, report: Report) -> bool:
         report.error((), "is empty", f"{first_line}, then clients and tags; see `examples/`")
     elif not isinstance(data, dict):
         report.error((), f"is {kind_of(data)}, not a container", f"{first_line}, then `clients:` and `tags:`")
-    elif "exportFormatVersion" in data:
-        report.error(
-            (), "is a Google Tag Manager export", "exports cannot be loaded yet; write a container.yaml"
-        )
     elif "sgtm" not in data:
         report.error((), "the format version is missing", first_line)
         return True
@@ -135,9 +137,13 @@ class _Entrance:
 
     def walk(self, data: dict[str, Any]) -> None:
         """Fill the reading's model."""
+        self._report.tolerates_unknown = data.get("tolerates_unknown") is True
         lists = frozenset(KINDS)
         top = {key: value for key, value in data.items() if key not in lists}
         top = self._filled(ContainerVersion, top, ())
+        if "custom_templates" in top:
+            place = ("custom_templates",)
+            top["custom_templates"] = with_sources(top["custom_templates"], self._report, place)
         values = self._fields(ContainerVersion, top, (), lists | {"sgtm", "tests"}) or {}
         for kind in KINDS:
             values[kind] = self._entities(kind, data.get(kind))

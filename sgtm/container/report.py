@@ -27,6 +27,8 @@ class Report:
         self.file_name = file_name
         self.document = document
         self.problems: list[Problem] = []
+        self.tolerates_unknown = False
+        """What is wrong with an entity is a warning: the entity does not run, everything else does."""
         self._without_value: set[Path] = set()
         self._from_environment: dict[str, str] = {}
 
@@ -39,11 +41,16 @@ class Report:
     def error(self, path: Path, what: str, mend: str) -> None:
         """What stops the container from running."""
         if path not in self._without_value:
-            self._add("error", path, what, mend)
+            is_tolerated = self.tolerates_unknown and len(path) > 1 and path[0] in KINDS
+            self._add("warning" if is_tolerated else "error", path, what, mend)
 
     def warning(self, path: Path, what: str, mend: str) -> None:
         """What a person should look at; the container runs."""
         self._add("warning", path, what, mend)
+
+    def explained(self, path: Path) -> None:
+        """Somebody has said already what is wrong there; nothing more is said about it."""
+        self._without_value.add(path)
 
     def unset(self, path: Path, what: str, mend: str) -> None:
         """An error about a value that is not there; what else would be said about it is left out."""

@@ -17,8 +17,9 @@ from msgspec import Raw, Struct
 
 from sgtm.container.compile import load_container
 from sgtm.container.container import Container
+from sgtm.container.settings_file import read_configured
 from sgtm.delivery.lanes import LaneState
-from sgtm.errors import ContainerError, Problem, SgtmError
+from sgtm.errors import ContainerError, Problem, SettingsError, SgtmError
 from sgtm.observability.exposition import Sample
 from sgtm.observability.process import cpu_sample, process_samples
 from sgtm.server.worker import Worker
@@ -31,13 +32,12 @@ class Source(Struct):
     content: bytes
 
 
-def read_source(path: str | Path) -> Source:
-    """The container's file as it is now. Raises ContainerError."""
+def read_source(path: str | Path, settings_file: str = "") -> Source:
+    """The container's file as it is now, with what the settings file says of it. Raises ContainerError."""
     try:
-        return Source(str(path), Path(path).read_bytes())
-    except OSError as error:
-        what = "there is no such file" if isinstance(error, FileNotFoundError) else "the file cannot be read"
-        problem = Problem("error", what, str(path), "give the path of a container.yaml")
+        return Source(str(path), read_configured(path, settings_file))
+    except SettingsError as error:
+        problem = Problem("error", error.what, error.where, error.mend)
         raise ContainerError([problem], where=str(path)) from None
 
 

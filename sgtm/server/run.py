@@ -44,7 +44,7 @@ def serve(path: str | Path, settings: Settings) -> int:
     Raises ContainerError, SettingsError, AddressInUse.
     """
     require_compiled_parser()
-    source = read_source(path)
+    source = read_source(path, settings.settings_file)
     container = load_container(path, source=source.content)
     admin = _bind_admin(settings, os.environ.pop("SGTM_ADMIN_TOKEN", ""))
     crew: Crew

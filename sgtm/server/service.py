@@ -68,7 +68,8 @@ class Service:
             await self._admin.start(self._admin_socket)
         self._spawn(self._manager.watch())
         if self._settings.watch:
-            self._spawn(watch(self._path, self.reload))
+            for path in filter(None, (self._path, self._settings.settings_file)):
+                self._spawn(watch(path, self.reload))
         await self._keep_version()
         log.info("serving", extra=self._told())
         self._manager.ready()

@@ -62,7 +62,9 @@ class Solo:
 
     async def _reload(self) -> Reload:
         try:
-            source = await asyncio.to_thread(read_source, self.source.path)
+            source = await asyncio.to_thread(
+                read_source, self.source.path, self.worker.settings.settings_file
+            )
             timeout_s = self.worker.settings.worker_start_s
             prepared = await self._ask("prepare", source, Prepared, timeout_s)
             if prepared.problems:

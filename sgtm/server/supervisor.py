@@ -100,7 +100,9 @@ class Supervisor:
         """See Crew."""
         async with self._changing:
             try:
-                result = await self._reload(await asyncio.to_thread(read_source, self.source.path))
+                file = self._settings.settings_file
+                source = await asyncio.to_thread(read_source, self.source.path, file)
+                result = await self._reload(source)
             except ContainerError as error:
                 result = Reload(self.version, error.problems)
         outcome = "done" if result.is_done else "refused"

@@ -4,6 +4,7 @@ A code that no component of ours answers to is kept, with its parameters, and ne
 that is ours and not Google's: a file with those was not written by Tag Manager.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -24,10 +25,12 @@ WITHOUT_COMPONENT = {
 }
 """Types that Google has and this version has not."""
 
+_CODE = re.compile("cvt_[0-9]+_[0-9]+|cvt_[A-Z0-9]{5}|sgtm[a-z]+")
+
 INSTEAD = {
     "client": "it claims nothing",
     "variable": "it is undefined",
-    "transformation": "it changes nothing",
+    "transformation": "tags that it affects never fire, since it may have been there to hide something",
     "tag": "it never fires",
 }
 """What an entity that cannot run does, by kind."""
@@ -43,6 +46,13 @@ class Found(Struct, frozen=True):
     component: Component | None
 
 
+def is_of_google(code: str, kind: Kind) -> bool:
+    """Whether Tag Manager writes such a type."""
+    component = find(kind, code)
+    is_alias = component is not None and component.type != code
+    return is_alias or code in WITHOUT_COMPONENT or _CODE.fullmatch(code) is not None
+
+
 def component_of(export: Export, entity: Entity, kind: Kind) -> Found:
     """The component that runs an entity of Google's type; reports it if there is none."""
     code = entity.type
@@ -51,22 +61,26 @@ def component_of(export: Export, entity: Entity, kind: Kind) -> Found:
         return Found(component.type, component)
     instead = INSTEAD[kind]
     if component is not None:
-        export.remark(entity, f"{code!r} is no type of Google's: {instead}", "export it from Tag Manager")
+        export.remark(
+            entity, f"{code!r} is no type of Google's: {instead}", "export it from Tag Manager", "type"
+        )
         return Found(f"google_{code}", None)
     if code.startswith("cvt_"):
         template = export.template_of(code)
         if template is None:
             what = f"its template {code} is not in the file: {instead}"
-            export.remark(entity, what, "export the template too")
+            export.remark(entity, what, "export the template too", "type")
         else:
             what = f'runs the template "{template}", and templates do not run yet: {instead}'
-            export.remark(entity, what, "use a component of sgtm's in its place; see `sgtm list`")
+            export.remark(entity, what, "use a component of sgtm's in its place; see `sgtm list`", "type")
     elif code in WITHOUT_COMPONENT:
         what = f"{WITHOUT_COMPONENT[code]} ({code}) has no component here yet: {instead}"
-        export.remark(entity, what, "see docs/google-export.md")
+        export.remark(entity, what, "see docs/google-export.md", "type")
     else:
         what = f"nobody knows the type {code or '(none)'}: {instead}"
-        export.remark(entity, what, "export it from Tag Manager, or write it anew in the converted file")
+        export.remark(
+            entity, what, "export it from Tag Manager, or write it anew in the converted file", "type"
+        )
     return Found(code or "unknown", None)
 
 

@@ -87,9 +87,9 @@ class Export:
         written = self.version.get(key)
         return [item for item in written if isinstance(item, dict)] if isinstance(written, list) else []
 
-    def remark(self, entity: Entity, what: str, mend: str) -> None:
-        """Report something about an entity."""
-        self.remarks.append(Remark(entity.path, what, mend))
+    def remark(self, entity: Entity, what: str, mend: str, field: str = "") -> None:
+        """Report something about an entity, or about one field of it (then it is all that is said there)."""
+        self.remarks.append(Remark((*entity.path, field) if field else entity.path, what, mend))
 
     def remark_container(self, what: str, mend: str) -> None:
         """Report something about the file as a whole."""

@@ -13,6 +13,7 @@ from sgtm.container.google.export import (
     plain,
     rows,
     text_of,
+    texts,
     upper_snake,
 )
 from sgtm.container.google.triggers import firing, trigger_names
@@ -29,6 +30,8 @@ def tags(export: Export) -> list[dict[str, Any]]:
 
 def _tag(export: Export, entity: Entity, names: dict[str, str], by_name: set[str]) -> dict[str, Any]:
     fires, blocks = firing(export, entity, names)
+    if not texts(entity.data.get("firingTriggerId")) and entity.name not in _neighbours(export):
+        export.remark(entity, "has no trigger that fires it: it never fires by itself", "give it one")
     component = component_of(export, entity, "tag")
     found: dict[str, Any] = {
         "name": entity.name,
@@ -49,6 +52,14 @@ def _tag(export: Export, entity: Entity, names: dict[str, str], by_name: set[str
     kept = {key: value for key, value in found.items() if value or (key == "consent" and value == [])}
     read = parameters(export, entity, component, _ga4 if entity.type == "sgtmgaaw" else None)
     return kept | ({"parameters": read} if read else {})
+
+
+def _neighbours(export: Export) -> set[str]:
+    """Names of all set-up and clean-up tags: they run for others."""
+    tables = [
+        entity.data.get(key) for entity in export.entities["tags"] for key in ("setupTag", "teardownTag")
+    ]
+    return {name for table in tables for name in column(table, "tagName")}
 
 
 def _consent(export: Export, entity: Entity) -> list[str] | None:

@@ -8,9 +8,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from sgtm.component import Kind
 from sgtm.container.document import Document, Flaw, Path
+from sgtm.container.google import overlay
 from sgtm.container.google.clients import clients
-from sgtm.container.google.export import FORMAT_VERSION, WORDS, Export, Remark, literal, text_of
+from sgtm.container.google.components import is_of_google
+from sgtm.container.google.export import FORMAT_VERSION, WORDS, Entity, Export, Remark, literal, text_of
+from sgtm.container.google.json_document import read_json
 from sgtm.container.google.tags import tags
 from sgtm.container.google.templates import templates
 from sgtm.container.google.transformations import transformations
@@ -43,6 +47,20 @@ def is_export(data: Any) -> bool:
     )
 
 
+def looks_like_export(source: bytes, file_name: str) -> bool:
+    """Whether the bytes of a file go through this door, also where they are broken."""
+    start = source[:200].removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    marks = (b'"exportFormatVersion"', b'"containerVersion"', b'"containerVersionId"')
+    if start != b"{":
+        return False
+    return any(mark in source for mark in marks) or (file_name.endswith(".json") and b'"sgtm"' not in source)
+
+
+def read_export(source: bytes) -> Translation:
+    """Read and translate the bytes of an export. Never raises."""
+    return translate(read_json(source))
+
+
 def translate(document: Document) -> Translation:
     """Translate an export that was read by `read_json`. Never raises; what is wrong with the file as a
     whole stands in the flaws of the document."""
@@ -64,6 +82,12 @@ def translate(document: Document) -> Translation:
     }
     data |= {kind: entities for kind, entities in found.items() if entities}
     _whole(export)
+    settings = document.data.get(overlay.KEY)
+    if _is_invented(export):
+        what = "was not written by Tag Manager: it knows none of the types of these clients and tags"
+        document.flaws.append(Flaw(1, (), what, _MEND))
+    problems = overlay.lay_over(data, settings) if isinstance(settings, dict) else []
+    document.flaws += [Flaw(1, (), what, mend) for what, mend in problems]
     return Translation(
         Document(data=data, lines=export.lines, texts={}, flaws=document.flaws),
         export.remarks,
@@ -99,9 +123,17 @@ def _container(export: Export) -> dict[str, Any]:
         "name": literal(text_of(container.get("name"))),
         "container_id": literal(text_of(container.get("publicId"))),
         "version_name": "" if number == "0" else literal(number),
+        "tolerates_unknown": True,
         "consent": dict(CONSENT),
     }
     return {key: value for key, value in found.items() if value}
+
+
+def _is_invented(export: Export) -> bool:
+    """Whether none of its clients and tags has a type that Tag Manager writes."""
+    entities: list[tuple[Kind, Entity]] = [("client", one) for one in export.entities["clients"]]
+    entities += [("tag", one) for one in export.entities["tags"]]
+    return bool(entities) and not any(is_of_google(one.type, kind) for kind, one in entities)
 
 
 def _whole(export: Export) -> None:

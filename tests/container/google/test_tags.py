@@ -12,7 +12,7 @@ def tag(**more):
 def read(*tags, **lists):
     """The first tag, and what was said."""
     translation = translated(tag=list(tags), **lists)
-    return translation.document.data["tags"][0], said(translation)
+    return translation.document.data["tags"][0], [one for one in said(translation) if "no trigger" not in one]
 
 
 def test_all_that_a_tag_may_say():
@@ -106,6 +106,17 @@ def test_a_setting_that_means_nothing_here_is_reported_unless_it_is_off():
     found, remarks = read(tag(parameter=parameters))
     assert "parameters" not in found
     assert remarks[0] == 'tag "Tag": its setting `new` means nothing to ga4: it is left out'
+
+
+def test_a_tag_that_nothing_fires_is_reported_unless_it_runs_for_another():
+    # SPEC: sandbox-api 5.10.3.3
+    tags = [
+        tag(),
+        tag(name="First"),
+        tag(name="Main", firingTriggerId=["2147479574"], setupTag=[{"tagName": "First"}]),
+    ]
+    remarks = [one for one in said(translated(tag=tags)) if "no trigger" in one]
+    assert remarks == ['tag "Tag": has no trigger that fires it: it never fires by itself']
 
 
 def test_a_neighbour_that_is_not_there_is_left_out():

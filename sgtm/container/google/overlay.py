@@ -1,0 +1,83 @@
+"""What an export cannot say, from the process's settings: the part `container:` of `--settings FILE`.
+
+It is put into the export itself, as the key `sgtm` at its end, so that lines stay where they are and the
+version of the container, its copies on disk and the workers all mean the same. Values come after the
+export's own. SPEC: design.md, Configuration.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from sgtm.container.model import ConsentPolicy
+from sgtm.container.report import nearest
+
+KEY = "sgtm"
+
+ByName = dict[str, dict[str, Any]]
+
+
+class ContainerSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What may stand under `container:`. Texts may hold `${NAME}`; `{{Variable}}` works in tags."""
+
+    unclaimed_status: Annotated[
+        int | UnsetType, Meta(description="HTTP status for a request that no client claims.")
+    ] = UNSET
+    environment_name: Annotated[str | UnsetType, Meta(description="What `{{Environment Name}}` gives.")] = (
+        UNSET
+    )
+    consent: Annotated[
+        ConsentPolicy | UnsetType,
+        Meta(description="What consent means; an export's own: `{unset: granted, gate: declared}`."),
+    ] = UNSET
+    constants: Annotated[
+        dict[str, Any],
+        Meta(description="Values of Constant variables by name, as `API Token: ${API_TOKEN}`."),
+    ] = {}
+    clients: Annotated[
+        ByName,
+        Meta(
+            description="Parameters of clients, by name or type: `ga4: {answer: 204, resent_hits: ga4_only}`."
+        ),
+    ] = {}
+    tags: Annotated[
+        ByName,
+        Meta(description="Parameters of tags, by name or type: `ga4: {endpoint: https://proxy.example}`."),
+    ] = {}
+
+
+def with_settings(source: bytes, settings: dict[str, Any]) -> bytes:
+    """An export with settings in it; one that is no JSON object stays as it is."""
+    end = source.rstrip()
+    if not settings or not end.endswith(b"}"):
+        return source
+    return b"%s,%s:%s}" % (end[:-1].rstrip(), msgspec.json.encode(KEY), msgspec.json.encode(settings))
+
+
+def lay_over(data: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, str]]:
+    """Change the plain data of a container.yaml as the settings say; what is wrong with these, and how to
+    mend it."""
+    for key in ("unclaimed_status", "environment_name"):
+        if key in settings:
+            data[key] = settings[key]
+    if isinstance(settings.get("consent"), dict):
+        data["consent"] = {**data["consent"], **settings["consent"]}
+    problems = []
+    constants = {one["name"]: one for one in data.get("variables", ()) if one["type"] == "constant"}
+    for name, value in settings.get("constants", {}).items():
+        if name in constants:
+            constants[name]["parameters"] = {"value": value}
+        else:
+            mend = nearest(name, constants) or "give the name of a Constant variable of the export"
+            problems.append((f"there is no constant {name!r} for `constants` of the settings file", mend))
+    for kind in ("clients", "tags"):
+        for name, parameters in settings.get(kind, {}).items():
+            entities = [one for one in data.get(kind, ()) if name in (one["name"], one["type"])]
+            for entity in entities:
+                entity["parameters"] = {**entity.get("parameters", {}), **parameters}
+            if not entities:
+                known = [word for one in data.get(kind, ()) for word in (one["name"], one["type"])]
+                mend = nearest(name, known) or "give the name of one, or a type as `sgtm list` shows it"
+                problems.append((f"{name!r} is no name and no type for `{kind}` of the settings file", mend))
+    return problems
