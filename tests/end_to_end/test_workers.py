@@ -9,7 +9,7 @@ import stat
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -93,10 +93,14 @@ async def test_a_worker_that_hangs_is_noticed_and_replaced(start: Start) -> None
     server = await start("--worker-timeout-s", "1")
     victim, _ = await server.pids()
     os.kill(victim, signal.SIGSTOP)
-    started = time.monotonic()
-    answer = await server.admin("GET", "/health")  # one that hangs holds nobody up
-    assert (answer.status, time.monotonic() - started < 10) == (503, True)
-    await until(lambda: server.is_ready_with(victim))
+    try:
+        started = time.monotonic()
+        answer = await server.admin("GET", "/health")  # one that hangs holds nobody up
+        assert (answer.status, time.monotonic() - started < 10) == (503, True)
+        await until(lambda: server.is_ready_with(victim))
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGCONT)  # else it would outlive a test that fails
     assert (await server.said("a worker answers nothing and is killed"))["pid"] == victim
     assert await server.metric('sgtm_worker_ends_total{slot="0",reason="hung"}') == 1
     assert not is_alive(victim)
@@ -266,35 +270,37 @@ async def test_a_second_signal_ends_all_workers_at_once(start: Start) -> None:
     assert await gone(pids)
 
 
-async def test_a_port_in_use_says_try_later(tmp_path: Path) -> None:
-    path = tmp_path / "container.yaml"
+async def refused(folder: Path, *arguments: str) -> tuple[int | None, str]:
+    """Exit status and stderr of a server that should not come up."""
+    path = folder / "container.yaml"
     path.write_text(CONTAINER.format(name="x"))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sgtm", "serve", str(path), "--host", "127.0.0.1", "--workers", "2"),
+        *("--no-admin", *arguments),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(30):
+            said = (await process.communicate())[1].decode()
+        return process.returncode, said
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+async def test_a_port_in_use_says_try_later(tmp_path: Path) -> None:
     for is_shared in (False, True):  # the kernel would let two servers share it
         with socket.create_server(("127.0.0.1", 0), reuse_port=is_shared) as taken:
             port = str(taken.getsockname()[1])
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "sgtm", "serve", str(path), "--host", "127.0.0.1", "--port", port),
-                *("--workers", "2", "--no-admin"),
-                stderr=asyncio.subprocess.PIPE,
-            )
-            _, said = await process.communicate()
-            assert (process.returncode, port in said.decode()) == (os.EX_TEMPFAIL, True)
+            status, said = await refused(tmp_path, "--port", port, "--data-folder", str(tmp_path / "data"))
+        assert (status, port in said) == (os.EX_TEMPFAIL, True)
 
 
 async def test_what_a_worker_cannot_use_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
-    path = tmp_path / "container.yaml"
-    path.write_text(CONTAINER.format(name="x"))
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sgtm", "serve", str(path), "--host", "127.0.0.1", "--port", "0"),
-        *("--workers", "2", "--no-admin", "--outbox", "sqlite", "--data-folder", "/dev/null/data"),
-        stderr=asyncio.subprocess.PIPE,
+    status, said = await refused(
+        tmp_path, "--port", "0", "--outbox", "sqlite", "--data-folder", "/dev/null/data"
     )
-    _, said = await process.communicate()
-    assert (process.returncode, "/dev/null" in said.decode(), "Traceback" in said.decode()) == (
-        2,
-        True,
-        False,
-    )
+    assert (status, "/dev/null" in said, "Traceback" in said) == (2, True, False)
 
 
 # -- the service manager ------------------------------------------------------------------------

@@ -162,3 +162,24 @@ async def test_nothing_is_left_open_when_a_worker_has_ended() -> None:
     await asyncio.sleep(0.05)
     assert len(os.listdir("/proc/self/fd")) <= before
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
+async def test_a_released_worker_leaves_the_queue_and_serves_each_connection_once_more(serve: Serve) -> None:
+    """What a rolling restart asks of the old worker."""
+    served = await serve(ECHO)
+    async with RawConnection(served.port) as kept:
+        kept.send(request("/c"))
+        assert (await kept.read_answer()).header("Connection") is None
+        with socket.socket(fileno=os.dup(served.worker._listening.fileno())) as shared:
+            await served.worker.release()
+            draining = asyncio.create_task(served.worker.drain(10))
+            late = socket.create_connection(("127.0.0.1", served.port), timeout=5)
+            await asyncio.sleep(0.2)
+            shared.setblocking(False)
+            shared.accept()[0].close()  # it waited for whoever has the socket now
+            late.close()
+        kept.send(request("/c"))
+        answer = await kept.read_answer()
+        assert (answer.status, answer.header("Connection")) == (200, "close")
+    async with asyncio.timeout(5):
+        await draining  # no connection is left: the rest of the delay is not waited for
