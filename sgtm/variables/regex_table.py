@@ -5,6 +5,7 @@ is missing is the text `undefined`. Patterns are RE2's in JavaScript's syntax: `
 one cannot be taken; with such a pattern the variable is false, whatever its default.
 """
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct
@@ -75,45 +76,39 @@ _Found = tuple[int, Pattern] | None
 
 
 class _Table:
-    """The patterns of the rows above the first that is none; that one is found by whoever gets there."""
+    """The rows, of which those before the first pattern that is none, or that only the event tells, are
+    searched at once."""
 
     def __init__(self, rows: tuple[Row, ...], full_match: bool, ignore_case: bool) -> None:
-        self._full_match, self._ignore_case = full_match, ignore_case
-        self._rows = rows
-        self._error: PatternError | None = None
+        self._rows, self._full_match, self._ignore_case = rows, full_match, ignore_case
         self._patterns: list[Pattern] = []
-        for row in rows:
-            if not isinstance(row.pattern, str):
-                break
-            try:
+        with suppress(PatternError):
+            for row in rows:
+                if not isinstance(row.pattern, str):
+                    break
                 self._patterns.append(
                     compile_pattern(row.pattern, ignore_case=ignore_case, full_match=full_match)
                 )
-            except PatternError as error:
-                self._error = error
-                break
         self._set = PatternSet(self._patterns)
 
     def find(self, text: str) -> _Found | Deferred:
-        """The first row that matches. Raises PatternError where a pattern is none."""
+        """The first row that matches."""
         first = self._set.first(text)
         if first is not None:
             return first, self._patterns[first]
-        if self._error is not None:
-            raise self._error
         if len(self._patterns) == len(self._rows):
             return None
-        return Deferred(lambda view: self._find_live(text, view))
+        return Deferred(lambda view: self._find_one_by_one(text, view))
 
-    def _find_live(self, text: str, view: Any) -> _Found:
-        """The rows from the first on whose pattern only the event tells."""
+    def _find_one_by_one(self, text: str, view: Any) -> _Found:
+        """The rows that are left, in order. Raises PatternError at a pattern that is none."""
         for index in range(len(self._patterns), len(self._rows)):
             written = self._rows[index].pattern
             while isinstance(written, Deferred):
                 written = written.read(view)
             pattern = pattern_of_data(text_of(written), self._ignore_case, self._full_match)
             if pattern is None:
-                raise PatternError("a pattern made of variables cannot be used")
+                raise PatternError("cannot be used", where=f"the pattern of row {index + 1}")
             if pattern.matches(text):
                 return index, pattern
         return None
