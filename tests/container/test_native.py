@@ -123,6 +123,27 @@ def test_the_environment_of_the_process_is_used_unless_another_is_given(tmp_path
     assert read_container(path, {"SHOP_NAME": "given"}).model.name == "given"
 
 
-def test_a_google_export_is_recognised_by_its_first_key():
-    (problem,) = read('{"exportFormatVersion": 2}').report.problems
-    assert "Google Tag Manager export" in problem.what
+def test_a_google_export_is_another_front_door_to_the_same_model():
+    tag = '{"name": "A", "type": "sgtmgaaw", "parameter": [{"type": "TEMPLATE", "key": "eventName", "value": "x"}]}'
+    reading = read('{"exportFormatVersion": 2, "containerVersion": {"tag": [\n' + tag + "]}}")
+    (found,) = reading.model.tags
+    assert (found.name, found.type, found.parameters) == ("A", "ga4", {"event_name": "x"})
+    assert reading.model.consent == ConsentPolicy(unset="granted", gate="declared")
+    assert reading.model.tolerates_unknown
+    assert reading.report.document.line(("tags", 0)) == 2
+
+
+def test_a_template_may_stand_in_a_file_beside_the_container(tmp_path):
+    path = tmp_path / "container.yaml"
+    (tmp_path / "digest.tpl").write_text("code ${not expanded}\n")
+    lines = ["sgtm: 1", "custom_templates:", "- {name: Digest, types: [cvt_1_2], file: digest.tpl}"]
+    lines += [
+        "- {name: Gone, types: [cvt_1_3], file: gone.tpl}",
+        "- {name: In, types: [cvt_1_4], source: code}",
+    ]
+    path.write_text("\n".join(lines))
+    reading = read_container(path)
+    assert [one.source for one in reading.model.custom_templates] == ["code ${not expanded}\n", "", "code"]
+    (problem,) = reading.report.problems
+    assert "gone.tpl cannot be read" in problem.what
+    assert problem.where.startswith(f"{path}:4: custom_templates[1].file")

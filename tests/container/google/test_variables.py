@@ -26,6 +26,34 @@ def read(**written):
             {"name": "c", "decode": True},
         ),
         ("sgtmk", [template("name", "c")], "cookie_value", {"name": "c"}),
+        (
+            "smm",
+            [
+                template("input", "{{A}}"),
+                table("map", {"key": "1", "value": "{{B}}"}),
+                boolean("setDefaultValue", True),
+            ],
+            "lookup_table",
+            {"input": "{{A}}", "rows": [{"key": "1", "value": "{{B}}"}], "default": ""},
+        ),
+        ("smm", [template("input", "{{A}}")], "lookup_table", {"input": "{{A}}", "rows": []}),
+        (
+            "remm",
+            [
+                template("input", "{{A}}"),
+                table("map", {"key": "^a$", "value": "$1"}),
+                boolean("fullMatch", False),
+                boolean("ignoreCase", True),
+                boolean("replaceAfterMatch", True),
+            ],
+            "regex_table",
+            {
+                "input": "{{A}}",
+                "rows": [{"pattern": "^a$", "value": "$1"}],
+                "ignore_case": True,
+                "replace_after_match": True,
+            },
+        ),
         ("vr", [template("resolutionOptions", "requestHeaders")], "visitor_region", None),
         (
             "fs",
