@@ -124,7 +124,8 @@ def test_the_environment_of_the_process_is_used_unless_another_is_given(tmp_path
 
 
 def test_a_google_export_is_another_front_door_to_the_same_model():
-    tag = '{"name": "A", "type": "sgtmgaaw", "parameter": [{"type": "TEMPLATE", "key": "eventName", "value": "x"}]}'
+    parameter = '{"type": "TEMPLATE", "key": "eventName", "value": "x"}'
+    tag = f'{{"name": "A", "type": "sgtmgaaw", "parameter": [{parameter}]}}'
     reading = read('{"exportFormatVersion": 2, "containerVersion": {"tag": [\n' + tag + "]}}")
     (found,) = reading.model.tags
     assert (found.name, found.type, found.parameters) == ("A", "ga4", {"event_name": "x"})
