@@ -1,0 +1,88 @@
+"""`sgtm serve` that kills itself at a certain moment: python killed.py HOOK COUNT serve ...
+
+The hooks of reliability 1.4 row 1; the process dies at the COUNT-th time. `-` never dies.
+"""
+
+import asyncio
+import functools
+import os
+import signal
+import sys
+import threading
+
+from sgtm.cli import main
+from sgtm.delivery.outbox.file import OutboxFile
+from sgtm.delivery.outbox.group import Group
+from sgtm.delivery.outbox.sqlite import SqliteOutbox
+from sgtm.delivery.sender import PooledSender
+
+HOOKS = (
+    "before_commit",
+    "after_commit",
+    "after_answer",
+    "request_sent",
+    "answer_read",
+    "checkpoint",
+    "taking_over",
+)
+
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def soon(delay_s):
+    """Die in a moment, whatever is going on then."""
+    threading.Timer(delay_s, die).start()
+
+
+def before(owner, name, count, act=die):
+    """Act when `owner.name` is called for the `count`-th time, before it does anything."""
+    wrapped, calls = getattr(owner, name), iter(range(1, 1_000_000))
+
+    @functools.wraps(wrapped)
+    def call(*arguments, **keywords):
+        if next(calls) == count:
+            act()
+        return wrapped(*arguments, **keywords)
+
+    setattr(owner, name, call)
+
+
+def after(owner, name, count):
+    wrapped, calls = getattr(owner, name), iter(range(1, 1_000_000))
+
+    @functools.wraps(wrapped)
+    def call(*arguments, **keywords):
+        result = wrapped(*arguments, **keywords)
+        if next(calls) == count:
+            die()
+        return result
+
+    setattr(owner, name, call)
+
+
+def install(hook, count):
+    match hook:
+        case "before_commit":
+            before(OutboxFile, "write", count)
+        case "after_commit":
+            after(OutboxFile, "write", count)
+        case "after_answer":
+            before(Group, "done", count, lambda: asyncio.get_running_loop().call_later(0.002, die))
+        case "request_sent":
+            before(PooledSender, "send", count, lambda: asyncio.get_running_loop().call_later(0.001, die))
+        case "answer_read":
+            before(SqliteOutbox, "settle", count)
+        case "checkpoint":
+            before(OutboxFile, "checkpoint", 1, lambda: soon(0.0003))
+        case "taking_over":
+            from sgtm.delivery.outbox.ledger import Ledger  # noqa: PLC0415
+
+            before(Ledger, "adopt", count, lambda: soon(0.001))
+
+
+if __name__ == "__main__":
+    hook, count, *arguments = sys.argv[1:]
+    install(hook, int(count))
+    sys.exit(main(arguments))

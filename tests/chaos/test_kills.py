@@ -1,0 +1,229 @@
+"""kill -9 of servers under load: what was answered arrives at every vendor, copies are equal.
+
+SPEC: reliability 1.4 rows 1 to 3. `CHAOS=full`: 200 kills, 50 of all processes, 20 of an adopter; else 20, 3
+and 2. The ledger: what was answered (written down here, in another process) against what vendors received.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from chaos.killed import HOOKS
+from raw_http import RawConnection, ask, request
+
+from sgtm.demo.vendor import Fault, Vendor
+
+IS_FULL = os.environ.get("CHAOS") == "full"
+HERE = Path(__file__).parent
+pytestmark = pytest.mark.timeout(1_500 if IS_FULL else 120)
+CONTAINER = """
+sgtm: 1
+name: chaos
+consent: {unset: granted, gate: declared}
+clients:
+  - {name: Shop, type: json, parameters: {paths: [/data]}}
+triggers: [{name: Every, type: all_events}]
+tags:
+  - {name: A, type: http_request, firing_triggers: [Every], parameters: {url: "VENDOR/a"}}
+  - {name: B, type: http_request, firing_triggers: [Every], parameters: {url: "VENDOR/b"}}
+"""
+
+
+class Rig:
+    """One address, one data folder, one vendor; servers come and go."""
+
+    def __init__(self, folder, vendor):
+        self.vendor, self._data = vendor, folder / "data"
+        self._path = folder / "container.yaml"
+        self._path.write_text(CONTAINER.replace("VENDOR", vendor.url))
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.acknowledged = set()
+        self.kills = 0
+        self._names = iter(range(10**9))
+        self._processes = []
+
+    async def start(self, hook="-", count=0, workers=1):
+        """A server that serves, in a process group of its own."""
+        flags = ("--host", "127.0.0.1", "--port", self.port, "--workers", workers, "--no-admin")
+        flags += ("--outbox", "sqlite", "--data-folder", self._data, "--egress-allow", "127.0.0.1")
+        command = (HERE / "killed.py", hook, count, "serve", self._path, *flags, "--log-level", "error")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *map(str, command),
+            cwd=HERE.parents[1],
+            start_new_session=True,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        self._processes.append(process)
+        async with asyncio.timeout(30):
+            while process.returncode is None:
+                with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                    if (await ask(self.port, "/ready")).status == 200:
+                        break
+                await asyncio.sleep(0.02)
+        return process
+
+    async def kill(self, process):
+        # its workers first: without a supervisor they would come to an orderly end
+        for pid in (*workers_of(process.pid), process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await process.wait()
+        self.kills += 1
+
+    async def end(self):
+        """Nothing is left running, however a test ends."""
+        for process in self._processes:
+            if process.returncode is None:
+                await self.kill(process)
+
+    async def load(self, until):
+        """Visitors on kept connections, until the event is set; what is answered is written down."""
+
+        async def visit():
+            while not until.is_set():
+                try:
+                    async with RawConnection(self.port) as connection:
+                        while not until.is_set():
+                            name = f"hit-{next(self._names)}"
+                            body = json.dumps({"event_name": "x", "id": name}).encode()
+                            connection.send(request("/data", method="POST", body=body))
+                            answer = await connection.read_answer()
+                            if answer.status // 100 == 2:
+                                self.acknowledged.add(name)
+                            if answer.header("Connection") == "close":
+                                break
+                except (OSError, asyncio.IncompleteReadError):
+                    await asyncio.sleep(0.01)
+
+        await asyncio.gather(*(visit() for _ in range(12)))
+
+    def received(self, path):
+        bodies = {}
+        for received in self.vendor.requests(path):
+            if received.status // 100 == 2:
+                bodies.setdefault(received.json()["id"], []).append(received.body)
+        return bodies
+
+    async def settle_accounts(self, workers=1):
+        """Start once more, undisturbed, and compare."""
+        process = await self.start(workers=workers)
+        try:
+            async with asyncio.timeout(60):
+                while any(self.acknowledged - self.received(path).keys() for path in ("/a", "/b")):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            pass
+        await self.kill(process)
+        copies = Counter()
+        for path in ("/a", "/b"):
+            received = self.received(path)
+            assert self.acknowledged - received.keys() == set(), f"lost at {path}"
+            for name, bodies in received.items():
+                assert len(set(bodies)) == 1, f"{name} came with different bodies"
+                copies[path] += len(bodies) - 1
+        print(
+            f"\n{self.kills - 1} kills: {len(self.acknowledged)} acknowledged, 0 lost, copies {dict(copies)}"
+        )
+
+
+def workers_of(pid):
+    """Processes that a process has started."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+@pytest.fixture
+async def rig(tmp_path):
+    async with Vendor() as vendor:
+        rig = Rig(tmp_path, vendor)
+        yield rig
+        await rig.end()
+
+
+async def killed_again_and_again(rig, moments, chance):
+    for hook, count in moments:
+        over = asyncio.Event()
+        process = await rig.start(hook, count)
+        loading = asyncio.create_task(rig.load(over))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(chance.uniform(0.05, 0.4) if hook == "-" else 1.5):
+                await process.wait()
+        await rig.kill(process)
+        over.set()
+        await loading
+
+
+async def test_killed_workers_lose_nothing(rig):
+    chance = random.Random(11)
+    times = 10 if IS_FULL else 1
+    hooks = [(hook, chance.randint(1, 60)) for hook in HOOKS[:6] for _ in range(times)]
+    moments = hooks + [("-", 0)] * (140 if IS_FULL else 14)
+    chance.shuffle(moments)
+    await killed_again_and_again(rig, moments, chance)
+    assert len(rig.acknowledged) > 100
+    await rig.settle_accounts()
+
+
+async def test_all_processes_killed_lose_nothing(rig):
+    chance = random.Random(12)
+    for _ in range(50 if IS_FULL else 3):
+        over = asyncio.Event()
+        process = await rig.start(workers=2)
+        loading = asyncio.create_task(rig.load(over))
+        await asyncio.sleep(chance.uniform(0.1, 0.5))
+        await rig.kill(process)
+        over.set()
+        await loading
+    assert len(rig.acknowledged) > 30
+    await rig.settle_accounts(workers=2)
+
+
+async def test_an_adopter_killed_while_it_adopts_loses_nothing_and_adopts_once(rig):
+    rig.vendor.fail("/a", Fault(status=503))  # so that every record still owes something
+    chance = random.Random(13)
+    for _ in range(20 if IS_FULL else 2):
+        over = asyncio.Event()
+        process = await rig.start(workers=3)  # more workers than later: their folders are adopted
+        loading = asyncio.create_task(rig.load(over))
+        await asyncio.sleep(0.3)
+        await rig.kill(process)
+        over.set()
+        await loading
+        adopter = await rig.start("taking_over", chance.randint(1, 3))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await adopter.wait()
+        await rig.kill(adopter)
+    rig.vendor.fail("/a", None)
+    await rig.settle_accounts()
+
+
+async def test_killed_after_the_commit_and_before_the_answer_every_vendor_gets_it(rig):
+    process = await rig.start("after_commit", 1)
+    over = asyncio.Event()
+    loading = asyncio.create_task(rig.load(over))
+    async with asyncio.timeout(10):
+        await process.wait()
+    over.set()
+    await loading
+    assert rig.acknowledged == set(), "no answer had left"
+    survivor = await rig.start()
+    async with asyncio.timeout(20):
+        while not (rig.received("/a") and rig.received("/b")):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await rig.kill(survivor)
+    for name, bodies in rig.received("/a").items():
+        assert set(bodies) == set(rig.received("/b")[name])
