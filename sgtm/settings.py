@@ -158,8 +158,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = ()
     hit_requests: Annotated[
-        Limit, Meta(description="Outgoing requests that one hit may cause; 0: no limit.")
-    ] = 50
+        Limit,
+        Meta(
+            description="Outgoing requests that one hit may cause: the events of a batch (25 at most) times "
+            "the tags that each fires; 0: no limit."
+        ),
+    ] = 250
     hit_bytes: Annotated[
         Limit, Meta(description="Bytes of outgoing addresses and bodies that one hit may cause; 0: no limit.")
     ] = 1024 * _KIB
