@@ -158,8 +158,9 @@ def test_no_tests_at_all_is_an_error(sgtm, shop, tmp_path):
     assert sgtm("test", shop, tmp_path / "missing.yaml").returncode == 2
 
 
-def test_the_tests_of_the_example_pass(sgtm):
-    shop = ROOT / "examples" / "shop" / "container.yaml"
-    done = sgtm("test", shop, env={"META_PIXEL_ID": "123", "META_ACCESS_TOKEN": "t"})
+@pytest.mark.parametrize(("example", "count"), [("shop", 5), ("rules", 6)])
+def test_the_tests_of_the_examples_pass(sgtm, example, count):
+    path = ROOT / "examples" / example / "container.yaml"
+    done = sgtm("test", path, env={"META_PIXEL_ID": "123", "META_ACCESS_TOKEN": "t"})
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith("5 tests passed\n")
+    assert done.stdout.endswith(f"{count} tests passed\n")
