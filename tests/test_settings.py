@@ -145,3 +145,27 @@ def test_the_help_names_every_variable_and_describes_every_field() -> None:
         assert settings.variable_of(field.name) in text
         assert settings.flag_of(field) in text
     assert msgspec.json.schema(Settings)
+
+
+def test_a_settings_file_comes_after_flags_and_variables() -> None:
+    file = {"port": "1", "host": "file", "watch": True, "trusted_proxies": ["10.0.0.0/8", "::1/128"]}
+    chosen = settings.load({"port": "3"}, {"SGTM_PORT": "2", "SGTM_HOST": "variable"}, file, "sgtm.yaml")
+    assert (chosen.port, chosen.host, chosen.watch) == (3, "variable", True)
+    assert chosen.trusted_proxies == ("10.0.0.0/8", "::1/128")
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ({"prot": "1"}, "sgtm.yaml: prot: is no setting. Did you mean port?"),
+        ({"settings_file": "x"}, "sgtm.yaml: settings_file: is no setting"),
+        ({"port": "many"}, "sgtm.yaml: port: 'many' cannot be used"),
+        ({"port": ["1"]}, "sgtm.yaml: port: is not one value"),
+        ({"trusted_proxies": "10.0.0.0/8"}, "sgtm.yaml: trusted_proxies: is not a list"),
+        ({"port": {"a": 1}}, "sgtm.yaml: port: is not one value"),
+    ],
+)
+def test_mistakes_of_a_settings_file_name_it(file: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        settings.load({}, {}, file, "sgtm.yaml")
+    assert str(raised.value).startswith(message)
