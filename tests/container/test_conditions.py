@@ -230,6 +230,17 @@ def test_a_comparison_is_computed_once_per_event_whoever_asks(monkeypatch):
     assert asked == ["x", "x"]
 
 
+def test_what_a_lookup_brings_later_is_compared_anew():
+    variable = Variable("V", "event_data", {"key_path": "v"})
+    triggers = (AllEvents("T", (Condition("{{V}}", "equals", "found"),)),)
+    tag = Tag("A", "http_request", ("T",), parameters=URL)
+    container = compile_container(ContainerVersion(variables=(variable,), triggers=triggers, tags=(tag,)))
+    view = View(make_event({"v": "default"}, make_request(), "", 0), container)
+    assert container.tags[0].firings(view) == 0
+    view.found(0, "found")
+    assert container.tags[0].firings(view) == 1
+
+
 URL = {"url": "https://vendor.example/"}
 
 
