@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants slow soak workers chaos check clean
+.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants slow soak workers chaos durability check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ bench: fast  ## ratios: parser, encoder, hashes, sender, server
 
 instructions: fast  ## instructions per hit (valgrind) against the committed budget
 	$(BIN)/python -m benchmarks.instructions
+
+durability: fast  ## what it costs that nothing acknowledged is lost: sqlite over memory, in one run
+	$(BIN)/python -m benchmarks.durability
 
 slow: fast  ## 2,000 slow requesters against one worker: latency of the others, memory of each
 	SLOW_CLIENTS=2000 $(BIN)/python -m pytest -q -s tests/end_to_end/test_slow_clients.py

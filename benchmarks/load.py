@@ -191,7 +191,12 @@ def _read_url(process: subprocess.Popen[str]) -> str:
 
 
 @contextmanager
-def started_sgtm(name: str, container: str, vendor: StartedStandIn | None = None) -> Iterator[Contender]:
+def started_sgtm(
+    name: str,
+    container: str,
+    vendor: StartedStandIn | None = None,
+    more: Sequence[str] = ("--outbox", "memory"),
+) -> Iterator[Contender]:
     """Our server, as `sgtm serve` runs it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "container.yaml")
@@ -199,9 +204,7 @@ def started_sgtm(name: str, container: str, vendor: StartedStandIn | None = None
         flags = ["--host", "127.0.0.1", "--port", "0", "--drain-delay-s", "0", "--log-format", "json"]
         flags += ["--no-admin"]
         flags += ["--egress-allow", "127.0.0.1"]  # the stand-in
-        with started(
-            name, "sgtm", "serve", str(path), "--outbox", "memory", *flags, vendor=vendor
-        ) as contender:
+        with started(name, "sgtm", "serve", str(path), *flags, *more, vendor=vendor) as contender:
             yield contender
 
 
