@@ -198,14 +198,15 @@ async def test_the_same_record_and_container_give_the_same_deliveries_byte_for_b
         assert runs[0], file
 
 
-@pytest.mark.parametrize(
-    "folder", sorted(Path(__file__).parents[2].glob("examples/*")), ids=lambda path: path.name
-)
-async def test_every_example_serves_its_hits(folder, serve, vendor, monkeypatch):
+HITS = sorted(Path(__file__).parents[2].glob("examples/*/hits"))
+
+
+@pytest.mark.parametrize("hits", HITS, ids=lambda path: path.parent.name)
+async def test_every_example_serves_its_hits(hits, serve, vendor, monkeypatch):
     for name, value in stand_in_environment(vendor.url).items():
         monkeypatch.setenv(name, value)
-    served = await serve(load_container(folder / "container.yaml"))
-    for path in sorted((folder / "hits").glob("*.http")):
+    served = await serve(load_container(hits.with_name("container.yaml")))
+    for path in sorted(hits.glob("*.http")):
         status, _, _ = await exchange(served.port, read_hit(path).wire())
         assert status in (200, 204), path
     await served.worker.lanes.drain(5)
