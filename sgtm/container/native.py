@@ -17,6 +17,7 @@ from sgtm.container.document import Document, Path, read_document
 from sgtm.container.environment import Written
 from sgtm.container.field_types import kind_of, struct_inside
 from sgtm.container.fields import fields_of, read_fields
+from sgtm.container.google.secrets import find_secrets
 from sgtm.container.google.translation import looks_like_export, read_export
 from sgtm.container.model import (
     FORMAT_VERSION,
@@ -95,6 +96,9 @@ def read_source(
     translation = read_export(source) if looks_like_export(source, file_name) else None
     document = read_document(source) if translation is None else translation.document
     report = Report(file_name, document)
+    if translation is not None and isinstance(document.data, dict):
+        for secret in find_secrets(document.data):
+            report.conceal(secret.value, secret.variable)
     for flaw in document.flaws:
         where = f"{file_name}:{flaw.line}: {report.words(flaw.path)}".removesuffix(": ")
         report.problems.append(Problem("error", flaw.what, where, flaw.mend))
