@@ -21,7 +21,7 @@ DESCRIPTION = "sgtm: a server-side tag manager. `sgtm COMMAND --help` says more 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; mistakes of the user are a sentence on stderr, never a traceback."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = [*(sys.argv[1:] if argv is None else argv)]  # `list` is a command of ours
     arguments = make_parser(words[0] if words else "").parse_args(words)
     try:
         status: int = arguments.run(arguments)

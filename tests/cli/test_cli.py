@@ -52,3 +52,17 @@ def test_a_reader_that_goes_away_is_no_error():
         ["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "{", "")
+
+
+def test_the_command_line_can_be_run_twice_in_one_process():
+    # `sgtm list` is a module of this package, and `list` is a word of the language
+    program = "from sgtm.cli import main; main(['list']); raise SystemExit(main(['list']))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

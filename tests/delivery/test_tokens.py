@@ -581,7 +581,7 @@ async def test_no_log_line_error_walk_or_repr_holds_a_secret_or_a_token(caplog, 
     sources = literal(CLIENT="client-secret", REFRESH="refresh-token", APP="app-canary")
     async with TokenEndpoint() as endpoint, bench(sources | literal(KEY="pending")) as it:
         endpoint.changes_refresh_token = True
-        it.sender.credentials._sources["KEY"] = CredentialSource(literal=endpoint.key_file())
+        it.sender.credentials.sources["KEY"] = CredentialSource(literal=endpoint.key_file())
         proof = CredentialProof("APP", "query", "appsecret_proof")
         uses = [
             msgspec.structs.replace(use, proof=proof)
