@@ -99,9 +99,7 @@ class Firing:
 
     # -- build -----------------------------------------------------------------------------------
 
-    def _build(
-        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: "Debt | None"
-    ) -> None:
+    def _build(self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None) -> None:
         """Run the tag's function; what has to wait first goes to `hit.pending`."""
         try:
             view = run.view.for_tag(tag)
@@ -114,13 +112,12 @@ class Firing:
             if isinstance(result, Pending):
                 run.hit.pending.append(self._resolve(run, tag, walked, debt, result))
             else:
-                self._deliver(run.hit, tag, result, walked, debt)
+                self._deliver(run, tag, result, walked, debt)
         except Exception as error:
-            self._failed(run.hit, tag, error, walked, debt)
-            return
+            self._failed(run, tag, error, walked, debt)
 
     async def _build_later(
-        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: "Debt | None", view: View
+        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None, view: View
     ) -> None:
         """The same, once what its variables look up has been found."""
         try:
@@ -131,46 +128,43 @@ class Firing:
             result = tag.component.function(view.event, tag.parameters(view))
             _walk_variables(view, walked)
         except Exception as error:
-            self._failed(run.hit, tag, error, walked, debt)
+            self._failed(run, tag, error, walked, debt)
             return
         await self._resolve(run, tag, walked, debt, result)
 
     async def _resolve(
-        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: "Debt | None", result: Any
+        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None, result: Any
     ) -> None:
         try:
             async with asyncio.timeout(PENDING_TIMEOUT_S):
                 while isinstance(result, Pending):
                     result = await result.awaitable
-            self._deliver(run.hit, tag, result, walked, debt)
+            self._deliver(run, tag, result, walked, debt)
         except Exception as error:
-            self._failed(run.hit, tag, error, walked, debt)
+            self._failed(run, tag, error, walked, debt)
 
     def _failed(
-        self, hit: Hit, tag: ContainerTag, error: Exception, walked: WalkedTag | None, debt: "Debt | None"
+        self, run: "EventRun", tag: ContainerTag, error: Exception, walk: WalkedTag | None, debt: Debt | None
     ) -> None:
-        hit.has_failed = True
+        run.hit.has_failed = True
         self._counters.add("sgtm_tags_failed_total", tag.name)
         # ParametersError is our own and names fields only; any other text may quote the event
         reason = str(error) if isinstance(error, ParametersError) else f"raised {type(error).__name__}"
         log.error("tag failed", extra={"tag": tag.name, "reason": reason})
-        if walked is not None:
-            walked.outcome, walked.reason = "failed", reason
+        run.hit.build_failed(tag.name, run.view.event.index, reason)
+        if walk is not None:
+            walk.outcome, walk.reason = "failed", reason
         if debt is not None:
             debt.ended(has_failed=True)
 
     # -- hand what the tag built to the lanes ----------------------------------------------------
 
     def _deliver(
-        self,
-        hit: Hit,
-        tag: ContainerTag,
-        result: TagResult | list[Any],
-        walked: WalkedTag | None,
-        debt: "Debt | None",
+        self, run: "EventRun", tag: ContainerTag, result: Any, walked: WalkedTag | None, debt: Debt | None
     ) -> None:
         if not isinstance(result, TagResult):
             result = TagResult(tuple(result))
+        hit = run.hit
         hit.cookies.extend(result.cookies)
         hit.pixels.extend(result.pixels)
         self._count(tag, result)
@@ -193,6 +187,8 @@ class Firing:
                     rules=tag.delivery,
                     on_settled=settle if debt is None else debt.owe(settle),
                     expires_micros=expires,
+                    on_dead=hit.died,
+                    event_index=run.view.event.index,
                     walked=walked.delivery(request) if walked is not None else None,
                 )
             )

@@ -2,17 +2,48 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sgtm.container.container import Container, ContainerClient
-from sgtm.delivery.outbox import Outbox
+from sgtm.delivery.letter import (
+    MAX_REASON,
+    Death,
+    Letter,
+    begin_of,
+    is_name,
+    keys_of,
+    now_micros,
+)
 from sgtm.event import Event
-from sgtm.messages import Answer, Claimed, Cookie, IncomingRequest, Outcome, OutgoingRequest
+from sgtm.messages import (
+    Answer,
+    Claimed,
+    Cookie,
+    IncomingRequest,
+    Outcome,
+    OutgoingRequest,
+    Record,
+    record_of,
+)
 from sgtm.observability.walk import Walk, WalkedEvent
 
 OnSettled = Callable[[Outcome], None]
+
+
+class Debts(Protocol):
+    """Who is told what a record owes and what was settled of it: the outbox, or whoever replays it."""
+
+    def ran(self, record_id: int, owing: frozenset[str]) -> None:
+        """See Outbox."""
+
+    def settle(self, record_id: int, tag: str) -> None:
+        """See Outbox."""
+
+    def bury(self, record_id: int, letter: Letter) -> None:
+        """See Outbox."""
 
 
 class Again(Struct, frozen=True):
@@ -23,15 +54,21 @@ class Again(Struct, frozen=True):
     """Tags that owe nothing any more: they do not fire."""
     only: frozenset[str] | None = None
     """Only these tags fire, whatever is settled; None: all."""
+    event: int | None = None
+    """Only the event of this index runs; None: all."""
+    debts: Debts | None = None
+    """Who is told instead of the outbox."""
 
 
-class Run(Struct, frozen=True):
+class Run(Struct):
     """One request on its way to the client that claims it. It keeps the container it began with."""
 
     container: Container
     request: IncomingRequest
     walk: Walk | None = None
     again: Again | None = None
+    raised: str = ""
+    """Which client raised while it looked at the request, and what."""
 
 
 class HitBounds(Struct, frozen=True):
@@ -74,7 +111,7 @@ class Hit:
         "walk",
     )
 
-    def __init__(self, run: Run, client: ContainerClient, claimed: Claimed, outbox: Outbox) -> None:
+    def __init__(self, run: Run, client: ContainerClient, claimed: Claimed, outbox: Debts) -> None:
         self.container, self.request, self.walk, self.again = run.container, run.request, run.walk, run.again
         self.client, self.claimed = client, claimed
         self.record_id = -1 if run.again is None else run.again.record_id
@@ -89,7 +126,7 @@ class Hit:
         """Whether that was more than it may."""
         self.has_failed = False
         self.waits = claimed.waits_for_tags and run.again is None
-        self._outbox = outbox
+        self._outbox = outbox if run.again is None or run.again.debts is None else run.again.debts
         self._owed: dict[str, int] = {}
         self._given_back: set[str] = set()
         """Tags with a delivery that the lanes gave back when they closed: still owed by the record."""
@@ -159,6 +196,58 @@ class Hit:
         waiter = self._all_settled
         if waiter is not None and not waiter.done() and not any(self._owed.values()):
             waiter.set_result(None)
+
+    # -- what is given up ------------------------------------------------------------------------
+
+    def died(self, death: Death) -> None:
+        """A delivery was given up: keep its letter before it is settled."""
+        self._bury(
+            Letter(
+                record=self._record(),
+                kind="delivery",
+                tag=death.tag,
+                reason=death.reason[:MAX_REASON],
+                at_micros=death.at_micros,
+                event_index=death.event_index,
+                destination=death.destination,
+                attempts=death.attempts,
+                status=death.status,
+                answer=begin_of(death.answer),
+            )
+        )
+
+    def build_failed(self, tag: str, event_index: int, reason: str) -> None:
+        """A tag, or before it a preparation (`tag` is empty), raised: keep the letter (SPEC: R301)."""
+        self._bury(
+            Letter(
+                record=self._record(),
+                kind="build",
+                tag=tag,
+                reason=reason[:MAX_REASON],
+                at_micros=now_micros(),
+                event_index=event_index,
+                settled=tuple(self.again.settled) if self.again is not None else (),
+            )
+        )
+
+    def _record(self) -> Record:
+        if self.again is not None:
+            return Record(self.request, self.container.version)
+        return record_of(self.request, self.claimed, self.container.version)
+
+    def _bury(self, letter: Letter) -> None:
+        events, index = self.claimed.events, letter.event_index
+        data = events[index] if index is not None and index < len(events) else {}
+        name = data.get("event_name")
+        self._outbox.bury(
+            self.record_id,
+            replace(
+                letter,
+                event_name=name if isinstance(name, str) and is_name(name) else "",
+                keys=keys_of(data),
+                container_version=self.container.version,
+            ),
+        )
 
     # -- walk ------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from sgtm.container.container import Container, ContainerClient, Endpoint, View
 from sgtm.delivery.outbox import Outbox, OutboxFull
 from sgtm.event import Event, make_event
 from sgtm.firing import HIT_BOUNDS, Firing, Lanes, Lookups
-from sgtm.hit import Again, Hit, HitBounds, Run
+from sgtm.hit import Again, Debts, Hit, HitBounds, Run
 from sgtm.messages import (
     Answer,
     Claimed,
@@ -38,6 +38,7 @@ from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk, WalkedEvent
 from sgtm.refusals import OTHER_ORIGIN, dropped, is_of_other_origin, refusal
 from sgtm.repeats import Repeats
+from sgtm.unclaimed import Unclaimed
 
 log = logging.getLogger("sgtm.pipeline")
 
@@ -64,6 +65,7 @@ class Pipeline:
         self.container = container
         self._outbox, self._counters = outbox, counters
         self._firing = Firing(lanes, counters, lookups, bounds)
+        self._unclaimed_letters = Unclaimed(outbox, counters)
         self._serve_script = serve_script
         self._repeats = Repeats()
         self._background: set[asyncio.Task[Answer]] = set()
@@ -108,7 +110,7 @@ class Pipeline:
         clients = run.container.clients
         for position in range(first, len(clients)):
             client = clients[position]
-            said = self._ask(client, run.request)
+            said = self._ask(client, run)
             if isinstance(said, Pending):
                 return self._claim_later(run, position, said)
             if isinstance(said, Claimed):
@@ -117,15 +119,16 @@ class Pipeline:
                 run.walk.declined.append((client.name, said.reason))
         return self._unclaimed(run)
 
-    def _ask(self, client: ContainerClient, request: IncomingRequest) -> Said:
-        if client.hosts is not None and not client.hosts.serves(request.host):
+    def _ask(self, client: ContainerClient, run: Run) -> Said:
+        if client.hosts is not None and not client.hosts.serves(run.request.host):
             return Declined("the host is none of this client's hosts")
         try:
-            return sound(client.component.function(request, client.parameters))
+            return sound(client.component.function(run.request, client.parameters))
         except Exception as error:
-            return self._client_failed(client, error)
+            return self._client_failed(run, client, error)
 
-    def _client_failed(self, client: ContainerClient, error: Exception) -> Declined:
+    def _client_failed(self, run: Run, client: ContainerClient, error: Exception) -> Declined:
+        run.raised = f"client {client.name!r} raised {type(error).__name__}"
         self._counters.add("sgtm_client_errors_total", client.name)
         log.error("client raised", extra={"client": client.name, "error": type(error).__name__})
         return Declined(f"raised {type(error).__name__}")
@@ -139,7 +142,7 @@ class Pipeline:
         except TimeoutError:
             return self._timed_out(client, walk)
         except Exception as error:
-            said = self._client_failed(client, error)
+            said = self._client_failed(run, client, error)
         if isinstance(said, Claimed):
             answer = self._run_claimed(run, client, said)
         else:
@@ -150,11 +153,15 @@ class Pipeline:
 
     def _unclaimed(self, run: Run) -> Answer:
         hint = hint_at_path(run.container, run.request)
-        if run.again is not None:  # its client is gone, so nothing can be owed any more
+        if run.again is not None:  # its client is gone: what it owes is for somebody to mend
             self._counters.add("sgtm_records_unclaimed_total")
             log.error("no client claims a record that is run again", extra={"hint": hint})
-            self._outbox.ran(run.again.record_id, frozenset())
+            self._unclaimed_letters.lost(run, run.again)
+            debts: Debts = run.again.debts or self._outbox
+            debts.ran(run.again.record_id, frozenset())
             return _UNSEEN
+        if run.raised:
+            self._unclaimed_letters.raised(run)
         self._counters.add("sgtm_requests_unclaimed_total")
         log.info("no client claimed a request", extra={"method": run.request.method, "hint": hint})
         if run.walk is not None:
@@ -199,6 +206,8 @@ class Pipeline:
     def _run_events(self, hit: Hit) -> None:
         claimed = hit.claimed
         for index, data in enumerate(claimed.events):
+            if hit.again is not None and hit.again.event not in (None, index):
+                continue
             event = make_event(data, hit.request, hit.client.name, index)
             # a record that is run again has passed this once
             if (
@@ -227,14 +236,14 @@ class Pipeline:
     def _run_event(self, hit: Hit, event: Event) -> None:
         self._counters.add("sgtm_events_total", event.client_name)
         walked = hit.walk_event(event)
-        view = self._prepare(hit.container, View(event, hit.container), walked)
+        view = self._prepare(hit, View(event, hit.container), walked)
         if view is not None:
             self._firing.fire_tags(hit, view, walked)
 
-    def _prepare(self, container: Container, view: View, walked: WalkedEvent | None) -> View | None:
+    def _prepare(self, hit: Hit, view: View, walked: WalkedEvent | None) -> View | None:
         """The event as triggers see it; None where a preparation has dropped it. One that raises drops
         it too: it may have been there to take something out."""
-        for preparation in container.preparations:
+        for preparation in hit.container.preparations:
             if walked is not None:
                 walked.preparations.append(preparation.explain(view))
             try:
@@ -247,6 +256,8 @@ class Pipeline:
                     extra={"preparation": preparation.name, "error": type(error).__name__},
                 )
                 data = Dropped(f"raised {type(error).__name__}")
+                reason = f"preparation {preparation.name!r} {data.reason}"
+                hit.build_failed("", view.event.index, reason)
             if isinstance(data, Dropped):
                 self._counters.add("sgtm_events_dropped_total", preparation.name)
                 if walked is not None:

@@ -337,6 +337,17 @@ class Settings(Struct, frozen=True, kw_only=True):
         256 * _KIB**2
     )
 
+    letter_count: Annotated[
+        Count, Meta(description="Dead letters of each kind (delivery, build) that a worker keeps at most.")
+    ] = 100_000
+    letter_bytes: Annotated[
+        Count,
+        Meta(description="Bytes of them; at most a tenth of the outbox's, and 64 MB where that is memory."),
+    ] = 256 * _KIB**2
+    letter_days: Annotated[
+        float, Meta(description="Days after which a dead letter is deleted.", gt=0.0, le=3650.0)
+    ] = 30.0
+
     script_upstream: Annotated[
         str,
         Meta(

@@ -22,6 +22,9 @@ class NotingOutbox:
     def settle(self, record_id, tag):
         self.told.append(("settle", record_id, tag))
 
+    def bury(self, record_id, letter):
+        self.told.append(("bury", record_id, letter.tag, letter.reason))
+
 
 class HeldLanes:
     def __init__(self, outcome=None):

@@ -440,11 +440,15 @@ async def test_a_settled_set_up_tag_does_not_run_again_and_counts_as_a_success()
     assert world.sent == ["main"]
 
 
-async def test_a_record_that_nobody_claims_any_more_owes_nothing_and_is_counted():
+async def test_a_record_that_nobody_claims_any_more_is_a_letter_and_is_counted():
     world = World(tag("t"))
     empty = make_container([])
     await world.pipeline.run_again(Record(REQUEST, "v0"), Again(9), empty)
-    assert world.outbox.told == [("ran", 9, frozenset())]
+    # SPEC: R301: it is kept as a dead letter, before the record is let go
+    assert world.outbox.told == [
+        ("bury", 9, "", "no client claims it any more"),
+        ("ran", 9, frozenset()),
+    ]
     assert world.counters.value("sgtm_records_unclaimed_total") == 1
 
 

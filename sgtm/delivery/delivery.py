@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from sgtm.component import Component
 from sgtm.delivery.clock import Alarm
+from sgtm.delivery.letter import Death
 from sgtm.messages import CredentialUse, Outcome, OutgoingRequest
 from sgtm.observability.walk import WalkedDelivery
 
@@ -50,6 +51,10 @@ class Delivery(Struct, eq=False):
     """Called exactly once with a `done`, `dead` or `refused` outcome; with `retry` when the lanes
     are closed before that: it is still owed, and an outbox that outlives us keeps its record."""
     expires_micros: int
+    on_dead: Callable[[Death], Any] | None = None
+    """Called before `on_settled` where it is given up, so that a dead letter can be kept."""
+    event_index: int = 0
+    """Of the event that it carries, among those of its record."""
     walked: WalkedDelivery | None = None
     attempts: int = 0
     """How often it was sent so far; the lane counts."""
@@ -59,6 +64,9 @@ class Delivery(Struct, eq=False):
     """About what it holds in memory; the lane weighs it."""
     last_reason: str = ""
     """Why the latest attempt did not do; the lane notes it for whoever asks why it expired."""
+    last_status: int = 0
+    last_answer: bytes = b""
+    """The beginning of the latest answer that did not do."""
 
     @property
     def is_batched(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sgtm.delivery.clock import Clock
 from sgtm.delivery.delivery import Delivery
+from sgtm.delivery.letter import MAX_ANSWER_BYTES, Death
 from sgtm.messages import Outcome, VendorAnswer
 from sgtm.observability.metrics import Counters
 
@@ -17,7 +18,7 @@ _MAX_REASONS = 1_000
 
 
 class Settling:
-    """What the lanes tell of their deliveries. `on_dead` is where dead letters can be kept."""
+    """What the lanes tell of their deliveries. `on_dead` hears of all that are given up."""
 
     def __init__(self, counters: Counters, clock: Clock, on_dead: OnDead | None) -> None:
         self.pending = 0
@@ -34,6 +35,8 @@ class Settling:
         """An attempt ended so; for some outcomes that is not the delivery's end."""
         if outcome.kind != "done":
             delivery.last_reason = outcome.reason
+            delivery.last_status = answer.status if answer is not None else 0
+            delivery.last_answer = answer.body[:MAX_ANSWER_BYTES] if answer is not None else b""
         if outcome.warnings:
             self._counters.add("sgtm_tag_warnings_total", delivery.tag, len(outcome.warnings))
         walked = delivery.walked
@@ -58,12 +61,26 @@ class Settling:
         """It is given up: `outcome` is dead, or refused when nobody mended the destination in time."""
         self._counters.add("sgtm_deliveries_dead_total", delivery.tag)
         self._say_dead(delivery, destination, outcome)
-        if self._on_dead is not None:
-            try:
+        try:
+            if self._on_dead is not None:
                 self._on_dead(delivery, outcome)
-            except Exception as error:
-                log.error("keeping a dead letter failed", extra={"error": type(error).__name__})
+            if delivery.on_dead is not None:
+                delivery.on_dead(self._death(delivery, destination, outcome))
+        except Exception as error:
+            log.error("keeping a dead letter failed", extra={"error": type(error).__name__})
         self._settle(delivery, outcome)
+
+    def _death(self, delivery: Delivery, destination: str, outcome: Outcome) -> Death:
+        return Death(
+            delivery.tag,
+            delivery.event_index,
+            destination,
+            outcome.reason,
+            delivery.attempts,
+            delivery.last_status,
+            delivery.last_answer,
+            self._clock.unix_micros(),
+        )
 
     def handed_back(self, delivery: Delivery) -> None:
         """The lanes close and it is still owed."""

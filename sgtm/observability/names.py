@@ -54,6 +54,9 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_deliveries_retried_total": ("tag", "attempts that failed and will be repeated"),
     "sgtm_egress_refused_total": ("rule", "connections that the egress door refused, by what the address is"),
     "sgtm_deliveries_refused_total": ("tag", "requests not sent because their hit had caused too many"),
+    "sgtm_letters_total": ("tag", "dead letters written, by tag; empty where no tag had its turn"),
+    "sgtm_letters_not_kept_total": ("reason", "what was given up and left no dead letter, and why"),
+    "sgtm_letters_fallen_out_total": ("", "dead letters deleted for room, or because of their age"),
     "sgtm_deliveries_dead_total": ("tag", "events given up: refused for good, or expired"),
 }
 
@@ -79,6 +82,8 @@ GAUGES: dict[str, Gauge] = {
         "", "max", "time until the outbox is full at the present rate; missing while it does not grow"
     ),
     "sgtm_outbox_suspect_files": Gauge("", "sum", "outbox files that were set aside and not deleted yet"),
+    "sgtm_letters": Gauge("", "sum", "dead letters that are kept"),
+    "sgtm_letter_bytes": Gauge("", "sum", "bytes of these letters"),
     "sgtm_outbox_durability": Gauge(
         "", "max", "0: lost with the process, 1: survives it, 2: a power cut, 3: a lost disk"
     ),

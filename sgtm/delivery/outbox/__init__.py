@@ -6,13 +6,17 @@ finished and may be forgotten.
 
 `ran` and `settle` may come in any order, more than once, and for a record that is finished already:
 what is known twice changes nothing.
+
+What is given up is buried: its letter is kept with, or before, what is said of the record afterwards, so
+that a crash between the two gives a second try and never a loss.
 """
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Collection
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from sgtm.delivery.letter import KeptLetter, Letter
 from sgtm.errors import SgtmError
 from sgtm.messages import Record
 
@@ -50,6 +54,9 @@ class OutboxState(Struct, frozen=True):
     """At the present rate; None: it does not grow."""
     suspects: int = 0
     """Files that were set aside and wait for somebody to look at them and delete them."""
+    letters: int = 0
+    """Dead letters that are kept."""
+    letter_bytes: int = 0
 
 
 class Unfinished(Struct, frozen=True):
@@ -77,6 +84,18 @@ class Outbox(Protocol):
 
     def settle(self, record_id: int, tag: str) -> None:
         """All that `tag` owed for the record is done, dead or expired."""
+
+    def bury(self, record_id: int, letter: Letter) -> None:
+        """Keep a dead letter, at the latest with the next `ran` or `settle` of the record (-1: there is
+        none). One with the same id goes. Bounded: see LetterBounds."""
+
+    async def letters(self, after: int = 0, count: int = 100) -> list[KeptLetter]:
+        """A page of dead letters, oldest first: so many at most, of 4 MB at most but one at least, whose
+        numbers are above `after`. Raises OutboxUnavailable."""
+
+    async def forget(self, ids: Collection[str]) -> int:
+        """Let dead letters go, for good when this returns; how many there were. Raises
+        OutboxUnavailable."""
 
     def unfinished(self) -> AsyncIterator[Unfinished]:
         """All records that are kept and owe something, oldest first."""

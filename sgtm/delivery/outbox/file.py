@@ -19,7 +19,9 @@ from pathlib import Path
 import apsw
 from msgspec import Struct
 
+from sgtm.delivery.letter import LetterBounds
 from sgtm.delivery.outbox.folder import sync_folder
+from sgtm.delivery.outbox.letter_table import LetterRow, LetterTable
 from sgtm.errors import SgtmError
 
 SYNCHRONOUS = "FULL"
@@ -63,6 +65,7 @@ class Change(Struct):
     """Numbers of batches that owe nothing any more."""
     taken: list[tuple[str, int]] = []
     """How far another file has been copied into this one: (its name, last number)."""
+    letters: list[LetterRow] = []
 
 
 class Kept(Struct):
@@ -80,7 +83,9 @@ class OutboxFile:
     Raises Unusable (opening), apsw.Error (everything else).
     """
 
-    def __init__(self, path: Path, max_bytes: int, generation: int | None = None) -> None:
+    def __init__(
+        self, path: Path, max_bytes: int, generation: int | None = None, bounds: LetterBounds | None = None
+    ) -> None:
         self.path = path
         self.wal_pages = 0
         try:
@@ -91,6 +96,7 @@ class OutboxFile:
         try:
             self._prepare(max_bytes)
             self._begin_generation(generation)
+            self.letters = LetterTable(self._connection, bounds or LetterBounds())
             if is_new:
                 sync_folder(path.parent)
         except (OSError, apsw.Error) as error:
@@ -113,6 +119,8 @@ class OutboxFile:
                 )
             if change.bits:
                 many("INSERT OR REPLACE INTO bits VALUES(?,?)", change.bits)
+            if change.letters:
+                self.letters.write(change.letters)
             if change.taken:
                 many("INSERT OR REPLACE INTO taken VALUES(?,?)", change.taken)
             if change.finished:

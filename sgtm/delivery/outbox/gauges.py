@@ -14,6 +14,8 @@ def outbox_gauges(state: OutboxState, now_s: float) -> dict[str, float]:
         "sgtm_outbox_full_in_seconds": state.time_to_full_s,
         "sgtm_outbox_suspect_files": state.suspects,
         "sgtm_outbox_durability": state.durability,
+        "sgtm_letters": state.letters,
+        "sgtm_letter_bytes": state.letter_bytes,
     }
     return {name: value for name, value in known.items() if value is not None}
 

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 from sgtm.delivery.outbox.batch import Batch
 from sgtm.delivery.outbox.file import Change, Kept
+from sgtm.delivery.outbox.letter_table import LetterRow
 
 ID_BITS = 10
 """A record id is the number of its batch and, in so many bits, its place in it."""
 SEQUENCE_BITS = 32
 _MAX_BITS_A_CHANGE = 500
+_MAX_LETTERS_A_CHANGE = 500
 
 
 class Ledger:
@@ -21,11 +23,13 @@ class Ledger:
         self._next_number = generation << SEQUENCE_BITS
         self._finished: list[int] = []
         self._dirty: dict[int, Batch] = {}
+        self._letters: list[LetterRow] = []
+        """Dead letters to be written: with what they settle, or before it."""
 
     @property
     def owes_a_change(self) -> bool:
         """Whether something was settled that is not written yet."""
-        return bool(self._finished or self._dirty)
+        return bool(self._finished or self._dirty or self._letters)
 
     @property
     def oldest_micros(self) -> int | None:
@@ -73,6 +77,10 @@ class Ledger:
         elif batch.state == "stored":
             self._dirty[batch.number] = batch
 
+    def bury(self, row: LetterRow) -> None:
+        """See Outbox."""
+        self._letters.append(row)
+
     def give_up(self, batch: Batch, index: int) -> bool:
         """A record that cannot be read; whether it still owed something."""
         is_new = batch.give_up(index)
@@ -104,6 +112,9 @@ class Ledger:
 
     def take_change(self) -> Change:
         """What was settled since the last change. `put_back` it if it could not be written."""
+        letters, self._letters = self._letters[:_MAX_LETTERS_A_CHANGE], self._letters[_MAX_LETTERS_A_CHANGE:]
+        if self._letters:  # what is settled by the others must not be written before them
+            return Change(letters=letters)
         finished, self._finished = self._finished, []
         if len(self._dirty) <= _MAX_BITS_A_CHANGE:
             dirty, self._dirty = self._dirty, {}
@@ -113,10 +124,12 @@ class Ledger:
         return Change(
             bits=[(number, batch.encode()) for number, batch in dirty.items()],
             finished=finished,
+            letters=letters,
         )
 
     def put_back(self, change: Change) -> None:
         """A change that may not have been written is written again with the next one."""
+        self._letters[:0] = change.letters
         self._finished.extend(change.finished)
         for number, _ in change.bits:
             batch = self.batches.get(number)

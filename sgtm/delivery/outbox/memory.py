@@ -5,10 +5,13 @@ however it ends, is lost (SPEC: reliability 1.2). `len()` is how many records th
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
+from sgtm.delivery.letter import KeptLetter, Letter, LetterBounds
 from sgtm.delivery.outbox import OutboxFull, OutboxState, Unfinished
+from sgtm.delivery.outbox.letters_in_memory import LettersInMemory
 from sgtm.messages import Record
+from sgtm.observability.metrics import Counters
 
 log = logging.getLogger("sgtm.delivery.outbox")
 
@@ -33,7 +36,14 @@ class _Kept:
 class MemoryOutbox:
     """Keeps records until they are finished, up to `max_records` and `max_bytes`."""
 
-    def __init__(self, max_records: int = 100_000, max_bytes: int = 268_435_456) -> None:
+    def __init__(
+        self,
+        max_records: int = 100_000,
+        max_bytes: int = 268_435_456,
+        bounds: LetterBounds | None = None,
+        counters: Counters | None = None,
+    ) -> None:
+        self._letters = LettersInMemory(bounds or LetterBounds(), counters or Counters())
         self.size_bytes = 0
         """About what the kept records hold in memory."""
         self._max_records, self._max_bytes = max_records, max_bytes
@@ -47,7 +57,7 @@ class MemoryOutbox:
 
     def append(self, record: Record) -> tuple[int, None]:
         """See Outbox. The answer may leave at once. Raises OutboxFull."""
-        size_bytes = _size_bytes(record)
+        size_bytes = size_of(record)
         if self._is_closed:
             raise OutboxFull("is closed", where="outbox", mend="the process is going down: ask again later")
         full = self._full_because(size_bytes)
@@ -73,6 +83,18 @@ class MemoryOutbox:
             kept.settled.add(tag)
             self._forget_if_finished(record_id, kept)
 
+    def bury(self, record_id: int, letter: Letter) -> None:
+        """See Outbox."""
+        self._letters.bury(letter, size_of(letter.record))
+
+    async def letters(self, after: int = 0, count: int = 100) -> list[KeptLetter]:
+        """See Outbox."""
+        return self._letters.page(after, count)
+
+    async def forget(self, ids: Collection[str]) -> int:
+        """See Outbox."""
+        return self._letters.forget(ids)
+
     async def unfinished(self) -> AsyncIterator[Unfinished]:
         """See Outbox."""
         for record_id, kept in list(self._kept.items()):
@@ -94,6 +116,8 @@ class MemoryOutbox:
             used_bytes=self.size_bytes,
             budget_bytes=self._max_bytes,
             oldest_micros=oldest.record.request.received_micros if oldest is not None else None,
+            letters=len(self._letters),
+            letter_bytes=self._letters.size_bytes,
         )
 
     def close(self) -> None:
@@ -101,6 +125,8 @@ class MemoryOutbox:
         self._is_closed = True
         if self._kept:
             log.warning("the memory outbox loses unfinished records", extra={"records": len(self._kept)})
+        if len(self._letters):
+            log.warning("the memory outbox loses dead letters", extra={"letters": len(self._letters)})
 
     def _full_because(self, size_bytes: int) -> str:
         if len(self._kept) >= self._max_records:
@@ -115,7 +141,8 @@ class MemoryOutbox:
             self.size_bytes -= kept.size_bytes
 
 
-def _size_bytes(record: Record) -> int:
+def size_of(record: Record) -> int:
+    """About what a record holds in memory."""
     request = record.request
     headers = sum(len(name) + len(value) for name, value in request.headers)
     return _FIXED_BYTES + len(request.path) + len(request.query) + len(request.body) + headers

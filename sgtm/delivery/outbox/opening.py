@@ -15,6 +15,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+from sgtm.delivery.letter import LetterBounds
 from sgtm.delivery.outbox import Outbox
 from sgtm.delivery.outbox.folder import FolderInUse, SlotFolder, medium_of, suspects_in
 from sgtm.delivery.outbox.memory import MemoryOutbox
@@ -36,7 +37,9 @@ def open_outbox(settings: Settings, slot: int, workers: int, counters: Counters)
     """The outbox of one slot of so many. Blocks for as long as the disk takes; call it before anything
     is accepted. Raises SettingsError, FolderInUse."""
     if settings.outbox == "memory":
-        outbox: Outbox = MemoryOutbox(settings.outbox_records, settings.outbox_bytes)
+        outbox: Outbox = MemoryOutbox(
+            settings.outbox_records, settings.outbox_bytes, letter_bounds(settings), counters
+        )
     else:
         outbox = _open_sqlite(settings, slot, workers, counters)
     state = outbox.state()
@@ -48,6 +51,12 @@ def open_outbox(settings: Settings, slot: int, workers: int, counters: Counters)
             mend="use --outbox sqlite with a --data-folder on a disk",
         )
     return outbox
+
+
+def letter_bounds(settings: Settings) -> LetterBounds:
+    """How many dead letters of each kind are kept: never more than a tenth of the outbox's own bytes."""
+    max_bytes = min(settings.letter_bytes, settings.outbox_disk_bytes // 10)
+    return LetterBounds(settings.letter_count, max_bytes, settings.letter_days * 86_400.0)
 
 
 def describe(settings: Settings) -> str:
@@ -67,7 +76,7 @@ def _open_sqlite(settings: Settings, slot: int, workers: int, counters: Counters
             log.warning(
                 "the outbox's disk is memory: it is lost with the machine", extra={"folder": str(own.path)}
             )
-        store = Store(own, settings.outbox_disk_bytes)
+        store = Store(own, settings.outbox_disk_bytes, letter_bounds(settings))
         store.suspects.clear()  # they are among those in the folder
         sources = [Taken(path) for path in suspects_in(own.path)]
 

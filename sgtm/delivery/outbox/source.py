@@ -12,6 +12,8 @@ from pathlib import Path
 import apsw
 from msgspec import Struct
 
+from sgtm.delivery.outbox.letter_table import LetterRow, read_letter
+
 _PIECE_BYTES = 65_536
 _MAX_RECORDS_BYTES = 1_073_741_824
 
@@ -82,6 +84,26 @@ class Source:
         self.is_whole = self.is_whole and is_whole
         count, at_micros = (value if isinstance(value, int) else 0 for value in found[0])
         return SourceRow(number, count, at_micros, records, self._bits(self._connection, number), is_whole)
+
+    def letters(self, after: int, count: int) -> list[tuple[int, LetterRow]]:
+        """Dead letters as they were written, with their numbers above `after`, as far as they can be
+        read. A file of an earlier release may have none."""
+        found: list[tuple[int, LetterRow]] = []
+        if self._connection is None or self._is_empty:
+            return found
+        try:
+            for number, *row in self._connection.execute(
+                "SELECT number, id, kind, at_micros, letter FROM letter WHERE number>? "
+                "ORDER BY number LIMIT ?",
+                (after, count),
+            ):
+                if isinstance(row[-1], bytes) and read_letter(row[-1]) is not None:
+                    found.append((number, LetterRow(*row)))
+        except apsw.SQLError:
+            return found
+        except apsw.Error:
+            self.is_whole = False
+        return found
 
     def close(self) -> None:
         """Leave the file as it was found."""

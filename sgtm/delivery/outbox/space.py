@@ -31,6 +31,11 @@ class Room(Struct, frozen=True):
     """Files that were set aside, in the same folder."""
     time_to_full_s: float | None = None
     """At the rate of the last half minute or so; None: it does not grow."""
+    letters: int = 0
+    """Dead letters that are kept."""
+    letter_bytes: int = 0
+    letters_fallen_out: int = 0
+    """In this process so far."""
 
 
 class Space:

@@ -11,15 +11,17 @@ the loop's thread, the disk belongs to the writer's (SPEC: design.md Delivery; r
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from typing import Any
 
+from sgtm.delivery.letter import KeptLetter, Letter
 from sgtm.delivery.outbox import OutboxFull, OutboxState, OutboxUnavailable, Unfinished
 from sgtm.delivery.outbox.batch import Batch
 from sgtm.delivery.outbox.file import Change, Row
 from sgtm.delivery.outbox.group import Group
 from sgtm.delivery.outbox.ledger import ID_BITS, Ledger
+from sgtm.delivery.outbox.letter_table import row_of
 from sgtm.delivery.outbox.records import read_record, split_group, write_record
 from sgtm.delivery.outbox.space import Room
 from sgtm.delivery.outbox.store import Store
@@ -101,6 +103,22 @@ class SqliteOutbox:
         self.ledger.settle(record_id, tag)
         self._flush_later()
 
+    def bury(self, record_id: int, letter: Letter) -> None:
+        """See Outbox. It is in the next commit, as is at the earliest what is said of the record after."""
+        self._counters.add("sgtm_letters_total", letter.tag)
+        self.ledger.bury(row_of(letter))
+        self._flush_later()
+
+    async def letters(self, after: int = 0, count: int = 100) -> list[KeptLetter]:
+        """See Outbox."""
+        page: list[KeptLetter] = await self.ask(lambda store: store.page(after, count))
+        return page
+
+    async def forget(self, ids: Collection[str]) -> int:
+        """See Outbox."""
+        forgotten: int = await self.ask(lambda store: store.forget(ids))
+        return forgotten
+
     # -- and are committed -----------------------------------------------------------------------
 
     def _become_due(self, delay_s: float) -> None:
@@ -152,6 +170,8 @@ class SqliteOutbox:
         if self._waiting or self._open is not None:
             is_busy = group is not None and group.batch.count > LINGER_ABOVE
             self._become_due(LINGER_S if is_busy and not self._waiting else 0.0)
+        elif self.ledger.owes_a_change:
+            self._flush_later()
 
     def _group_done(self, group: Group, error: Exception | None) -> None:
         if error is None:
@@ -180,6 +200,8 @@ class SqliteOutbox:
     # -- what the writer says --------------------------------------------------------------------
 
     def _deal(self, result: Result) -> None:
+        fell_out = result.room.letters_fallen_out - self._room.letters_fallen_out
+        self._counters.add("sgtm_letters_fallen_out_total", amount=max(fell_out, 0))
         self._room = result.room
         if result.on_done is not None:
             result.on_done(result)
@@ -285,6 +307,8 @@ class SqliteOutbox:
             oldest_micros=self.ledger.oldest_micros,
             time_to_full_s=room.time_to_full_s,
             suspects=room.suspects,
+            letters=room.letters,
+            letter_bytes=room.letter_bytes,
         )
 
     def close(self) -> None:

@@ -10,12 +10,14 @@ anything in any file), 1.3.
 
 import logging
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
 import apsw
 from msgspec.structs import replace
 
+from sgtm.delivery.letter import KeptLetter, LetterBounds
 from sgtm.delivery.outbox import OutboxUnavailable
 from sgtm.delivery.outbox.file import PAGE_BYTES, Change, Kept, OutboxFile, Unusable
 from sgtm.delivery.outbox.folder import SlotFolder, set_aside, suspects_in
@@ -36,7 +38,8 @@ _VACUUM_PAGES = 1_000
 class Store:
     """Opens the file of the folder, whatever is in it. Raises SettingsError, OSError (folder)."""
 
-    def __init__(self, folder: SlotFolder, budget_bytes: int) -> None:
+    def __init__(self, folder: SlotFolder, budget_bytes: int, bounds: LetterBounds | None = None) -> None:
+        self._bounds = bounds or LetterBounds()
         self.folder = folder
         self.path = folder.path / FILE_NAME
         self.suspects: list[Path] = []
@@ -47,7 +50,7 @@ class Store:
         self._must_set_aside = False
         self._generation: int | None = None
         self._file: OutboxFile | None = None
-        self._suspect_count = 0
+        self._suspect_count = self._fallen_out = 0
         self._open()
         if self._file is None:  # what was there is set aside now
             self._open()
@@ -114,10 +117,33 @@ class Store:
             self._give_up_file(error)
             raise _unavailable("its file failed and was set aside") from None
 
+    def page(self, after: int, count: int) -> list[KeptLetter]:
+        """Dead letters; see Outbox. Raises OutboxUnavailable."""
+        file = self._require_file()
+        try:
+            return file.letters.page(after, count)
+        except apsw.Error as error:
+            self._give_up_file(error)
+            raise _unavailable("its file failed and was set aside") from None
+
+    def forget(self, ids: Collection[str]) -> int:
+        """Let dead letters go; see Outbox. Raises OutboxUnavailable."""
+        file = self._require_file()
+        try:
+            forgotten = file.letters.forget(ids)
+        except apsw.FullError:
+            raise _unavailable("the disk is full") from None
+        except apsw.Error as error:
+            self._give_up_file(error)
+            raise _unavailable("its file failed and was set aside") from None
+        self.room = self._measure(self.room.full_because)
+        return forgotten
+
     def tick(self) -> None:
         """Nothing to do: bring the file into order, measure, get out of a full disk or a lost file."""
         try:
             file = self._require_file()
+            file.letters.age()
             if file.wal_pages:
                 file.checkpoint(truncate=True)
             more = True
@@ -154,7 +180,7 @@ class Store:
             return
         try:
             file.checkpoint(truncate=True)
-            file.write(Change(bits=change.bits, finished=change.finished))
+            file.write(Change(bits=change.bits, finished=change.finished, letters=change.letters))
             file.checkpoint(truncate=True)
         except apsw.FullError:
             log.error("the outbox's disk is full, and the reserve did not help")
@@ -165,6 +191,7 @@ class Store:
         """Nothing that the file says can be trusted: a new one takes its place."""
         log.error("the outbox file failed and is set aside", extra={"error": type(error).__name__})
         if self._file is not None:
+            self._fallen_out += self._file.letters.fallen_out
             self._file.abandon()
             self._file = None
         self._must_set_aside = True
@@ -183,7 +210,7 @@ class Store:
         try:
             if self._must_set_aside:
                 self._set_aside()
-            self._file = OutboxFile(self.path, self._budget, self._generation)
+            self._file = OutboxFile(self.path, self._budget, self._generation, self._bounds)
         except Unusable as error:
             log.error("the outbox file cannot be used", extra={"reason": str(error)})
             self._must_set_aside = True
@@ -217,8 +244,15 @@ class Store:
         with suppress(apsw.Error):
             used = self._file.used_bytes if self._file is not None else 0
         room = self._space.measure(used)
-        suspects = self._suspect_count
-        return replace(room, full_because=full_because or room.full_because, suspects=suspects)
+        letters = self._file.letters if self._file is not None else None
+        return replace(
+            room,
+            full_because=full_because or room.full_because,
+            suspects=self._suspect_count,
+            letters=letters.count if letters is not None else 0,
+            letter_bytes=letters.bytes if letters is not None else 0,
+            letters_fallen_out=self._fallen_out + (letters.fallen_out if letters is not None else 0),
+        )
 
 
 def _unavailable(what: str) -> OutboxUnavailable:

@@ -21,6 +21,7 @@ from sgtm.delivery.outbox.batch import Batch
 from sgtm.delivery.outbox.file import Change, Row
 from sgtm.delivery.outbox.folder import SlotFolder, set_aside, suspects_in, sync_folder
 from sgtm.delivery.outbox.ledger import ID_BITS, Ledger
+from sgtm.delivery.outbox.letter_table import LetterRow
 from sgtm.delivery.outbox.records import split_group
 from sgtm.delivery.outbox.source import Source, SourceRow
 from sgtm.delivery.outbox.store import FILE_NAME, Store
@@ -28,6 +29,9 @@ from sgtm.delivery.outbox.writer import Job
 
 log = logging.getLogger("sgtm.delivery.outbox")
 
+LETTERS_AT_ONCE = 50
+LETTERS = "/letters"
+"""Behind the name of a file: how far its dead letters have been taken over."""
 ALL = 2**62
 """How far a file has been taken over when nothing is left in it."""
 
@@ -96,6 +100,7 @@ class TakingOver:
                 name = await owner.ask(lambda _: source.name)
                 if self._progress.get(name, -1) < ALL:
                     await self._take_rows(owner, source, name, taken)
+                    await self._take_letters(owner, source, name + LETTERS)
                     await self._note(owner, name, ALL)
             finally:
                 await owner.ask(lambda _: source.close())
@@ -141,6 +146,14 @@ class TakingOver:
         owner.ledger.stored(batch)
         return batch.count
 
+    async def _take_letters(self, owner: Owner, source: Source, name: str) -> None:
+        while found := await owner.ask(partial(_read_letters, source, self._progress.get(name, -1))):
+            owner.require_room()
+            number = found[-1][0]
+            change = Change(letters=[row for _, row in found], taken=[(name, number)])
+            await owner.ask(partial(_commit, change))
+            self._progress[name] = number
+
     def _batch_for(self, owner: Owner, row: SourceRow, taken: Taken) -> Batch | None:
         """The batch that the row becomes; None if nothing in it owes anything."""
         if taken.is_of_this_process:
@@ -173,6 +186,14 @@ class TakingOver:
 
 def _keep_suspect(suspect: Path, folder: Path, _: Store) -> None:
     set_aside(suspect, folder)
+
+
+def _read_letters(source: Source, after: int, _: Store) -> list[tuple[int, LetterRow]]:
+    return source.letters(after, LETTERS_AT_ONCE)
+
+
+def _commit(change: Change, store: Store) -> None:
+    store.commit(change)
 
 
 def _read_row(source: Source, number: int, _: Store) -> SourceRow | None:
