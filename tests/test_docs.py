@@ -15,7 +15,8 @@ from msgspec.structs import fields
 from sgtm.component import components
 from sgtm.container.check import check_container
 from sgtm.observability.names import GAUGES, METRICS
-from sgtm.settings import Settings, flag_of
+from sgtm.settings import Settings
+from sgtm.settings_sources import flag_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(

@@ -8,15 +8,15 @@ import msgspec
 import pytest
 from msgspec.structs import fields
 
-from sgtm import settings
+from sgtm import settings_sources
 from sgtm.errors import SettingsError
 from sgtm.settings import Settings
 
 
 def parse(*arguments: str, **environment: str) -> Settings:
     parser = argparse.ArgumentParser()
-    settings.add_arguments(parser)
-    return settings.load(vars(parser.parse_args(arguments)), environment)
+    settings_sources.add_arguments(parser)
+    return settings_sources.load(vars(parser.parse_args(arguments)), environment)
 
 
 def test_defaults_are_the_numbers_of_the_specification() -> None:
@@ -65,8 +65,8 @@ def test_every_field_can_be_given_as_flag_and_as_variable(field: Any) -> None:
         text = next(one for one in choices if one != field.default)
     elif field.default is False:
         text = "true"
-    by_flag = parse(settings.flag_of(field), *([] if text == "true" else [text]))
-    by_variable = parse(**{settings.variable_of(field.name): text})
+    by_flag = parse(settings_sources.flag_of(field), *([] if text == "true" else [text]))
+    by_variable = parse(**{settings_sources.variable_of(field.name): text})
     assert by_flag == by_variable != Settings()
 
 
@@ -115,7 +115,7 @@ def test_what_cannot_be_used_is_named_with_its_place(
     ],
 )
 def test_a_destination_is_a_network_or_a_host(text: str, read: object) -> None:
-    assert settings.read_destination(text) == read
+    assert settings_sources.read_destination(text) == read
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_destination_is_a_network_or_a_host(text: str, read: object) -> None:
 )
 def test_what_only_looks_like_one_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"(no network and no host|not appear to be)"):
-        settings.read_destination(text)
+        settings_sources.read_destination(text)
 
 
 def test_an_error_of_a_flag_names_the_flag() -> None:
@@ -139,17 +139,19 @@ def test_settings_are_immutable() -> None:
 
 def test_the_help_names_every_variable_and_describes_every_field() -> None:
     parser = argparse.ArgumentParser()
-    settings.add_arguments(parser)
+    settings_sources.add_arguments(parser)
     text = " ".join(parser.format_help().split())
     for field in fields(Settings):
-        assert settings.variable_of(field.name) in text
-        assert settings.flag_of(field) in text
+        assert settings_sources.variable_of(field.name) in text
+        assert settings_sources.flag_of(field) in text
     assert msgspec.json.schema(Settings)
 
 
 def test_a_settings_file_comes_after_flags_and_variables() -> None:
     file = {"port": "1", "host": "file", "watch": True, "trusted_proxies": ["10.0.0.0/8", "::1/128"]}
-    chosen = settings.load({"port": "3"}, {"SGTM_PORT": "2", "SGTM_HOST": "variable"}, file, "sgtm.yaml")
+    chosen = settings_sources.load(
+        {"port": "3"}, {"SGTM_PORT": "2", "SGTM_HOST": "variable"}, file, "sgtm.yaml"
+    )
     assert (chosen.port, chosen.host, chosen.watch) == (3, "variable", True)
     assert chosen.trusted_proxies == ("10.0.0.0/8", "::1/128")
 
@@ -167,5 +169,5 @@ def test_a_settings_file_comes_after_flags_and_variables() -> None:
 )
 def test_mistakes_of_a_settings_file_name_it(file: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        settings.load({}, {}, file, "sgtm.yaml")
+        settings_sources.load({}, {}, file, "sgtm.yaml")
     assert str(raised.value).startswith(message)

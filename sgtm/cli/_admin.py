@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from sgtm import settings
+from sgtm import settings_sources
 from sgtm.errors import SgtmError
 from sgtm.server.data_folder import admin_token, noted_admin_url
 from sgtm.server.run import ADMIN_PORT
@@ -35,12 +35,12 @@ class Answer:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags that say where the server is asked."""
-    settings.add_arguments(parser, only=_FIELDS)
+    settings_sources.add_arguments(parser, only=_FIELDS)
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """The settings that the flags and the environment give. Raises SettingsError."""
-    return settings.load(vars(arguments), os.environ)
+    return settings_sources.load(vars(arguments), os.environ)
 
 
 def _address(chosen: Settings) -> tuple[str, int]:

@@ -4,7 +4,8 @@ import argparse
 import os
 
 from sgtm.container.settings_file import read_configured
-from sgtm.settings import FILE, settings_file_of
+from sgtm.settings import FILE
+from sgtm.settings_sources import settings_file_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -33,7 +33,8 @@ from sgtm.container.model import (
 from sgtm.delivery.delivery import DeliveryRules
 from sgtm.observability.names import GAUGES, METRICS
 from sgtm.server.limit_table import LIMITS
-from sgtm.settings import Settings, flag_of, variable_of
+from sgtm.settings import Settings
+from sgtm.settings_sources import flag_of, variable_of
 from sgtm.triggers.condition import Condition
 from sgtm.triggers.trigger import AllEvents, CustomEvent
 

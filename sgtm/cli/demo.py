@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uvloop
 
-from sgtm import settings
+from sgtm import settings_sources
 from sgtm.demo.tour import SHOP, Tour
 from sgtm.observability import logs
 from sgtm.server.listening import AddressInUse
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         "egress_allow": ["127.0.0.0/8", os.environ.get("SGTM_EGRESS_ALLOW", "")],  # the stand-in, and yours
         "log_level": "warning",
     }
-    chosen = settings.load(tour, os.environ)
+    chosen = settings_sources.load(tour, os.environ)
     logs.configure(chosen.log_level, chosen.log_format)
     try:
         demo = Tour(arguments.folder, chosen)

@@ -28,7 +28,7 @@ from sgtm.delivery.errors import AddressRefused, Refused
 from sgtm.delivery.request_writer import origin_of
 from sgtm.errors import SettingsError
 from sgtm.observability.metrics import Counters
-from sgtm.settings import read_destination
+from sgtm.settings_sources import read_destination
 
 log = logging.getLogger("sgtm.delivery")
 

@@ -22,7 +22,7 @@ from script_origin import SCRIPT, ScriptOrigin
 from sgtm.demo.vendor import Vendor
 from sgtm.messages import IncomingRequest
 from sgtm.server.proxy import TrustedProxies
-from sgtm.settings import load
+from sgtm.settings_sources import load
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples/deploy"
