@@ -18,20 +18,14 @@ from sgtm.container.container import Container, ContainerClient, ContainerVariab
 from sgtm.delivery.lanes import Delivery
 from sgtm.delivery.outbox.memory import MemoryOutbox
 from sgtm.event import undefined
-from sgtm.messages import DONE, Answer, Claimed, EventData, IncomingRequest, Lookup
+from sgtm.messages import DONE, NO_REQUEST, Answer, Claimed, EventData, IncomingRequest, Lookup
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
 from sgtm.pipeline import Pipeline
 
-PLAIN_REQUEST = IncomingRequest(
-    method="GET",
-    path="/",
-    query=b"",
-    headers=(),
-    body=b"",
+PLAIN_REQUEST = replace(
+    NO_REQUEST,
     remote_address="203.0.113.9",
-    is_peer_trusted=False,
-    scheme="https",
     host="shop.example",
     received_micros=1_764_000_000_000_000,
     seed=1,

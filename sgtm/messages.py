@@ -68,6 +68,22 @@ class IncomingRequest(Struct, frozen=True):
         return hashlib.blake2b(purpose.encode(), digest_size=size, key=self.seed.to_bytes(8, "big")).digest()
 
 
+NO_REQUEST = IncomingRequest(
+    method="GET",
+    path="/",
+    query=b"",
+    headers=(),
+    body=b"",
+    remote_address="",
+    is_peer_trusted=False,
+    scheme="https",
+    host="",
+    received_micros=0,
+    seed=0,
+)
+"""The request of an event that came by none."""
+
+
 class Record(Struct, frozen=True):
     """What the outbox keeps of a hit: the request as it came and the container it met.
 

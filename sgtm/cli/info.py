@@ -4,13 +4,16 @@ import argparse
 import time
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from sgtm import __version__
 from sgtm.cli._container import add_arguments as add_container
 from sgtm.cli._container import source_of
 from sgtm.container.compile import load_container
 from sgtm.container.container import Container, ContainerClient, ContainerTag, View
+from sgtm.dry_run import PLAIN_REQUEST
 from sgtm.event import make_event
-from sgtm.messages import IncomingRequest, TagResult
+from sgtm.messages import TagResult
 
 _PAGE_VIEW = {
     "event_name": "page_view",
@@ -69,19 +72,7 @@ def _tag(tag: ContainerTag, container: Container) -> list[str]:
 
 def destination(tag: ContainerTag, container: Container) -> str:
     """Host that the tag would send a page view to. A tag only builds requests, so it can be asked."""
-    request = IncomingRequest(
-        method="GET",
-        path="/",
-        query=b"",
-        headers=(),
-        body=b"",
-        remote_address="203.0.113.9",
-        is_peer_trusted=False,
-        scheme="https",
-        host="shop.example",
-        received_micros=time.time_ns() // 1000,
-        seed=0,
-    )
+    request = replace(PLAIN_REQUEST, received_micros=time.time_ns() // 1000)
     view = View(make_event(_PAGE_VIEW, request, "", 0), container)
     try:
         result = tag.component.function(view.event, tag.parameters(view))

@@ -17,22 +17,9 @@ from sgtm.container.model import Client, ConsentPolicy, Variable
 from sgtm.container.parameters import ParametersCompiler, component_of, convert_constant, problem_with
 from sgtm.container.references import compile_reader, references_of
 from sgtm.event import make_event, undefined
-from sgtm.messages import IncomingRequest
+from sgtm.messages import NO_REQUEST
 
 _CONSTANT_TYPES = frozenset({"constant", "environment"})
-_NO_REQUEST = IncomingRequest(
-    method="GET",
-    path="/",
-    query=b"",
-    headers=(),
-    body=b"",
-    remote_address="",
-    is_peer_trusted=False,
-    scheme="https",
-    host="",
-    received_micros=0,
-    seed=0,
-)
 
 
 def constants_of(variables: Iterable[Variable]) -> frozenset[str]:
@@ -114,7 +101,7 @@ class _Constants(View):
     __slots__ = ("_slots",)
 
     def __init__(self, container: Container, slots: frozenset[int]) -> None:
-        super().__init__(make_event({}, _NO_REQUEST, "", 0), container)
+        super().__init__(make_event({}, NO_REQUEST, "", 0), container)
         self._slots = slots
 
     def value(self, slot: int) -> Any:
