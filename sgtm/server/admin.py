@@ -4,29 +4,42 @@
 
 A port of its own, so that no rule of a proxy or balancer opens it by accident, on loopback unless
 told otherwise, and a token for every request: `Authorization: Bearer TOKEN`. A further page is one
-handler in `_routes`, and asks the workers through `Crew.ask_workers`.
+handler in `_routes`, and asks the workers through `Crew.ask_workers`. Connections are of the same kind
+as the public port's: the same limits and time-outs hold, and nothing that is refused is repeated.
 """
 
 import hmac
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Literal, cast
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct
+from msgspec.structs import replace
 
+from sgtm.answers import NO_STORE
 from sgtm.delivery.lanes import LaneState
+from sgtm.messages import Answer
 from sgtm.observability.exposition import CONTENT_TYPE, render
+from sgtm.observability.metrics import Counters
+from sgtm.server.admission import Admission
+from sgtm.server.connection import Connection, Listener
 from sgtm.server.crew import CannotRestart, Crew, Reload, healthy, merge_destinations
+from sgtm.server.limits import Limits, Refusal
+from sgtm.server.proxy import TrustedProxies
 from sgtm.server.questions import Pulse
+from sgtm.server.written import WrittenAnswer, refusal_answer
+from sgtm.settings import Settings
 
 log = logging.getLogger("sgtm.server")
 
 MAX_BODY_BYTES = 64 * 1024
-KEEPALIVE_S = 75.0
+MAX_CONNECTIONS = 256
+CLOSE_S = 1.0
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.BaseRequest], Awaitable[Answer]]
+_FOR_ALL = (NO_STORE, ("X-Content-Type-Options", "nosniff"))
 
 
 class NewLogLevel(Struct):
@@ -38,93 +51,104 @@ class NewLogLevel(Struct):
 class Admin:
     """The admin listener of a crew; `reload` is how its operators have it reloaded."""
 
-    def __init__(self, crew: Crew, reload: Callable[[], Awaitable[Reload]], token: str) -> None:
+    def __init__(
+        self, crew: Crew, reload: Callable[[], Awaitable[Reload]], token: str, settings: Settings
+    ) -> None:
         self._crew, self._reload_crew = crew, reload
         self._expected = f"Bearer {token}".encode()
-        application = web.Application(middlewares=[self._admit], client_max_size=MAX_BODY_BYTES)
-        application.add_routes(self._routes())
-        application.on_response_prepare.append(_say_little)
-        self._runner = web.AppRunner(
-            application, access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=1.0
-        )
-
-    def _routes(self) -> list[web.RouteDef]:
-        return [
-            web.get("/metrics", self._metrics),
-            web.get("/health", self._health),
-            web.get("/destinations", self._destinations),
-            web.post("/reload", self._reload),
-            web.post("/restart", self._restart),
-            web.put("/log-level", self._log_level),
-        ]
+        self._settings = settings
+        self._limits = Limits(replace(settings, body_bytes=MAX_BODY_BYTES))
+        self._runner: web.ServerRunner | None = None
+        self._routes: dict[str, dict[str, Handler]] = {
+            "/metrics": {"GET": self._metrics},
+            "/health": {"GET": self._health},
+            "/destinations": {"GET": self._destinations},
+            "/reload": {"POST": self._reload},
+            "/restart": {"POST": self._restart},
+            "/log-level": {"PUT": self._log_level},
+        }
 
     async def start(self, listening: Any) -> None:
         """Answer on this socket."""
+        counters = Counters()  # nobody's: the metrics tell of the public port
+        everybody = replace(self._settings, connections_per_address=0)
+        admission = Admission(everybody, TrustedProxies(()), counters, most=MAX_CONNECTIONS)
+        listener = Listener(self._handle, self._settings, counters, admission)
+        self._runner = web.ServerRunner(listener, shutdown_timeout=CLOSE_S)
         await self._runner.setup()
         await web.SockSite(self._runner, listening).start()
 
     async def close(self) -> None:
         """Stop answering."""
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
 
-    @web.middleware
-    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """aiohttp's handler: always an answer, never an exception."""
+        connection = cast(Connection, request.protocol)
+        closes = connection.begin(request.content)
+        try:
+            answer = await self._answer(request)
+        except Refusal as refusal:
+            answer, closes = refusal_answer(refusal.status, refusal.reason, refusal.headers), True
+        except Exception as error:
+            log.error("an admin request failed", extra={"path": request.path, "error": type(error).__name__})
+            answer = _json({"error": type(error).__name__}, 500)
+        finally:
+            connection.end()
+        return WrittenAnswer(answer, closes=closes)
+
+    async def _answer(self, request: web.BaseRequest) -> Answer:
         """Nobody without the token learns anything, not even which paths there are."""
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, self._expected):
-            return web.Response(status=401, headers={"WWW-Authenticate": 'Bearer realm="sgtm admin"'})
-        try:
-            return await handler(request)
-        except web.HTTPException as error:
-            return _json({"error": error.reason}, error.status)
-        except Exception as error:
-            log.error("an admin request failed", extra={"path": request.path, "error": type(error).__name__})
-            return _json({"error": type(error).__name__}, 500)
+            return Answer(401, (*_FOR_ALL, ("WWW-Authenticate", 'Bearer realm="sgtm admin"')))
+        handlers = self._routes.get(request.path)
+        if handlers is None:
+            return _json({"error": "Not Found"}, 404)
+        handler = handlers.get("GET" if request.method == "HEAD" else request.method)
+        if handler is None:
+            return _json({"error": "Method Not Allowed"}, 405, [("Allow", ", ".join(handlers))])
+        return await handler(request)
 
     # -- one handler each ------------------------------------------------------------------------
 
-    async def _metrics(self, _: web.Request) -> web.Response:
+    async def _metrics(self, _: web.BaseRequest) -> Answer:
         text = render(await self._crew.metrics())
-        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+        return Answer(200, (*_FOR_ALL, ("Content-Type", CONTENT_TYPE)), text.encode())
 
-    async def _health(self, _: web.Request) -> web.Response:
+    async def _health(self, _: web.BaseRequest) -> Answer:
         is_well, workers = healthy(await self._crew.ask_workers("pulse", of=Pulse))
         body = {"ready": is_well, "version": self._crew.version, "workers": workers}
         return _json(body, 200 if is_well else 503)
 
-    async def _destinations(self, _: web.Request) -> web.Response:
+    async def _destinations(self, _: web.BaseRequest) -> Answer:
         answers = await self._crew.ask_workers("destinations", of=list[LaneState])
         missing = [answer for answer in answers if answer.error]
         return _json({"destinations": merge_destinations(answers), "missing": missing})
 
-    async def _reload(self, _: web.Request) -> web.Response:
+    async def _reload(self, _: web.BaseRequest) -> Answer:
         result = await self._reload_crew()
         return _json(result, 200 if result.is_done else 422)
 
-    async def _restart(self, _: web.Request) -> web.Response:
+    async def _restart(self, _: web.BaseRequest) -> Answer:
         try:
             await self._crew.restart()
         except CannotRestart as error:
             return _json({"error": str(error)}, 409)
         return _json({"restarted": True})
 
-    async def _log_level(self, request: web.Request) -> web.Response:
+    async def _log_level(self, request: web.BaseRequest) -> Answer:
+        body = await self._limits.read_body(request, is_collect=False)
         try:
-            wanted = msgspec.json.decode(await request.read(), type=NewLogLevel)
-        except msgspec.DecodeError:  # its text repeats what was sent
+            wanted = msgspec.json.decode(body, type=NewLogLevel)
+        except (msgspec.DecodeError, UnicodeDecodeError):  # its text repeats what was sent
             return _json({"error": 'send {"level": "debug"}, or info, warning, error'}, 400)
         await self._crew.set_log_level(wanted.level)
         log.info("the log level was changed", extra={"to": wanted.level})
         return _json({"level": wanted.level})
 
 
-def _json(body: object, status: int = 200) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(body), status=status, headers={"Content-Type": "application/json"}
-    )
-
-
-async def _say_little(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.pop("Server", None)
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
+def _json(body: object, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> Answer:
+    all_headers = (*_FOR_ALL, ("Content-Type", "application/json"), *headers)
+    return Answer(status, all_headers, msgspec.json.encode(body))

@@ -7,7 +7,10 @@ copy that was asked for once goes before any that was asked for again.
 import hashlib
 import logging
 import os
+import secrets
+import time
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -16,7 +19,9 @@ from msgspec import Struct
 log = logging.getLogger("sgtm.server")
 
 MAX_COPIES = 256
-_ENDING = ".script"
+_ENDING, _UNFINISHED = ".script", ".unfinished"
+_ABANDONED_S = 3600.0
+"""An unfinished file of this age belongs to nobody: its process was killed."""
 
 
 class Copy(Struct, frozen=True):
@@ -90,7 +95,9 @@ class CopiesInMemory:
 
 
 class CopiesOnDisk:
-    """One file a copy, replaced in one step, so that a restart finds whole copies only.
+    """One file a copy, replaced in one step, so that a restart finds whole copies only. Several workers,
+    also of several machines, may share the folder: each writes what it fetched, and what one of them
+    removes another still has in memory.
 
     A folder that cannot be used is said and costs nothing but the copies."""
 
@@ -102,9 +109,12 @@ class CopiesOnDisk:
         copies = []
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            self._remove_abandoned()
             for file in self._folder.glob(f"*{_ENDING}"):
                 try:
                     copies.append(msgspec.msgpack.decode(file.read_bytes(), type=Copy))
+                except FileNotFoundError:
+                    continue  # another worker has just removed it
                 except msgspec.DecodeError:
                     log.warning("a copy of a script cannot be read", extra={"file": file.name})
                     file.unlink(missing_ok=True)
@@ -123,12 +133,22 @@ class CopiesOnDisk:
             self._complain(error)
 
     def _replace(self, file: Path, content: bytes) -> None:
-        unfinished = file.with_suffix(f".{os.getpid()}")
-        with unfinished.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        unfinished.replace(file)
+        unfinished = file.with_suffix(f".{secrets.token_hex(8)}{_UNFINISHED}")
+        try:
+            with unfinished.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            unfinished.replace(file)
+        except OSError:
+            unfinished.unlink(missing_ok=True)  # a full disk is no fuller for it
+            raise
+
+    def _remove_abandoned(self) -> None:
+        for file in self._folder.glob(f"*{_UNFINISHED}"):
+            with suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > _ABANDONED_S:
+                    file.unlink()
 
     def _file(self, key: str) -> Path:
         return self._folder / (hashlib.sha256(key.encode()).hexdigest() + _ENDING)

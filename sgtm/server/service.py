@@ -49,7 +49,7 @@ class Service:
         self._banner = banner
         self._crew, self._settings, self._path, self._manager = crew, settings, path, manager
         self._admin_socket = admin[0] if admin is not None else None
-        self._admin = Admin(crew, self.reload, admin[1]) if admin is not None else None
+        self._admin = Admin(crew, self.reload, admin[1], settings) if admin is not None else None
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._tasks: set[asyncio.Task[Any]] = set()
 

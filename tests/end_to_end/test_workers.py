@@ -224,6 +224,28 @@ async def test_only_the_token_opens_the_admin_listener(start: Start) -> None:
     assert token not in json.dumps(server.lines)
 
 
+async def test_a_stranger_at_the_admin_listener_learns_nothing_and_holds_nothing(start: Start) -> None:
+    # SPEC: reliability 2.4: no answer echoes input, every connection has its time-outs; requirement R201
+    server = await start("--head-timeout-s", "0.5", "--keepalive-s", "1", workers=1)
+    for garbage in (b"<script>\r\n\r\n", b"GET /metrics HTTP/1.1\r\nHost x<b>\r\n\r\n", b"\x16\x03\x01\x02"):
+        async with RawConnection(server.admin_port) as connection:
+            connection.send(garbage)
+            answer = await connection.read_answer()
+            assert (answer.status, answer.header("Server")) in ((400, None), (408, None))
+            assert answer.body in (b"malformed request\n", b"slow head\n")
+            assert await connection.is_closed()
+    for unfinished in (b"", b"G", b"GET /metrics HTTP/1.1\r\nHost: x\r\n"):
+        async with RawConnection(server.admin_port) as connection:
+            connection.send(unfinished)
+            assert (await connection.reader.read()).count(b"HTTP/1.1 408") == bool(unfinished)
+    expects = {"Expect": "<script>"}
+    assert (await ask(server.admin_port, "/metrics", headers=expects)).body == b""
+    assert (await server.admin("PUT", "/log-level", b'{"level":"\xff"}')).status == 400
+    assert (await server.admin("PUT", "/log-level", b" " * 100_000)).status == 413
+    assert (await server.admin("GET", "/reload")).header("Allow") == "POST"
+    assert [line for line in server.lines if line["level"] == "error"] == []
+
+
 async def test_the_public_port_has_no_page_of_the_admin_listener(start: Start) -> None:
     server = await start()
     for path in ("/metrics", "/destinations", "/reload", "/log-level"):
