@@ -323,6 +323,17 @@ class Settings(Struct, frozen=True, kw_only=True):
         256 * _KIB**2
     )
 
+    archive: Annotated[
+        str,
+        Meta(
+            description="How long records are kept after they are delivered, to be run again: `7d`, `36h`; "
+            "empty: not at all.",
+            pattern=r"^([0-9]+(\.[0-9]+)?[smhd])?$",
+        ),
+    ] = ""
+    archive_bytes: Annotated[
+        Count, Meta(description="Bytes of these records that a worker keeps at most, compressed.")
+    ] = 16 * _KIB**3
     letter_count: Annotated[
         Count, Meta(description="Dead letters of each kind (delivery, build) that a worker keeps at most.")
     ] = 100_000

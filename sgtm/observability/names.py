@@ -57,6 +57,9 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_letters_total": ("tag", "dead letters written, by tag; empty where no tag had its turn"),
     "sgtm_letters_not_kept_total": ("reason", "what was given up and left no dead letter, and why"),
     "sgtm_letters_fallen_out_total": ("", "dead letters deleted for room, or because of their age"),
+    "sgtm_archive_records_total": ("", "records archived after they were delivered"),
+    "sgtm_archive_records_lost_total": ("", "records that could not be archived (the disk is full or fails)"),
+    "sgtm_archive_segments_deleted_total": ("", "archive files deleted: too old, too much, or in the way"),
     "sgtm_deliveries_dead_total": ("tag", "events given up: refused for good, or expired"),
 }
 
@@ -83,6 +86,7 @@ GAUGES: dict[str, Gauge] = {
     ),
     "sgtm_outbox_suspect_files": Gauge("", "sum", "outbox files that were set aside and not deleted yet"),
     "sgtm_letters": Gauge("", "sum", "dead letters that are kept"),
+    "sgtm_archive_bytes": Gauge("", "sum", "bytes of the archive"),
     "sgtm_letter_bytes": Gauge("", "sum", "bytes of these letters"),
     "sgtm_outbox_durability": Gauge(
         "", "max", "0: lost with the process, 1: survives it, 2: a power cut, 3: a lost disk"

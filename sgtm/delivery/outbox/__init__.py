@@ -57,6 +57,7 @@ class OutboxState(Struct, frozen=True):
     letters: int = 0
     """Dead letters that are kept."""
     letter_bytes: int = 0
+    archive_bytes: int = 0
 
 
 class Unfinished(Struct, frozen=True):

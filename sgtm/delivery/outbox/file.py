@@ -165,6 +165,13 @@ class OutboxFile:
         records = found[0][0] if found else b""
         return records if isinstance(records, bytes) else b""
 
+    def row(self, number: int) -> Row | None:
+        """One row, if it is there."""
+        found = self._connection.execute(
+            "SELECT number, count, at_micros, records FROM batch WHERE number=?", (number,)
+        ).fetchall()
+        return Row(*found[0]) if found and isinstance(found[0][3], bytes) else None  # type: ignore[arg-type]
+
     def taken(self) -> dict[str, int]:
         """How far other files have been copied into this one."""
         return dict(self._connection.execute("SELECT source, number FROM taken"))

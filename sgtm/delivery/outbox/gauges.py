@@ -16,6 +16,7 @@ def outbox_gauges(state: OutboxState, now_s: float) -> dict[str, float]:
         "sgtm_outbox_durability": state.durability,
         "sgtm_letters": state.letters,
         "sgtm_letter_bytes": state.letter_bytes,
+        "sgtm_archive_bytes": state.archive_bytes,
     }
     return {name: value for name, value in known.items() if value is not None}
 

@@ -7,6 +7,8 @@ however it ends, is lost (SPEC: reliability 1.2). `len()` is how many records th
 import logging
 from collections.abc import AsyncIterator, Collection
 
+from sgtm.delivery.archive.buffer import ArchiveBuffer
+from sgtm.delivery.archive.keeping import Archive
 from sgtm.delivery.letter import KeptLetter, Letter, LetterBounds
 from sgtm.delivery.outbox import OutboxFull, OutboxState, Unfinished
 from sgtm.delivery.outbox.letters_in_memory import LettersInMemory
@@ -42,7 +44,9 @@ class MemoryOutbox:
         max_bytes: int = 268_435_456,
         bounds: LetterBounds | None = None,
         counters: Counters | None = None,
+        archive: Archive | None = None,
     ) -> None:
+        self._archive = ArchiveBuffer(archive) if archive is not None else None
         self._letters = LettersInMemory(bounds or LetterBounds(), counters or Counters())
         self.size_bytes = 0
         """About what the kept records hold in memory."""
@@ -118,11 +122,14 @@ class MemoryOutbox:
             oldest_micros=oldest.record.request.received_micros if oldest is not None else None,
             letters=len(self._letters),
             letter_bytes=self._letters.size_bytes,
+            archive_bytes=self._archive.archive.bytes if self._archive is not None else 0,
         )
 
     def close(self) -> None:
         """See Outbox. Says how many records are lost."""
         self._is_closed = True
+        if self._archive is not None:
+            self._archive.close()
         if self._kept:
             log.warning("the memory outbox loses unfinished records", extra={"records": len(self._kept)})
         if len(self._letters):
@@ -137,6 +144,8 @@ class MemoryOutbox:
 
     def _forget_if_finished(self, record_id: int, kept: _Kept) -> None:
         if kept.is_finished:
+            if self._archive is not None:
+                self._archive.add(kept.record)
             del self._kept[record_id]
             self.size_bytes -= kept.size_bytes
 

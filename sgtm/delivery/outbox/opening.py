@@ -15,6 +15,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+from sgtm.delivery.archive.keeping import Archive
 from sgtm.delivery.letter import LetterBounds
 from sgtm.delivery.outbox import Outbox
 from sgtm.delivery.outbox.folder import FolderInUse, SlotFolder, medium_of, suspects_in
@@ -29,6 +30,7 @@ from sgtm.settings import Settings
 log = logging.getLogger("sgtm.delivery.outbox")
 
 DURABLE = 2
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 MAX_FOLDERS = 16
 _FOLDER = re.compile(r"slot-([0-9]{1,4})-([0-9]{1,4})")
 
@@ -36,12 +38,13 @@ _FOLDER = re.compile(r"slot-([0-9]{1,4})-([0-9]{1,4})")
 def open_outbox(settings: Settings, slot: int, workers: int, counters: Counters) -> Outbox:
     """The outbox of one slot of so many. Blocks for as long as the disk takes; call it before anything
     is accepted. Raises SettingsError, FolderInUse."""
+    archive = open_archive(settings, slot, workers, counters)
     if settings.outbox == "memory":
         outbox: Outbox = MemoryOutbox(
-            settings.outbox_records, settings.outbox_bytes, letter_bounds(settings), counters
+            settings.outbox_records, settings.outbox_bytes, letter_bounds(settings), counters, archive
         )
     else:
-        outbox = _open_sqlite(settings, slot, workers, counters)
+        outbox = _open_sqlite(settings, slot, workers, counters, archive)
     state = outbox.state()
     if settings.require_durable and state.durability < DURABLE:
         outbox.close()
@@ -59,6 +62,14 @@ def letter_bounds(settings: Settings) -> LetterBounds:
     return LetterBounds(settings.letter_count, max_bytes, settings.letter_days * 86_400.0)
 
 
+def open_archive(settings: Settings, slot: int, workers: int, counters: Counters) -> Archive | None:
+    """The archive of one slot of so many, if one is wanted."""
+    if not settings.archive:
+        return None
+    age_s = float(settings.archive[:-1]) * _SECONDS[settings.archive[-1]]
+    return Archive(settings.data_folder, slot, workers, age_s, settings.archive_bytes, counters)
+
+
 def describe(settings: Settings) -> str:
     """For the log: which engine it is and what it promises. Raises SettingsError."""
     if settings.outbox == "memory":
@@ -68,7 +79,9 @@ def describe(settings: Settings) -> str:
     return "sqlite: survives kill -9 and a power cut"
 
 
-def _open_sqlite(settings: Settings, slot: int, workers: int, counters: Counters) -> SqliteOutbox:
+def _open_sqlite(
+    settings: Settings, slot: int, workers: int, counters: Counters, archive: Archive | None
+) -> SqliteOutbox:
     data_folder = Path(settings.data_folder)
     own = _own_folder(data_folder, slot, settings)
     try:
@@ -76,7 +89,7 @@ def _open_sqlite(settings: Settings, slot: int, workers: int, counters: Counters
             log.warning(
                 "the outbox's disk is memory: it is lost with the machine", extra={"folder": str(own.path)}
             )
-        store = Store(own, settings.outbox_disk_bytes, letter_bounds(settings))
+        store = Store(own, settings.outbox_disk_bytes, letter_bounds(settings), archive)
         store.suspects.clear()  # they are among those in the folder
         sources = [Taken(path) for path in suspects_in(own.path)]
 

@@ -67,6 +67,7 @@ class SqliteOutbox:
         self._taking_over = taking_over
         self.failed_commits: set[int] = set()
         """Numbers of commits that failed, so that they may or may not be in a file that was set aside."""
+        self._archive = store.archive
         self._writer = Writer(store, self._deal)
 
     def __len__(self) -> int:
@@ -309,6 +310,7 @@ class SqliteOutbox:
             suspects=room.suspects,
             letters=room.letters,
             letter_bytes=room.letter_bytes,
+            archive_bytes=self._archive.bytes if self._archive is not None else 0,
         )
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import apsw
 from msgspec.structs import replace
 
+from sgtm.delivery.archive.keeping import Archive, Group
 from sgtm.delivery.letter import KeptLetter, LetterBounds
 from sgtm.delivery.outbox import OutboxUnavailable
 from sgtm.delivery.outbox.file import PAGE_BYTES, Change, Kept, OutboxFile, Unusable
@@ -31,6 +32,9 @@ _FULL_IDLE_S = 0.2
 _PASSIVE_AT_BYTES = 4_194_304
 _MEASURE_EVERY_S = 0.1
 _REOPEN_EVERY_S = 0.5
+_ROWS_AT_ONCE = 16
+_WITHIN_MICROS = 600_000_000
+"""Records of one commit are received within so long before or after the first of them."""
 _VACUUM_PAGES = 1_000
 """A step of giving pages back; smaller where what it writes on the way could fill a small disk again."""
 
@@ -38,8 +42,15 @@ _VACUUM_PAGES = 1_000
 class Store:
     """Opens the file of the folder, whatever is in it. Raises SettingsError, OSError (folder)."""
 
-    def __init__(self, folder: SlotFolder, budget_bytes: int, bounds: LetterBounds | None = None) -> None:
+    def __init__(
+        self,
+        folder: SlotFolder,
+        budget_bytes: int,
+        bounds: LetterBounds | None = None,
+        archive: Archive | None = None,
+    ) -> None:
         self._bounds = bounds or LetterBounds()
+        self.archive = archive
         self.folder = folder
         self.path = folder.path / FILE_NAME
         self.suspects: list[Path] = []
@@ -77,6 +88,7 @@ class Store:
         """Make a change durable. Raises OutboxUnavailable: nobody knows then whether it is."""
         file = self._require_file()
         try:
+            self._archive_rows(file, change.finished)
             file.write(change)
         except apsw.FullError:
             self._make_room(change)
@@ -90,6 +102,19 @@ class Store:
             self._make_room(Change())
         except apsw.Error as error:
             self._give_up_file(error)
+
+    def _archive_rows(self, file: OutboxFile, numbers: list[int]) -> None:
+        """Archive the records of batches that will be deleted."""
+        if self.archive is None:
+            return
+        within = _WITHIN_MICROS
+        for begin in range(0, len(numbers), _ROWS_AT_ONCE):
+            rows = (file.row(number) for number in numbers[begin : begin + _ROWS_AT_ONCE])
+            self.archive.write(
+                Group(bytearray(row.records), row.count, row.at_micros - within, row.at_micros + within)
+                for row in rows
+                if row is not None
+            )
 
     def read(self, number: int) -> bytes:
         """The records of a row. Raises OutboxUnavailable."""
@@ -153,6 +178,8 @@ class Store:
             self._space.make_reserve()
             self._suspect_count = len(suspects_in(self.folder.path))
             self.room = self._measure()
+            if self.room.full_because and self.archive is not None and self.archive.give_way():
+                self.room = self._measure()
         except OutboxUnavailable:
             return
         except apsw.FullError:
@@ -168,12 +195,16 @@ class Store:
             except apsw.Error:
                 self._file.abandon()
         self._file = None
+        if self.archive is not None:
+            self.archive.close()
         self.folder.close()
 
     # -- accidents -------------------------------------------------------------------------------
 
     def _make_room(self, change: Change) -> None:
         self._space.drop_reserve()
+        if self.archive is not None:
+            self.archive.give_way()
         self.room = self._measure(full_because="the disk is full")
         file = self._file
         if file is None:
