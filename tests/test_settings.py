@@ -59,6 +59,7 @@ def test_every_field_can_be_given_as_flag_and_as_variable(field: Any) -> None:
         "egress_proxy": "http://proxy:7",
         "egress_sources": "::1",
         "host": "::1",
+        "archive": "7d",
     }.get(field.name, "7")
     choices = [one for one in get_args(get_args(field.type)[0]) if isinstance(one, str)]
     if choices:
