@@ -121,7 +121,7 @@ class Rig:
         try:
             async with asyncio.timeout(60):
                 while any(self.acknowledged - self.received(path).keys() for path in ("/a", "/b")):  # noqa: ASYNC110
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.5)
         except TimeoutError:
             pass
         await self.kill(process)
@@ -147,7 +147,7 @@ def workers_of(pid):
 
 @pytest.fixture
 async def rig(tmp_path):
-    async with Vendor() as vendor:
+    async with Vendor(keeps=2_000_000) as vendor:
         rig = Rig(tmp_path, vendor)
         yield rig
         await rig.end()

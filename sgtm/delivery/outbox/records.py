@@ -38,6 +38,7 @@ _Fields = tuple[
     int,  # received_micros
     int,  # seed
     str | None,  # verdict
+    str,  # path_prefix
 ]
 _encode_into = msgspec.msgpack.Encoder().encode_into
 _RawFields = tuple[
@@ -54,6 +55,7 @@ _RawFields = tuple[
     int,
     int,
     str | None,
+    str,
 ]
 _decode = msgspec.msgpack.Decoder(_Fields).decode
 _decode_raw = msgspec.msgpack.Decoder(_RawFields).decode
@@ -76,6 +78,7 @@ def write_record(record: Record, group: bytearray) -> None:
         request.received_micros,
         request.seed,
         request.verdict,
+        request.path_prefix,
     )
     begin = len(group)
     group += b"\0\0\0\0\0\0\0\0\1"

@@ -12,7 +12,7 @@ from doubles import eventually
 from hypothesis import settings
 from hypothesis.stateful import rule
 
-from sgtm.delivery.outbox import Outbox, OutboxFull
+from sgtm.delivery.outbox import Outbox, OutboxFull, OutboxUnavailable
 from sgtm.delivery.outbox import sqlite as engine
 from sgtm.delivery.outbox.file import OutboxFile
 from sgtm.delivery.outbox.folder import FolderInUse
@@ -353,3 +353,145 @@ async def test_state_tells_space_and_the_oldest_record(outbox):
     assert (state.engine, state.records, state.oldest_micros) == ("sqlite", 2, 1_764_000_000_000_000)
     assert state.free_bytes > 0
     assert state.budget_bytes == 16 * 2**30
+
+
+def failing_write(monkeypatch, error, *, after=0, is_written=False):
+    """The next commit (after so many) fails; with `is_written` it is in the file all the same."""
+    write, calls = OutboxFile.write, iter(range(10**9))
+
+    def fails_once(self, change):
+        if next(calls) != after:
+            return write(self, change)
+        if is_written:
+            write(self, change)
+        raise error
+
+    monkeypatch.setattr(OutboxFile, "write", fails_once)
+
+
+async def test_after_an_io_error_the_file_is_set_aside_and_nothing_is_lost(tmp_path, outbox, monkeypatch):
+    # SPEC: reliability 0.8, 1.3 (I/O error)
+    ids = await kept(outbox, b"a", b"b", b"finished")
+    outbox.ran(ids[2], frozenset())
+    failing_write(monkeypatch, apsw.IOError("disk I/O error"))
+    _, commit = outbox.append(make_record(9, b"refused"))
+    with pytest.raises(OutboxUnavailable):
+        await commit
+    (suspect,) = (tmp_path / "slot-0-0").glob("*.suspect")
+    before = suspect.read_bytes()
+    await kept(outbox, b"c")  # into the new file
+    taking = asyncio.create_task(left_over(outbox, 1))
+    await eventually(lambda: outbox._counters.value("sgtm_outbox_records_taken_over_total") == 3)
+    assert not taking.done(), "who has them in hand goes on with them"
+    outbox.ran(ids[0], frozenset())
+    await asyncio.sleep(0)
+    assert await bodies_of(outbox) == [b"b", b"c"]
+    taking.cancel()
+    await asyncio.wait([taking])
+    outbox.close()
+    survivor = open_in(tmp_path)
+    assert await bodies_of(survivor) == [b"b", b"c"]
+    assert survivor.state().suspects == 1
+    assert suspect.read_bytes() == before
+    survivor.close()
+
+
+async def test_a_record_of_a_failed_commit_that_turns_up_is_delivered(outbox, monkeypatch):
+    # SPEC: reliability 1.3: a failed commit is unknown
+    failing_write(monkeypatch, apsw.IOError("disk I/O error"), is_written=True)
+    _, commit = outbox.append(make_record(1, b"unknown"))
+    with pytest.raises(OutboxUnavailable):
+        await commit
+    (found,) = await left_over(outbox, 1)
+    assert found.record.request.body == b"unknown"
+
+
+async def test_a_file_that_cannot_be_replaced_is_tried_again(tmp_path, outbox, monkeypatch):
+    await kept(outbox, b"a")
+    failing_write(monkeypatch, apsw.IOError("disk I/O error"))
+    is_gone = [True]
+    opened = OutboxFile.__init__
+
+    def fails(self, *arguments):
+        if is_gone[0]:
+            raise OSError(5, "Input/output error")
+        opened(self, *arguments)
+
+    monkeypatch.setattr(OutboxFile, "__init__", fails)
+    for _ in range(2):
+        _, commit = outbox.append(make_record(1, b"refused"))
+        with pytest.raises(OutboxUnavailable):
+            await commit
+    is_gone[0] = False
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await kept(outbox, b"b")
+            except OutboxUnavailable:
+                await asyncio.sleep(0.05)
+            else:
+                break
+    assert len(list((tmp_path / "slot-0-0").glob("*.suspect"))) == 1
+
+
+async def test_on_a_full_disk_the_reserve_is_given_up_so_that_delivered_records_go(
+    tmp_path, outbox, monkeypatch
+):
+    # SPEC: reliability 0.9
+    ids = await kept(outbox, *([bytes(1_000)] * 100))
+    reserve = tmp_path / "slot-0-0" / "reserve"
+    assert reserve.stat().st_size == 2**26
+    for record_id in ids:
+        outbox.ran(record_id, frozenset())
+    at_full = []
+    checkpoint = OutboxFile.checkpoint
+
+    def watched(self, *, truncate=False):
+        at_full.append(reserve.exists())
+        checkpoint(self, truncate=truncate)
+
+    monkeypatch.setattr(OutboxFile, "checkpoint", watched)
+    failing_write(monkeypatch, apsw.FullError("database or disk is full"))
+    _, commit = outbox.append(make_record(1, b"refused"))
+    with pytest.raises(OutboxUnavailable):
+        await commit
+    assert at_full[0] is False, "given up before the checkpoint"
+    await eventually(lambda: outbox.state().full_because == "")
+    await eventually(reserve.exists)
+    assert not list((tmp_path / "slot-0-0").glob("*.suspect")), "a full disk is no damage"
+    await kept(outbox, b"again")
+    assert await bodies_of(outbox) == [b"again"]
+
+
+async def test_a_full_outbox_refuses_and_takes_again_below_80_percent(tmp_path):
+    # SPEC: reliability 1.3 (Space): refused at 90 % of the budget, accepted again at 80 %
+    outbox = open_in(tmp_path, outbox_disk_bytes=4_000_000)
+    ids = []
+    while not outbox.state().full_because:
+        ids += await kept(outbox, *([bytes(10_000)] * 10))
+        await asyncio.sleep(0.11)
+    with pytest.raises(OutboxFull):
+        outbox.append(make_record())
+    assert "of 4000000 bytes" in outbox.state().full_because
+    assert outbox.state().used_bytes >= 3_600_000
+    for record_id in ids[:20]:  # 5 %: still too full
+        outbox.ran(record_id, frozenset())
+    await asyncio.sleep(0.6)
+    assert outbox.state().full_because
+    for record_id in ids[20:120]:
+        outbox.ran(record_id, frozenset())
+    await eventually(lambda: not outbox.state().full_because)
+    await kept(outbox, b"again")
+    outbox.close()
+
+
+async def test_jumps_of_the_clock_change_nothing(tmp_path, outbox, monkeypatch):
+    # SPEC: reliability 1.4 row 12
+    for received in (1_764_000_000_000_000, 1_764_003_600_000_000, 1_000_000, 1_767_456_000_000_000):
+        _, commit = outbox.append(make_record(received_micros=received))
+        await commit
+    outbox.close()
+    survivor = open_in(tmp_path)
+    found = await left_over(survivor, 4)
+    assert [it.record.request.received_micros // 10**12 for it in found] == [1764, 1764, 0, 1767]
+    survivor.close()
