@@ -74,7 +74,10 @@ class Firing:
             if times and self._may_fire(run, tag, walked_tag):
                 for _ in range(times):
                     self._fire(run, tag, walked_tag)
-        for name in view.failed_variables:
+        self._count_failed(view)
+
+    def _count_failed(self, view: View) -> None:
+        for name in view.newly_failed():
             self._counters.add("sgtm_variable_errors_total", name)
 
     def _may_fire(self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None) -> bool:
@@ -102,13 +105,11 @@ class Firing:
     def _build(self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None) -> None:
         """Run the tag's function; what has to wait first goes to `hit.pending`."""
         try:
-            view = run.view.for_tag(tag)
-            _walk_transformations(tag, run.view, walked)
-            if tag.awaits:
-                run.hit.pending.append(self._build_later(run, tag, walked, debt, view))
+            if tag.awaits or (tag.transformations and any(one.awaits for one in tag.transformations)):
+                run.hit.pending.append(self._build_later(run, tag, walked, debt))
                 return
-            result = tag.component.function(view.event, tag.parameters(view))
-            _walk_variables(view, walked)
+            view = run.view.for_tag(tag)
+            result = self._built(run, tag, walked, view)
             if isinstance(result, Pending):
                 run.hit.pending.append(self._resolve(run, tag, walked, debt, result))
             else:
@@ -116,21 +117,40 @@ class Firing:
         except Exception as error:
             self._failed(run, tag, error, walked, debt)
 
-    async def _build_later(
-        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None, view: View
-    ) -> None:
-        """The same, once what its variables look up has been found."""
+    def _built(self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, view: View) -> Any:
+        """What the tag's function gives for its view."""
+        _walk_transformations(tag, run.view, walked)
         try:
-            for slot in tag.awaits:
-                lookup = view.lookup(slot)
-                if lookup is not None and self._lookups is not None:
-                    view.found(slot, await self._lookups.find(lookup))
-            result = tag.component.function(view.event, tag.parameters(view))
+            return tag.component.function(view.event, tag.parameters(view))
+        finally:
             _walk_variables(view, walked)
+            if view.failed_variables:
+                self._count_failed(view)
+
+    async def _build_later(
+        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None
+    ) -> None:
+        """The same, once what its transformations and its variables look up has been found."""
+        try:
+            view = run.view
+            for transformation in tag.transformations:
+                await self._bring(view, transformation.awaits)
+                view = view.after(transformation)
+            await self._bring(view, tag.awaits)
+            result = self._built(run, tag, walked, view)
         except Exception as error:
             self._failed(run, tag, error, walked, debt)
             return
         await self._resolve(run, tag, walked, debt, result)
+
+    async def _bring(self, view: View, waves: Sequence[Sequence[int]]) -> None:
+        """What variables look up elsewhere: those of one wave at once."""
+        for wave in waves:
+            asked = [(slot, lookup) for slot in wave if (lookup := view.lookup(slot)) is not None]
+            if asked and self._lookups is not None:
+                values = await asyncio.gather(*(self._lookups.find(lookup) for _, lookup in asked))
+                for (slot, _), value in zip(asked, values, strict=True):
+                    view.found(slot, value)
 
     async def _resolve(
         self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None, result: Any
@@ -309,6 +329,8 @@ def _times(
 
 def held_back(hit: Hit, tag: ContainerTag) -> str:
     """Why the tag's own settings keep it from firing, or ""."""
+    if tag.missing_setup_tag:
+        return f"its set-up tag {tag.missing_setup_tag!r} is paused, cannot run or is not there"
     if tag.is_live_only and hit.container.is_preview:
         return "it fires for a published version only"
     if tag.schedule is not None and not tag.schedule[0] <= hit.request.received_micros < tag.schedule[1]:

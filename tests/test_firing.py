@@ -261,7 +261,7 @@ async def test_a_tag_waits_for_what_its_variables_look_up_and_nobody_else_does()
         return 1
 
     world = World(
-        tag("waits", parameters=waits, firings=triggered, awaits=(0,)),
+        tag("waits", parameters=waits, firings=triggered, awaits=((0,),)),
         tag("other"),
         lookups=lookups,
         variables=(
@@ -287,13 +287,88 @@ async def test_two_tags_with_one_view_both_wait_for_what_one_variable_looks_up()
         values.append(view.value(0))
         return Nothing()
 
-    two = [tag(name, parameters=parameters, awaits=(0,)) for name in ("one", "two")]
+    two = [tag(name, parameters=parameters, awaits=((0,),)) for name in ("one", "two")]
     world = World(*two, lookups=lookups, variables=(ContainerVariable("Store", looked_up),))
     await world.run()
     await eventually(lambda: lookups.asked == ["key", "key"])
     lookups.go.set()
     await world.pipeline.finish()
     assert values == ["found", "found"]
+
+
+async def test_lookups_that_do_not_need_each_other_are_asked_at_once():
+    lookups = HeldLookups()
+    request = OutgoingRequest("GET", "https://store.example/")
+
+    def asks(slot):
+        def resolve(view):
+            view.lookups = {**(view.lookups or {}), slot: Lookup(f"key {slot}", request, bytes, None)}
+
+        return ContainerVariable(f"Store {slot}", resolve)
+
+    values = []
+    awaits = ((0, 1), (2,))
+    one = tag(
+        "t", parameters=lambda view: values.append([view.value(slot) for slot in range(3)]), awaits=awaits
+    )
+    world = World(one, lookups=lookups, variables=tuple(map(asks, range(3))))
+    await world.run()
+    await eventually(lambda: lookups.asked == ["key 0", "key 1"])
+    lookups.go.set()
+    await world.pipeline.finish()
+    assert (lookups.asked, values) == (["key 0", "key 1", "key 2"], [["found"] * 3])
+
+
+async def test_a_tag_waits_for_what_its_transformations_look_up():
+    # SPEC: requirements R152; sandbox-api 5.10.3.9: nothing is sent with a default in its place
+    lookups = HeldLookups()
+    enrich = msgspec.structs.replace(
+        transformation(0, lambda view: {**view.event.data, "profit": view.value(0)}), awaits=((0,),)
+    )
+
+    def send(event):
+        return [OutgoingRequest("POST", "https://vendor.example/", body=str(event.data["profit"]).encode())]
+
+    world = World(
+        *(tag(name, send, transformations=(enrich,)) for name in ("one", "two")),
+        tag("other"),
+        lookups=lookups,
+        variables=(ContainerVariable("Store", looked_up),),
+    )
+    await world.run()
+    assert world.sent == ["other"]
+    await eventually(lambda: lookups.asked == ["key", "key"])
+    lookups.go.set()
+    await world.pipeline.finish()
+    assert [delivery.request.body for delivery in list(world.lanes.deliveries)[1:]] == [b"found", b"found"]
+
+
+async def test_variables_that_raise_are_counted_once_for_each_view_that_reads_them():
+    def read(view):
+        view.value(0)
+        return Nothing()
+
+    def explodes(view):
+        view.failed_variables += ("Broken",)
+        return False
+
+    hide = (transformation(0, without("email")),)
+    world = World(
+        *(tag(f"open {i}", parameters=read) for i in range(2)),
+        *(tag(f"closed {i}", parameters=read, transformations=hide) for i in range(2)),
+        variables=(ContainerVariable("Broken", explodes),),
+    )
+    await world.run()
+    assert world.counters.value("sgtm_variable_errors_total", "Broken") == 2
+
+
+async def test_a_tag_whose_needed_set_up_tag_does_not_run_is_held_back():
+    world, walk = World(tag("main", missing_setup_tag="first"), tag("other")), Walk()
+    await world.run(walk)
+    assert world.sent == ["other"]
+    assert walk.events[0].tags[0].outcome == "held back"
+    assert "'first'" in walk.events[0].tags[0].reason
+    assert world.counters.value("sgtm_tags_held_back_total", "main") == 1
 
 
 # -- sequences ---------------------------------------------------------------------------------

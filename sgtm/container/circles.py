@@ -15,3 +15,19 @@ def circle_from(start: str, refers_to: Mapping[str, Set[str]]) -> list[str]:
                 ways[other] = [*ways[name], other]
                 queue.append(other)
     return []
+
+
+def may_be_in_circles(refers_to: Mapping[str, Set[str]]) -> set[str]:
+    """Names without those from which every way comes to an end. Most containers have none left."""
+    waiting = {name: set(others & refers_to.keys()) for name, others in refers_to.items()}
+    referred_by: dict[str, list[str]] = {}
+    for name, others in waiting.items():
+        for other in others:
+            referred_by.setdefault(other, []).append(name)
+    ends = [name for name, others in waiting.items() if not others]
+    for end in ends:
+        for name in referred_by.get(end, ()):
+            waiting[name].discard(end)
+            if not waiting[name]:
+                ends.append(name)
+    return waiting.keys() - ends

@@ -31,7 +31,7 @@ from sgtm.container.tags import LookupOrder, TagCompiler, in_sequence
 from sgtm.container.transformations import TransformationCompiler, affected
 from sgtm.container.triggers import CompiledTrigger, TriggerCompiler, by_event_name, selections
 from sgtm.container.variables import compile_variables, event_name_variables
-from sgtm.errors import ContainerError
+from sgtm.errors import ContainerError, Problem
 
 log = logging.getLogger("sgtm.container")
 
@@ -45,8 +45,15 @@ def load_container(
     """The container of a file, or of `source` where somebody has read the file already.
 
     Raises ContainerError with all problems if `check` finds an error."""
-    reading = read_sound(path, environment, source)
-    return compile_container(reading.model, reading.source, lenient=reading.model.tolerates_unknown)
+    try:
+        reading = read_sound(path, environment, source)
+        return compile_container(reading.model, reading.source, lenient=reading.model.tolerates_unknown)
+    except ContainerError:
+        raise
+    except Exception as error:  # a mistake of ours, which must not end whoever watches the file
+        log.exception("a container cannot be compiled")
+        what, mend = f"cannot be compiled: {type(error).__name__}", "the log says where; please report it"
+        raise ContainerError([Problem("error", what, str(path), mend)], where=str(path)) from error
 
 
 def compile_container(model: ContainerVersion, source: bytes = b"", *, lenient: bool = False) -> Container:
@@ -73,13 +80,12 @@ class _Compiler:
         self._slots = _slots(model)
         self._parameters = ParametersCompiler(self._slots)
         self._conditions = ConditionCompiler(self._slots, names)
+        lookups = LookupOrder(declared, self._slots)
         self._transformations = TransformationCompiler(
-            self._parameters, self._conditions, is_lenient=is_lenient
+            self._parameters, self._conditions, lookups, is_lenient=is_lenient
         )
         self._triggers = TriggerCompiler(model.triggers, self._conditions, names)
-        self._tags = TagCompiler(
-            self._parameters, self._triggers, LookupOrder(declared, self._slots), model.consent
-        )
+        self._tags = TagCompiler(self._parameters, self._triggers, lookups, model.consent)
 
     def container(self, version: str) -> Container:
         model = self._model

@@ -34,6 +34,7 @@ class View:
     __slots__ = (
         "_after",
         "_found",
+        "_told",
         "_values",
         "conditions",
         "container",
@@ -52,6 +53,7 @@ class View:
         """Results of conditions: each is computed once (SPEC: google-runtime 2.2)."""
         self.failed_variables: tuple[str, ...] = ()
         """Names of variables that raised for this view; each of them is False."""
+        self._told = 0
         self.lookups: dict[int, Lookup] | None = None
         """By slot: what asynchronous variables asked for. Until somebody has waited (`found`), such a
         variable has its default: so triggers never wait (SPEC: requirements R152)."""
@@ -80,6 +82,11 @@ class View:
         self._found = {**(self._found or {}), slot: form(self, value) if form is not None else value}
         self._values = dict(self._found)
         self.conditions = {}
+
+    def newly_failed(self) -> tuple[str, ...]:
+        """Names of variables that have raised since this was asked last."""
+        told, self._told = self._told, len(self.failed_variables)
+        return self.failed_variables[told:]
 
     def values(self) -> Iterator[tuple[str, Any]]:
         """(name, value) of every variable that somebody has read."""
@@ -220,6 +227,8 @@ class ContainerTransformation(Struct, frozen=True):
     transform: Callable[[View], EventData]
     explain: Callable[[View], WalkedTransformation]
     """The same for a person who looks: before, after, the condition that failed. Never raises."""
+    awaits: tuple[tuple[int, ...], ...] = ()
+    """Slots of the asynchronous variables that its parameters and conditions need, as those of a tag."""
 
 
 class ContainerPreparation(Struct, frozen=True):
@@ -248,9 +257,9 @@ class ContainerTag(Struct, frozen=True):
     """Each of its triggers for a person who looks. Never raises."""
     transformations: tuple[ContainerTransformation, ...] = ()
     """Those that affect it, in the order in which they are applied."""
-    awaits: tuple[int, ...] = ()
-    """Slots of the asynchronous variables that its parameters need, also through other variables; each
-    after those that it needs itself."""
+    awaits: tuple[tuple[int, ...], ...] = ()
+    """Slots of the asynchronous variables that its parameters need, also through other variables: all of
+    one wave at once, then those that need them."""
     schedule: tuple[int, int] | None = None
     """Unix times in microseconds: not before the first, not from the second on."""
     is_live_only: bool = False
@@ -260,6 +269,8 @@ class ContainerTag(Struct, frozen=True):
     setup_tag: str = ""
     """Name of the tag that runs before it (and is in `Container.tags_by_name`), or empty."""
     stops_on_setup_failure: bool = False
+    missing_setup_tag: str = ""
+    """Name of a set-up tag without which it must not fire, and which does not run."""
     cleanup_tag: str = ""
     cleanup_only_on_success: bool = False
 

@@ -97,7 +97,8 @@ class SetupTag(Struct, frozen=True, forbid_unknown_fields=True):
 
     tag: Annotated[str, Meta(description="Name of the tag that runs first.")]
     stop_on_failure: Annotated[
-        bool, Meta(description="The main tag does not fire when this one has failed.")
+        bool,
+        Meta(description="The main tag does not fire when this one has failed, is paused or cannot run."),
     ] = False
 
 

@@ -1,6 +1,7 @@
 """Tags, compiled, in firing order: consent, triggers, transformations, schedule, partners.
 
-A set-up or clean-up tag that is paused or not there is as if none were named (`check` says so).
+A set-up or clean-up tag that is paused, cannot run or is not there is as if none were named (`check` says
+so); but a tag that is to stop where its set-up tag fails never fires then, since nobody has set it up.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,8 @@ from sgtm.container.references import references_in, references_of
 from sgtm.container.triggers import TriggerCompiler
 
 _FOREVER = (1 << 63) - 1
+Waves = tuple[tuple[int, ...], ...]
+"""Slots of asynchronous variables: those of one wave are looked up at once, those of the next need them."""
 
 
 def required_consent(tag: Tag, component: Component, policy: ConsentPolicy) -> tuple[ConsentType, ...]:
@@ -72,11 +75,16 @@ def in_sequence(tags: Sequence[ContainerTag]) -> list[ContainerTag]:
     """The same tags; those that name partners that run, or are partners, know it."""
     names = {tag.name for tag in tags}
     partners = {name for tag in tags for name in (tag.setup_tag, tag.cleanup_tag)} & names
+
+    def missing(tag: ContainerTag) -> str:
+        return tag.setup_tag if tag.stops_on_setup_failure and tag.setup_tag not in names else ""
+
     return [
         replace(
             tag,
             setup_tag=tag.setup_tag if tag.setup_tag in names else "",
             stops_on_setup_failure=tag.stops_on_setup_failure and tag.setup_tag in names,
+            missing_setup_tag=missing(tag),
             cleanup_tag=tag.cleanup_tag if tag.cleanup_tag in names else "",
             is_sequenced=bool({tag.name, tag.setup_tag, tag.cleanup_tag} & partners),
         )
@@ -101,20 +109,33 @@ class LookupOrder:
     def __init__(self, declared: Mapping[str, Variable], slots: Mapping[str, int]) -> None:
         self._declared, self._slots = declared, slots
 
-    def needed_by(self, written: Any) -> tuple[int, ...]:
-        """Slots of the asynchronous variables that are referred to, also through other variables; each
-        after those that it needs itself (SPEC: sandbox-api 5.10.3.9)."""
-        found: list[int] = []
-        self._collect(references_in(written), found, set())
-        return tuple(found)
+    def needed_by(self, written: Any) -> Waves:
+        """The asynchronous variables that are referred to, also through other variables (SPEC: sandbox-api
+        5.10.3.9)."""
+        order: dict[str, None] = {}
+        seen: set[str] = set()
+        stack = [(name, False) for name in references_in(written)][::-1]
+        while stack:  # no recursion: a chain may be as long as the container
+            name, is_done = stack.pop()
+            if is_done:
+                order[name] = None
+            elif name not in seen and name in self._declared:
+                seen.add(name)
+                stack.append((name, True))
+                stack += [(other, False) for other in references_of(self._declared[name])][::-1]
+        return self._waves(order)
 
-    def _collect(self, names: Iterable[str], found: list[int], seen: set[str]) -> None:
+    def _waves(self, names: Iterable[str]) -> Waves:
+        """`names`, each after those that it refers to, as waves."""
+        waves: list[list[int]] = []
+        ready: dict[str, int] = {}
+        """Name -> number of waves that must have come before it can be read."""
         for name in names:
-            variable = self._declared.get(name)
-            if variable is None or name in seen:
-                continue
-            seen.add(name)
-            self._collect(references_of(variable), found, seen)
-            component = find("variable", variable.type)
+            wave = max((ready.get(other, 0) for other in references_of(self._declared[name])), default=0)
+            component = find("variable", self._declared[name].type)
             if component is not None and component.is_asynchronous:
-                found.append(self._slots[name])
+                waves += [[]] if wave == len(waves) else []
+                waves[wave].append(self._slots[name])
+                wave += 1
+            ready[name] = wave
+        return tuple(map(tuple, waves))

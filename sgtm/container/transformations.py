@@ -12,11 +12,14 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from msgspec.structs import asdict
+
 from sgtm.component import Component, find
 from sgtm.container.conditions import FAILS, HOLDS, ConditionCompiler, Conditions
 from sgtm.container.container import ContainerPreparation, ContainerTransformation, View
 from sgtm.container.model import Preparation, Tag, Transformation
 from sgtm.container.parameters import ParametersCompiler, component_of
+from sgtm.container.tags import LookupOrder
 from sgtm.errors import ContainerError
 from sgtm.messages import Dropped, EventData
 from sgtm.observability.walk import WalkedTransformation
@@ -40,16 +43,23 @@ class TransformationCompiler:
     compiled keeps the tags that it affects from firing, instead of raising ContainerError."""
 
     def __init__(
-        self, parameters: ParametersCompiler, conditions: ConditionCompiler, *, is_lenient: bool
+        self,
+        parameters: ParametersCompiler,
+        conditions: ConditionCompiler,
+        lookups: LookupOrder,
+        *,
+        is_lenient: bool,
     ) -> None:
         self._parameters, self._conditions, self._is_lenient = parameters, conditions, is_lenient
+        self._lookups = lookups
 
     def transformation(self, one: Transformation, slot: int) -> ContainerTransformation:
         """A transformation; `slot` is its place in their order."""
         conditions = self._conditions.conditions(one.conditions)
         applies, transform = _applies(conditions), self._transform("transformations", one)
         explain = _explain(one.name, conditions, applies, transform)
-        return ContainerTransformation(one.name, slot, applies, transform, explain)
+        awaits = self._lookups.needed_by([one.parameters, *map(asdict, one.conditions)])
+        return ContainerTransformation(one.name, slot, applies, transform, explain, awaits)
 
     def preparation(self, one: Preparation) -> ContainerPreparation:
         """A preparation."""

@@ -322,3 +322,26 @@ def test_a_client_takes_silence_about_consent_as_denied():
     # model.py: silence is the strict reading
     model = ContainerVersion(clients=(Client(name="GA4", type="ga4"),))
     assert compile_container(model).clients[0].parameters.unset_consent == "denied"
+
+
+def test_a_chain_of_variables_as_long_as_a_container_compiles_and_runs():
+    chain = [Variable(f"V{i}", "constant", {"value": f"{{{{V{i + 1}}}}}"}) for i in range(3_000)]
+    model = ContainerVersion(
+        variables=tuple(chain), tags=(Tag("T", "probe", parameters={"anything": "{{V0}}"}),)
+    )
+    container = compile_container(model)
+    view = view_of(container)
+    assert container.tags[0].parameters(view).anything in (False, undefined)  # as one that raises is
+
+
+def test_what_nobody_foresaw_refuses_a_container(tmp_path, monkeypatch):
+    # SPEC: requirements R288: the watcher and the workers go on
+    def explode(*_, **__):
+        raise RecursionError
+
+    monkeypatch.setattr("sgtm.container.compile.compile_container", explode)
+    file = tmp_path / "container.yaml"
+    file.write_text("sgtm: 1\n")
+    with pytest.raises(ContainerError) as caught:
+        load_container(file)
+    assert [problem.what for problem in caught.value.problems] == ["cannot be compiled: RecursionError"]

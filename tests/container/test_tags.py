@@ -54,6 +54,7 @@ def test_a_partner_that_is_paused_or_not_there_is_as_if_none_were_named():
     assert list(tags) == ["Main"]
     main = tags["Main"]
     assert (main.setup_tag, main.stops_on_setup_failure, main.cleanup_tag) == ("", False, "")
+    assert main.missing_setup_tag == "Gone", "it is to stop where its set-up tag fails"
     assert not main.is_sequenced
 
 
@@ -103,8 +104,8 @@ def test_lookups_stand_in_the_order_in_which_they_need_each_other():
         Tag("V", "probe", parameters={"anything": "{{Event Name}}"}),
         variables=variables,
     )
-    assert tags["T"].awaits == (2, 1)
-    assert tags["U"].awaits == (2,)
+    assert tags["T"].awaits == ((2,), (1,))
+    assert tags["U"].awaits == ((2,),)
     assert tags["V"].awaits == ()
 
 

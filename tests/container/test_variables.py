@@ -227,7 +227,7 @@ def test_a_lookup_is_left_for_a_tag_and_until_then_the_variable_has_its_default(
     container = compiled(store, constant("D", "deferred"), wanted="<{{Store}}>")
     view = view_of(container)
     assert container.tags[0].parameters(view).anything == "<DEFERRED>"
-    (slot,) = container.tags[0].awaits
+    ((slot,),) = container.tags[0].awaits
     assert view.lookup(slot).default == "deferred"
     assert view.lookup(slot) is view.lookup(slot), "another tag waits for the same"
     view.found(slot, "found")
@@ -248,11 +248,12 @@ def test_a_tag_awaits_what_its_variables_need_each_after_its_own_needs():
         format_value=FormatValue(null_to="{{Third}}"),
     )
     container = compiled(outer, unused, between, inner, ask("Third"), wanted=["{{Outer}}", "{{Inner}}"])
-    names = [container.variables[slot].name for slot in container.tags[0].awaits]
-    assert names == ["Inner", "Third", "Outer"]
+    waves = container.tags[0].awaits
+    names = [[container.variables[slot].name for slot in wave] for wave in waves]
+    assert names == [["Inner", "Third"], ["Outer"]]
     view = view_of(container)
-    view.found(container.tags[0].awaits[0], "inside")
-    assert view.lookup(container.tags[0].awaits[2]).key == "key of inside"
+    view.found(waves[0][0], "inside")
+    assert view.lookup(waves[1][0]).key == "key of inside"
 
 
 def test_a_tag_without_lookups_awaits_nothing():

@@ -26,7 +26,7 @@ def check_conditions(reading: Reading) -> None:
             for index, condition in enumerate(entity.conditions):
                 place = (*path, "conditions", index)
                 _condition(reading, condition, place)
-                if lookups.needed_by([condition.value, condition.compare_with]):
+                if kind != "transformations" and lookups.needed_by([condition.value, condition.compare_with]):
                     what = "needs a value that is looked up elsewhere: nothing waits here, it has its default"
                     reading.report.warning(place, what, "use a variable that is known at once")
             _contradictions(reading, entity.conditions, path)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sgtm.container.circles import circle_from
+from sgtm.container.circles import circle_from, may_be_in_circles
 from sgtm.container.document import Path
 from sgtm.container.model import Tag
 from sgtm.container.native import Reading
@@ -13,11 +13,13 @@ from sgtm.triggers.trigger import ALL_EVENTS, AllEvents
 def check_tags(reading: Reading) -> None:
     """Report triggers and partners that are not there, circles, and what keeps a tag from ever firing."""
     triggers = [*reading.declared("triggers"), ALL_EVENTS]
+    known, always = reading.declared("tags"), _always(reading)
+    paused = {one.name for one in reading.model.tags if one.is_paused}
     for tag, path in reading.entities("tags"):
         _triggers(reading, tag.firing_triggers, triggers, (*path, "firing_triggers"))
         _triggers(reading, tag.blocking_triggers, triggers, (*path, "blocking_triggers"))
-        _always_blocked(reading, tag, path)
-        _partners(reading, tag, path)
+        _always_blocked(reading, tag, path, always)
+        _partners(reading, tag, path, known, paused)
         schedule = tag.schedule
         if schedule is not None and schedule.start and schedule.end and schedule.end <= schedule.start:
             what = "it ends before it begins, so the tag never fires"
@@ -37,11 +39,16 @@ def _triggers(reading: Reading, names: Iterable[str], known: list[str], path: Pa
             )
 
 
-def _always_blocked(reading: Reading, tag: Tag, path: Path) -> None:
+def _always(reading: Reading) -> set[str]:
+    """Triggers that every event meets."""
     always = {ALL_EVENTS}.difference(trigger.name for trigger in reading.model.triggers)
     for trigger in reading.model.triggers:
         if isinstance(trigger, AllEvents) and not trigger.conditions:
             always.add(trigger.name)
+    return always
+
+
+def _always_blocked(reading: Reading, tag: Tag, path: Path, always: set[str]) -> None:
     for index, name in enumerate(tag.blocking_triggers):
         if name in always or name in tag.firing_triggers:
             what = f"the tag never fires: {name!r} blocks whatever could fire it"
@@ -50,9 +57,7 @@ def _always_blocked(reading: Reading, tag: Tag, path: Path) -> None:
             reading.report.warning((*path, "blocking_triggers", index), what, "remove it from one of the two")
 
 
-def _partners(reading: Reading, tag: Tag, path: Path) -> None:
-    known = reading.declared("tags")
-    paused = {one.name for one in reading.model.tags if one.is_paused}
+def _partners(reading: Reading, tag: Tag, path: Path, known: list[str], paused: set[str]) -> None:
     for key, partner in (("setup_tag", tag.setup_tag), ("cleanup_tag", tag.cleanup_tag)):
         if partner is None:
             continue
@@ -63,7 +68,9 @@ def _partners(reading: Reading, tag: Tag, path: Path) -> None:
             what = f"there is no tag {partner.tag!r}"
             reading.report.unknown(place, what, partner.tag, known, otherwise="declare it under `tags:`")
         elif partner.tag in paused:
-            what = f"tag {partner.tag!r} is paused: it is as if none were named"
+            stops = key == "setup_tag" and tag.setup_tag is not None and tag.setup_tag.stop_on_failure
+            instead = "this one never fires" if stops else "it is as if none were named"
+            what = f"tag {partner.tag!r} is paused: {instead}"
             reading.report.warning(place, what, "let it run, or remove it here")
 
 
@@ -75,8 +82,9 @@ def _circles(reading: Reading) -> None:
             name: {partner.tag} for name, partner in partners.items() if partner and partner.tag != name
         }
         known: set[frozenset[str]] = set()
+        suspects = may_be_in_circles(leads_to)
         for tag, path in reading.entities("tags"):
-            circle = circle_from(tag.name, leads_to)
+            circle = circle_from(tag.name, leads_to) if tag.name in suspects else []
             if circle and frozenset(circle) not in known:
                 known.add(frozenset(circle))
                 what = f"leads back to itself: {' -> '.join(circle)}"

@@ -13,12 +13,10 @@ def check_transformations(reading: Reading) -> None:
     """Report those that reach nobody, or more than somebody can have meant."""
     declared: dict[str, Variable] = {variable.name: variable for variable in reading.model.variables}
     lookups = LookupOrder(declared, {name: slot for slot, name in enumerate(declared)})
-    for kind in ("preparations", "transformations"):
-        for entity, path in reading.entities(kind):
-            if lookups.needed_by(entity.parameters):
-                what = "needs a value that is looked up elsewhere: nothing waits here, it has its default"
-                mend = "read the variable in the tag instead"
-                reading.report.warning((*path, "parameters"), what, mend)
+    for entity, path in reading.entities("preparations"):
+        if lookups.needed_by(entity.parameters):
+            what = "needs a value that is looked up elsewhere: nothing waits here, it has its default"
+            reading.report.warning((*path, "parameters"), what, "read it in a transformation or in the tag")
     for transformation, path in reading.entities("transformations"):
         _tags(reading, transformation, path)
         _types(reading, transformation, path)

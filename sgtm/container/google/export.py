@@ -181,9 +181,14 @@ def snake(word: str) -> str:
     return _HUMP.sub("_", word).lower()
 
 
-def literal(text: str) -> str:
-    """A text as container.yaml writes it: there `${` begins a variable of the environment."""
-    return text.replace("${", "$${")
+def literal(value: Any) -> Any:
+    """A value as container.yaml writes it: there `${` begins a variable of the environment. No text of an
+    export means one, wherever it stands: not in a name, not in a key, not in an operator."""
+    if isinstance(value, str):
+        return value.replace("${", "$${")
+    if isinstance(value, dict):
+        return {literal(key): literal(item) for key, item in value.items()}
+    return [literal(item) for item in value] if isinstance(value, list) else value
 
 
 def parameters_of(written: Any) -> dict[str, Any]:
@@ -191,7 +196,7 @@ def parameters_of(written: Any) -> dict[str, Any]:
     if not isinstance(written, list):
         return {}
     return {
-        literal(text_of(one.get("key"))): plain(one)
+        text_of(one.get("key")): plain(one)
         for one in written
         if isinstance(one, dict) and text_of(one.get("key"))
     }
@@ -201,7 +206,7 @@ def plain(parameter: Any) -> Any:
     """The value of one parameter. What is missing is an empty text, an empty list, no keys
     (SPEC: 5.10.2, K9, K11); a number or truth value that comes from a variable is its reference."""
     if not isinstance(parameter, dict):
-        return literal(text_of(parameter))
+        return text_of(parameter)
     type_ = upper_snake(parameter.get("type"))
     if type_ == "LIST":
         return [plain(item) for item in _listed(parameter.get("list"))]
@@ -213,7 +218,7 @@ def plain(parameter: Any) -> Any:
         return text.lower() == "true"
     if type_ == "INTEGER":
         return integer(text, text)
-    return literal(text)
+    return text
 
 
 def integer(value: Any, otherwise: Any) -> Any:

@@ -18,6 +18,7 @@ from sgtm.container.google.export import (
 )
 from sgtm.container.google.triggers import firing, trigger_names
 
+_MEND = "export that tag too"
 FIRING_OPTIONS = {"UNLIMITED": "unlimited", "ONCE_PER_LOAD": "once_per_load"}
 
 
@@ -102,12 +103,13 @@ def _neighbour(
         export.remark(entity, what, "chain the tags: one as the set-up tag of the next")
     if not written:
         return {}
-    name = text_of(written[0].get("tagName"))
+    name, has_flag = text_of(written[0].get("tagName")), written[0].get(flag) in (True, "true")
     if name not in by_name:
-        what = f'names tag "{name}" in `{key}`, which is not in the file: it runs without it'
-        export.remark(entity, what, "export that tag too")
-        return {}
-    return {"tag": name} | ({ours: True} if written[0].get(flag) in (True, "true") else {})
+        is_needed = key == "setupTag" and has_flag
+        instead = "it never fires, as it must not without" if is_needed else "it runs without it"
+        export.remark(entity, f'names tag "{name}" in `{key}`, which is not in the file: {instead}', _MEND)
+        return {"tag": name, ours: True} if is_needed else {}
+    return {"tag": name} | ({ours: True} if has_flag else {})
 
 
 def _ga4(export: Export, entity: Entity, written: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ SPEC: sandbox-api 5.7, 5.10.2 (K19).
 import re
 from typing import Any
 
-from sgtm.container.google.export import Entity, Export, literal, text_of
+from sgtm.container.google.export import Entity, Export, text_of
 
 _LONG = re.compile(r"cvt_[0-9]+_(?P<template>[0-9]+)")
 
@@ -17,7 +17,7 @@ def templates(export: Export) -> list[dict[str, Any]]:
     for entity in export.entities["custom_templates"]:
         types = types_of(export, entity)
         export.templates |= dict.fromkeys(types, entity.name)
-        source = literal(text_of(entity.data.get("templateData")))
+        source = text_of(entity.data.get("templateData"))
         found.append({"name": entity.name, "types": types, **_gallery(entity), "source": source})
     return found
 

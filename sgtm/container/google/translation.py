@@ -80,7 +80,7 @@ def translate(document: Document) -> Translation:
         "tags": tags(export),
         "custom_templates": custom_templates,
     }
-    data |= {kind: entities for kind, entities in found.items() if entities}
+    data = literal(data | {kind: entities for kind, entities in found.items() if entities})
     _whole(export)
     settings = document.data.get(overlay.KEY)
     if _is_invented(export):
@@ -120,9 +120,9 @@ def _container(export: Export) -> dict[str, Any]:
     number = text_of(version.get("containerVersionId"))
     found = {
         "sgtm": OUR_FORMAT_VERSION,
-        "name": literal(text_of(container.get("name"))),
-        "container_id": literal(text_of(container.get("publicId"))),
-        "version_name": "" if number == "0" else literal(number),
+        "name": text_of(container.get("name")),
+        "container_id": text_of(container.get("publicId")),
+        "version_name": "" if number == "0" else number,
         "tolerates_unknown": True,
         "consent": dict(CONSENT),
     }

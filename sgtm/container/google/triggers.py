@@ -95,7 +95,7 @@ def _is_any_name(condition: Condition) -> bool:
 
 def _is_name(condition: Condition) -> bool:
     name = condition["compare_with"]
-    is_plain = isinstance(name, str) and name != "" and "{{" not in name and "$${" not in name
+    is_plain = isinstance(name, str) and name != "" and "{{" not in name
     return condition["operator"] == "equals" and is_plain and not condition.get("negate")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sgtm.container.built_in import BUILT_IN_VARIABLES
 from sgtm.container.google.components import component_of, parameters
-from sgtm.container.google.export import Entity, Export, literal, plain, rows, text_of, texts, upper_snake
+from sgtm.container.google.export import Entity, Export, plain, rows, text_of, texts, upper_snake
 
 BUILT_IN_NAMES = {
     "CLIENT_NAME": "Client Name",
@@ -208,6 +208,6 @@ def _built_in(export: Export, taken: set[str]) -> list[dict[str, Any]]:
                 "use an Event Data variable in its place",
             )
             continue
-        found.append({"name": literal(name), "type": "constant", "parameters": {"value": value}})
+        found.append({"name": name, "type": "constant", "parameters": {"value": value}})
         taken.add(name)
     return found

@@ -123,6 +123,9 @@ def test_a_neighbour_that_is_not_there_is_left_out():
     found, remarks = read(tag(setupTag=[{"tagName": "Gone"}]))
     assert "setup_tag" not in found
     assert 'names tag "Gone" in `setupTag`, which is not in the file: it runs without it' in remarks[0]
+    found, remarks = read(tag(setupTag=[{"tagName": "Gone", "stopOnSetupFailure": True}]))
+    assert found["setup_tag"] == {"tag": "Gone", "stop_on_failure": True}
+    assert "which is not in the file: it never fires, as it must not without" in remarks[0]
 
 
 def test_parameters_of_a_template_instance_keep_their_types():

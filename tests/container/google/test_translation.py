@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from sgtm.container.google.json_document import read_json
 from sgtm.container.google.translation import translate
-from tests.container.google.exports import condition, export, said, translated
+from sgtm.container.native import read_source
+from tests.container.google.exports import condition, export, said, template, translated
 
 LISTS = ("tag", "client", "variable", "trigger", "transformation", "customTemplate")
 
@@ -23,6 +24,41 @@ def test_consent_is_the_reference_s():
 def test_a_workspace_has_no_version():
     # SPEC: sandbox-api 5.1
     assert "version_name" not in translated(containerVersionId="0").document.data
+
+
+def test_no_text_of_an_export_is_a_variable_of_the_environment():
+    # Google knows no `${...}`: what looks so is a text, in whatever place it stands
+    odd = "X ${LEAK}"
+    tag = {
+        "name": odd,
+        "type": f"cvt_{odd}",
+        "notes": odd,
+        "firingTriggerId": ["1"],
+        "setupTag": [{"tagName": odd}],
+    }
+    source = export(
+        tag=[tag, {"name": "GA4", "type": "sgtmgaaw", "firingTriggerId": ["2"]}],
+        client=[{"name": odd, "type": odd}],
+        variable=[{"name": odd, "type": "c", "parameter": [template("value", odd)]}],
+        trigger=[
+            {"triggerId": "1", "name": odd, "type": odd},
+            {
+                "triggerId": "2",
+                "name": "T",
+                "type": "CUSTOM_EVENT",
+                "customEventFilter": [condition("EQUALS", "{{_event}}", odd)],
+                "filter": [condition(odd, "{{Event Name}}", odd)],
+            },
+        ],
+        transformation=[{"name": odd, "type": odd}],
+        customTemplate=[{"templateId": "1", "name": odd, "templateData": odd}],
+    )
+    reading = read_source(source, "export.json", {"LEAK": "hunter22"})
+    assert not reading.report.has_errors
+    assert "hunter22" not in f"{reading.model} {reading.report.in_line_order()}"
+    assert [variable.name for variable in reading.model.variables] == [odd]
+    assert reading.model.triggers[1].event_names == (odd,)
+    assert reading.model.custom_templates[0].source == odd
 
 
 def test_the_spelling_of_the_rest_api_is_read_too():
