@@ -49,8 +49,8 @@ def test_a_slow_sync_never_blocks_the_loop(shim, tmp_path, sync_ms):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 8 MB of its own. Whoever may not mount has one made of a quota: a limit of the file's size
-    is no full disk, so that is another way (`max_page_count`) into the same policy."""
+    """A disk of 8 MB of its own. For whoever may not mount there is the budget of the file: its end
+    (`max_page_count`) is another way into the same policy."""
     path = tmp_path / "disk"
     path.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(path)]
