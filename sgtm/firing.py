@@ -18,8 +18,7 @@ from typing import Any, Protocol
 from sgtm.container.container import ContainerTag, View
 from sgtm.delivery.lanes import Delivery
 from sgtm.errors import ParametersError
-from sgtm.event import Event
-from sgtm.gates import blocked_by_consent, held_back
+from sgtm.gates import blocked_by_consent, held_back, leads_to_partner
 from sgtm.hit import Debt, Hit, HitBounds
 from sgtm.messages import Lookup, Pending, TagResult
 from sgtm.observability.metrics import Counters
@@ -68,7 +67,7 @@ class Firing:
         candidates = hit.container.tags_worth_a_look(view)
         # only somebody who looks wants to hear of tags that the event's name has ruled out
         for tag in candidates if walked is None else hit.container.tags:
-            if hit.skips(tag.name):
+            if hit.skips(tag.name) and not leads_to_partner(hit, tag):
                 continue
             walked_tag = run.walk_tag(tag)
             times = _times(tag, view, candidates, walked_tag)
@@ -211,6 +210,7 @@ class Firing:
                     on_dead=hit.died,
                     event_index=run.view.event.index,
                     walked=walked.delivery(request) if walked is not None else None,
+                    is_again=hit.again is not None,
                 )
             )
         if debt is not None:
@@ -259,6 +259,10 @@ class Firing:
             if walked is not None:
                 walked.outcome, walked.reason = "held back", f"its set-up tag {tag.setup_tag!r} failed"
             return None
+        if run.hit.skips(tag.name):  # it ran before; its partner still owes something
+            if tag.cleanup_tag:
+                await self._run_partner(run, tag.cleanup_tag, above)
+            return None
         debt = Debt()
         first_pending = len(run.hit.pending)
         self._build(run, tag, walked, debt)
@@ -273,6 +277,8 @@ class Firing:
         leads back to, is as if it were not set."""
         tag = run.hit.container.tags_by_name.get(name) if name else None
         if tag is None or name in above or run.hit.has_settled(name):
+            return True
+        if run.hit.skips(name) and not leads_to_partner(run.hit, tag):
             return True
         walked = run.walk_tag(tag)
         if not self._may_fire(run, tag, walked):

@@ -30,3 +30,17 @@ def blocked_by_consent(hit: Hit, event: Event, tag: ContainerTag) -> str:
     newly_granted = event.consent.newly_granted()
     could_fire_before = not any(name in newly_granted for name in tag.required_consent)
     return "sent again after consent, and this tag fired the first time" if could_fire_before else ""
+
+
+def leads_to_partner(hit: Hit, tag: ContainerTag) -> bool:
+    """Whether a tag that does not fire in this run again leads to a set-up or clean-up tag that does."""
+    seen, names = {tag.name}, [tag.setup_tag, tag.cleanup_tag]
+    while names:
+        name = names.pop()
+        partner = hit.container.tags_by_name.get(name) if name not in seen else None
+        if partner is not None:
+            if not hit.skips(name):
+                return True
+            seen.add(name)
+            names += (partner.setup_tag, partner.cleanup_tag)
+    return False

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sgtm.container.container import Container, ContainerClient
+from sgtm.delivery.delivery import HandedBack
 from sgtm.delivery.letter import (
     MAX_REASON,
     Death,
@@ -17,6 +18,7 @@ from sgtm.delivery.letter import (
     keys_of,
     now_micros,
 )
+from sgtm.delivery.outbox.held import Hold
 from sgtm.event import Event
 from sgtm.messages import (
     Answer,
@@ -43,6 +45,9 @@ class Debts(Protocol):
         """See Outbox."""
 
     def bury(self, record_id: int, letter: Letter) -> None:
+        """See Outbox."""
+
+    def hand_back(self, record_id: int, hold: Hold, expires_micros: int) -> None:
         """See Outbox."""
 
 
@@ -128,8 +133,9 @@ class Hit:
         self.waits = claimed.waits_for_tags and run.again is None
         self._outbox = outbox if run.again is None or run.again.debts is None else run.again.debts
         self._owed: dict[str, int] = {}
-        self._given_back: set[str] = set()
-        """Tags with a delivery that the lanes gave back when they closed: still owed by the record."""
+        self._given_back: dict[str, dict[Hold, int]] = {}
+        """By tag what its deliveries wait for that the lanes handed back, and when the first expires:
+        still owed by the record."""
         self._has_run = False
         self._all_settled: asyncio.Future[None] | None = None
         if self.walk is not None:
@@ -168,23 +174,44 @@ class Hit:
             self._owed[tag] -= 1
             if outcome.kind != "done":
                 self.has_failed = True
-            if outcome.kind == "retry":
-                self._given_back.add(tag)
+            if isinstance(outcome, HandedBack):
+                self._given_back_one(tag, outcome)
             if self._has_run:
-                if not self._owed[tag] and tag not in self._given_back:
-                    self._outbox.settle(self.record_id, tag)
+                if not self._owed[tag]:
+                    self._end(tag)
                 self._wake()
 
         return settled
+
+    def _given_back_one(self, tag: str, outcome: HandedBack) -> None:
+        holds = self._given_back.setdefault(tag, {})
+        hold, expires = Hold(tag, outcome.destination), outcome.expires_micros
+        holds[hold] = min(expires, holds.get(hold, expires))
+
+    def _end(self, tag: str) -> None:
+        """The tag has nothing under way any more: it owes nothing, or its record goes on waiting."""
+        holds = self._given_back.get(tag)
+        if holds is None:
+            self._outbox.settle(self.record_id, tag)
+            return
+        for hold, expires_micros in holds.items():
+            self._outbox.hand_back(self.record_id, hold, expires_micros)
 
     def tags_have_run(self) -> None:
         """All tags have run: say so to the outbox, with what is still owed."""
         self._has_run = True
         if self.record_id >= 0:
-            self._outbox.ran(self.record_id, self._owing())
+            owing = self._owing()
+            self._outbox.ran(self.record_id, owing)
+            ended = [tag for tag in self._given_back if not self._owed[tag]]
+            if self.again is not None and self.again.only is not None:
+                # an earlier run has said what is owed: it hears of each tag that owes nothing now
+                ended += self.again.only - owing
+            for tag in ended:
+                self._end(tag)
 
     def _owing(self) -> frozenset[str]:
-        return frozenset(tag for tag, count in self._owed.items() if count) | self._given_back
+        return frozenset(tag for tag, count in self._owed.items() if count) | self._given_back.keys()
 
     async def all_settled(self) -> None:
         """Wait until nothing is owed any more."""

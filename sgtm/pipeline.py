@@ -159,6 +159,8 @@ class Pipeline:
             self._unclaimed_letters.lost(run, run.again)
             debts: Debts = run.again.debts or self._outbox
             debts.ran(run.again.record_id, frozenset())
+            for tag in run.again.only or ():
+                debts.settle(run.again.record_id, tag)
             return _UNSEEN
         if run.raised:
             self._unclaimed_letters.raised(run)

@@ -25,6 +25,9 @@ class NotingOutbox:
     def bury(self, record_id, letter):
         self.told.append(("bury", record_id, letter.tag, letter.reason))
 
+    def hand_back(self, record_id, hold, expires_micros):
+        self.told.append(("hand back", record_id, hold, expires_micros))
+
 
 class HeldLanes:
     def __init__(self, outcome=None):

@@ -515,6 +515,27 @@ async def test_a_settled_set_up_tag_does_not_run_again_and_counts_as_a_success()
     assert world.sent == ["main"]
 
 
+@pytest.mark.parametrize("owed", ["main", "first", "last"])
+async def test_one_tag_of_a_sequence_runs_again_without_its_partners(owed):
+    world = World(
+        tag("main", setup_tag="first", stops_on_setup_failure=True, cleanup_tag="last"),
+        partner("first"),
+        partner("last"),
+        lanes=HeldLanes(DONE),
+    )
+    await world.pipeline.run_again(Record(REQUEST, "v1"), Again(7, only=frozenset({owed})))
+    assert world.sent == [owed]
+    assert world.outbox.told[-1] == ("settle", 7, owed)
+
+
+async def test_a_tag_that_is_asked_for_and_owes_nothing_any_more_is_settled():
+    # its first run has said that it owes something; the container changed since
+    world = World(tag("t"))
+    for container in (make_container([make_client(lambda r: claim("e"))]), make_container([])):
+        await world.pipeline.run_again(Record(REQUEST, "v1"), Again(9, only=frozenset({"gone"})), container)
+        assert world.outbox.told[-1] == ("settle", 9, "gone")
+
+
 async def test_a_record_that_nobody_claims_any_more_is_a_letter_and_is_counted():
     world = World(tag("t"))
     empty = make_container([])

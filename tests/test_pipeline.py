@@ -9,6 +9,8 @@ from corridor import REQUEST, Nothing, claim, make_client, make_container, make_
 from doubles import HeldLanes, NotingOutbox
 
 from sgtm.container.container import ContainerVariable, Origins
+from sgtm.delivery.delivery import HandedBack
+from sgtm.delivery.outbox.held import Hold
 from sgtm.errors import ParametersError
 from sgtm.messages import (
     DONE,
@@ -121,17 +123,21 @@ def test_a_request_that_settles_at_once_owes_nothing_when_the_tags_have_run():
     assert outbox.told[1:] == [("ran", 7, frozenset())]
 
 
-def test_what_the_lanes_give_back_when_they_close_is_still_owed():
+def test_what_the_lanes_hand_back_is_still_owed_and_waits_once_nothing_of_the_tag_is_under_way():
     lanes, outbox = HeldLanes(), NotingOutbox()
     two = make_tag(lambda event: send_one(event) * 2, "two")
     make_pipeline(make_container([make_client(lambda r: claim("a"))], [two]), outbox, lanes).run(REQUEST)
-    lanes.deliveries[0].on_settled(Outcome("retry"))
-    lanes.deliveries[1].on_settled(DONE)
+    lanes.deliveries[0].on_settled(HandedBack("retry", destination="there", expires_micros=9))
     assert outbox.told[-1][0] == "ran"
+    lanes.deliveries[1].on_settled(DONE)
+    assert outbox.told[2:] == [("hand back", 7, Hold("two", "there"), 9)]
     at_once = NotingOutbox()
     container = make_container([make_client(lambda r: claim("a"))], [two])
-    make_pipeline(container, at_once, HeldLanes(Outcome("retry"))).run(REQUEST)
-    assert at_once.told[-1] == ("ran", 7, frozenset({"two"}))
+    make_pipeline(container, at_once, HeldLanes(HandedBack("retry", expires_micros=9))).run(REQUEST)
+    assert at_once.told[1:] == [
+        ("ran", 7, frozenset({"two"})),
+        ("hand back", 7, Hold("two", ()), 9),
+    ]
 
 
 def test_an_event_that_no_client_made_is_not_recorded():

@@ -1,7 +1,7 @@
 """Delivery: one outgoing request on its way. Batch: the deliveries that travel in one request."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
@@ -40,6 +40,13 @@ class DeliveryRules(Struct, frozen=True):
     ] = 50
 
 
+class HandedBack(Outcome, frozen=True):
+    """Not an outcome but the lack of one: the delivery is still owed, and waits for `destination`."""
+
+    destination: Hashable = ()
+    expires_micros: int = 0
+
+
 class Delivery(Struct, eq=False):
     """One outgoing request on its way, with what is needed to judge and to settle it."""
 
@@ -48,14 +55,16 @@ class Delivery(Struct, eq=False):
     request: OutgoingRequest
     rules: DeliveryRules
     on_settled: Callable[[Outcome], Any]
-    """Called exactly once with a `done`, `dead` or `refused` outcome; with `retry` when the lanes
-    are closed before that: it is still owed, and an outbox that outlives us keeps its record."""
+    """Called exactly once with a `done`, `dead` or `refused` outcome; with `HandedBack` when the lanes
+    let go of it before that: it is still owed, and an outbox that reads again keeps its record."""
     expires_micros: int
     on_dead: Callable[[Death], Any] | None = None
     """Called before `on_settled` where it is given up, so that a dead letter can be kept."""
     event_index: int = 0
     """Of the event that it carries, among those of its record."""
     walked: WalkedDelivery | None = None
+    is_again: bool = False
+    """Of a record that is run again: what comes now goes first."""
     attempts: int = 0
     """How often it was sent so far; the lane counts."""
     deadline_s: float = 0.0

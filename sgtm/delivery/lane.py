@@ -7,35 +7,38 @@ A delivery is in one place at a time:
                                   halves, and when due|          | isolate, retry, refused
                                                       +-- waiting<
 
-Whether anything may leave now is asked in one place, `_take`: the circuit, a vendor's Retry-After
-and the retry budget have their say there. Each change that may let something leave calls `_wake`;
-what only time can change is left to one alarm.
+Whether anything may leave now is asked in one place, `_take`: how we stand with the destination
+(`standing.py`) and the retry budget have their say there. Each change that may let something leave calls
+`_wake`; what only time can change is left to one alarm.
+
+Where the outbox reads records again (`hands_back`), a lane keeps nothing that cannot leave: while it is shut
+or full it hands deliveries back, and says to whoever asks (`wants`) when it can take them. Otherwise they
+wait here, and a full lane gives up its oldest (SPEC: design.md Delivery).
 """
 
 import asyncio
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Literal
 
 from msgspec import Struct
 
-from sgtm.delivery.circuit import Circuit
 from sgtm.delivery.clock import Alarm, Clock
 from sgtm.delivery.delivery import Batch, Delivery
 from sgtm.delivery.errors import SendError
 from sgtm.delivery.judge import Attempt, judge_answer, judge_error, request_of
 from sgtm.delivery.queue import LaneLimits, LaneQueue
-from sgtm.delivery.retry import RetryBudget, backoff_s, bounded_wait_s, retry_after_s
+from sgtm.delivery.retry import backoff_s, bounded_wait_s, retry_after_s
 from sgtm.delivery.sender import Sender
 from sgtm.delivery.settling import Settling
+from sgtm.delivery.standing import Standing
 from sgtm.messages import Outcome
-
-log = logging.getLogger("sgtm.delivery")
 
 MAX_TIMEOUT_S = 60.0
 """Hard ceiling of one attempt (SPEC: R95, R255)."""
 _LOOK_AGAIN_S = 60.0
 _BUDGET_WAIT_S = 0.1
+BACKLOG = 1_000
+"""Records that are read again stop at so many deliveries in the queue: what comes now goes first."""
 
 
 class LaneState(Struct, frozen=True):
@@ -49,6 +52,8 @@ class LaneState(Struct, frozen=True):
     next_try_in_s: float
     queued: int
     in_flight: int
+    refused_tags: tuple[str, ...] = ()
+    """Tags that it refuses until a credential or its rights are mended."""
 
 
 class Lane:
@@ -64,20 +69,20 @@ class Lane:
         clock: Clock,
         chance: Callable[[], float],
         limits: LaneLimits,
+        key: Hashable = (),
+        hands_back: bool = False,
     ) -> None:
         self.destination, self.credential = destination, credential
+        self._key, self._hands_back = key, hands_back
         self._sender, self._settling, self._clock, self._chance = sender, settling, clock, chance
         self._limits = limits
         self._queue = LaneQueue(limits, clock, self._wake)
         self._under_way: set[Batch] = set()
         self._workers: set[asyncio.Task[None]] = set()
         self._resting: list[asyncio.Future[Batch]] = []
-        self._circuit = Circuit()
-        self._budget = RetryBudget(clock.now())
-        self._paused_until = float("-inf")
+        self._standing = Standing(destination, credential, clock.now())
         self._alarm: Alarm | None = None
         self._alarm_at = 0.0
-        self._refused_tags: set[str] = set()
 
     # -- in and out ------------------------------------------------------------------------------
 
@@ -85,19 +90,49 @@ class Lane:
         """Take one delivery."""
         delivery.weigh()
         left_s = (delivery.expires_micros - self._clock.unix_micros()) / 1_000_000
-        delivery.deadline_s = self._clock.now() + left_s
+        now = self._clock.now()
+        delivery.deadline_s = now + left_s
+        if left_s <= 0:
+            self._give_up(delivery, "expired")
+            return
+        if self._hands_back and (why := self._turns_away(delivery, now)):
+            self._settling.handed_back(delivery, self._key, why)
+            return
         if self._queue.is_full_for(delivery):
             self._make_room_for(delivery)
+        self._standing.tries(delivery.tag, now)
         self._queue.add(delivery)
         if self._queue.has_ready:
             self._wake()
 
     def _make_room_for(self, delivery: Delivery) -> None:
-        """A full lane gives up what has waited longest for its turn. An outbox that can be read again
-        lets it go instead and reads it later: this is the one place to change."""
+        """A full lane that cannot hand back gives up what has waited longest for its turn."""
         self._queue.flush()
         while self._queue.is_full_for(delivery) and (oldest := self._queue.take_oldest()) is not None:
             self._give_up(oldest, "the lane is full")
+
+    def _turns_away(self, delivery: Delivery, now: float) -> str:
+        """Why the delivery should wait outside; "" when there is a use for it."""
+        if why := self._wants_nothing_of(delivery.tag, now):
+            return why
+        if self._queue.is_full_for(delivery) or (delivery.is_again and self.is_busy):
+            return "the lane is full"
+        return ""
+
+    def _wants_nothing_of(self, tag: str, now: float) -> str:
+        standing = self._standing
+        if standing.is_shut(now) or (standing.is_on_trial and self._queue.count):
+            return f"the destination is shut: {standing.circuit.reason}".removesuffix(": ")
+        return "the destination refuses the tag" if standing.turns_away(tag, now) else ""
+
+    def wants(self, tag: str) -> bool:
+        """Whether there is a use and room for a record of the tag that waits outside."""
+        return not self.is_busy and not self._wants_nothing_of(tag, self._clock.now())
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether what waits outside should go on waiting."""
+        return self._queue.count >= BACKLOG
 
     def flush(self) -> None:
         """Let no batch wait for company any longer."""
@@ -123,7 +158,7 @@ class Lane:
         if not self._queue.count:
             return None
         now = self._clock.now()
-        while now >= self._paused_until and self._circuit.allows(now):
+        while self._standing.allows(now):
             if self._may_retry(now):
                 batch = self._queue.take_due()
             elif self._queue.has_ready:
@@ -133,19 +168,19 @@ class Lane:
             for delivery in batch.drop_expired(now):
                 self._give_up(delivery, "expired")
             if batch.deliveries:
-                self._circuit.sends()
+                self._standing.circuit.sends()
                 self._under_way.add(batch)
                 return batch
         return None
 
     def _may_retry(self, now: float) -> bool:
         due = self._queue.next_due
-        return due is not None and due <= now and (self._circuit.state != "closed" or self._budget.take(now))
+        return due is not None and due <= now and self._standing.may_retry(now)
 
     def _set_alarm(self) -> None:
         """Ring when time alone can change what may leave, and at least once a minute, for expiry."""
         now, due = self._clock.now(), self._queue.next_due
-        when = max(self._paused_until, self._circuit.opens_at if self._circuit.state == "open" else now)
+        when = self._standing.shut_until
         if when <= now:
             # Nothing is shut: the next free worker takes what is ready, only retries need the alarm.
             if due is None:
@@ -205,24 +240,39 @@ class Lane:
         pairs = list(zip(batch.deliveries, attempt.outcomes, strict=True))
         again: list[Delivery] = []
         doubtful: list[tuple[Delivery, Outcome]] = []
-        self._tell_circuit(now, attempt, is_retry=batch.attempts > 1)
+        self._standing.tell(now, attempt, is_retry=batch.attempts > 1)
+        wait_s = self._asked_to_wait(now, attempt)
         for delivery, outcome in pairs:
             self._settling.judged(delivery, outcome, attempt.answer, attempt.error)
             match outcome.kind:
                 case "done":
-                    self._accepted(delivery.tag)
+                    self._standing.accepted(delivery.tag)
                     self._settling.done(delivery, outcome)
                 case "isolate" if len(pairs) > 1:
                     doubtful.append((delivery, outcome))
                 case "retry" | "refused":
                     if outcome.kind == "refused":
-                        self._refused(delivery.tag, outcome.reason)
+                        self._standing.refused(delivery.tag, outcome.reason, now)
                     again.append(delivery)
                 case _:
                     self._settling.dead(delivery, self.destination, Outcome("dead", outcome.reason))
         self._isolate(doubtful)
+        if self._hands_back:
+            again = self._hand_back(again, now)
         if again:
-            self._retry(again, now, self._asked_to_wait(now, attempt), is_isolated=batch.is_isolated)
+            self._retry(again, now, wait_s, is_isolated=batch.is_isolated)
+
+    def _hand_back(self, again: list[Delivery], now: float) -> list[Delivery]:
+        """Let go of what cannot leave soon; the rest of those that are to be sent again."""
+        standing, settling = self._standing, self._settling
+        if standing.is_shut(now):
+            for delivery in again + self._queue.take_all():
+                settling.handed_back(delivery, self._key, "the destination is shut")
+            return []
+        for delivery in again:
+            if standing.turns_away(delivery.tag, now):
+                settling.handed_back(delivery, self._key, "the destination refuses the tag")
+        return [delivery for delivery in again if not standing.turns_away(delivery.tag, now)]
 
     def _retry(self, deliveries: list[Delivery], now: float, wait_s: float, *, is_isolated: bool) -> None:
         batch = Batch(deliveries, is_isolated=is_isolated)
@@ -252,47 +302,14 @@ class Lane:
             asked.append(retry_after_s(header, self._clock.unix_micros() / 1_000_000) or 0.0)
         wait_s = max(asked, default=0.0)
         if wait_s:
-            self._paused_until = max(self._paused_until, now + wait_s)
+            self._standing.pause(now + wait_s)
         return wait_s
 
-    # -- the state of the destination ------------------------------------------------------------
-
-    def _tell_circuit(self, now: float, attempt: Attempt, *, is_retry: bool) -> None:
-        circuit = self._circuit
-        before = circuit.state
-        kinds = {outcome.kind for outcome in attempt.outcomes}
-        reason = attempt.outcomes[0].reason
-        if kinds == {"retry"} or (attempt.is_transient and "refused" not in kinds):
-            circuit.failed(now, reason)
-        elif kinds == {"refused"}:
-            circuit.refused(now, reason)
-        elif attempt.answer is None:
-            circuit.told_nothing(now)
-        else:
-            circuit.succeeded(now)
-            self._budget.succeeded(is_retry=is_retry)
-        if (before, circuit.state) == ("closed", "open"):
-            log.warning("destination shut", extra={"destination": self.destination, "reason": reason})
-        elif (before, circuit.state) == ("probing", "closed"):
-            log.info("destination open again", extra={"destination": self.destination})
-
-    def _refused(self, tag: str, reason: str) -> None:
-        """One alert while it lasts, not endless retries (SPEC: R136)."""
-        if tag not in self._refused_tags:
-            self._refused_tags.add(tag)
-            where = {"tag": tag, "destination": self.destination, "credential": self.credential}
-            log.error(
-                "destination refuses us: mend the credential or its rights", extra={**where, "reason": reason}
-            )
-
-    def _accepted(self, tag: str) -> None:
-        if tag in self._refused_tags:
-            self._refused_tags.discard(tag)
-            log.info("destination accepts again", extra={"tag": tag, "destination": self.destination})
-
     def _give_up(self, delivery: Delivery, why: str) -> None:
-        kind: Literal["refused", "dead"] = "refused" if delivery.tag in self._refused_tags else "dead"
-        latest = delivery.last_reason or self._circuit.reason
+        kind: Literal["refused", "dead"] = (
+            "refused" if delivery.tag in self._standing.refused_tags else "dead"
+        )
+        latest = delivery.last_reason or self._standing.circuit.reason
         self._settling.dead(
             delivery, self.destination, Outcome(kind, f"{why}; latest: {latest}" if latest else why)
         )
@@ -302,19 +319,24 @@ class Lane:
         """Nothing waits and nothing is under way."""
         return not self._queue.count and not self._under_way
 
+    @property
+    def is_shut(self) -> bool:
+        """Nothing leaves now; to forget the lane would be to forget that."""
+        return not self._standing.allows(self._clock.now()) or bool(self._standing.refused_tags)
+
     def state(self) -> LaneState:
         """For operators."""
-        now, circuit = self._clock.now(), self._circuit
-        is_shut = circuit.state != "closed"
-        until = circuit.opens_at if circuit.state == "open" else now
+        now, standing = self._clock.now(), self._standing
+        circuit = standing.circuit
         return LaneState(
             destination=self.destination,
             credential=self.credential,
-            state="shut" if is_shut else "paused" if now < self._paused_until else "open",
+            state="shut" if standing.is_on_trial else "paused" if now < standing.paused_until else "open",
             reason=circuit.reason,
-            next_try_in_s=max(0.0, until - now, self._paused_until - now),
+            next_try_in_s=max(0.0, standing.shut_until - now),
             queued=self._queue.count,
             in_flight=sum(len(batch.deliveries) for batch in self._under_way),
+            refused_tags=tuple(standing.refused_tags),
         )
 
     async def close(self) -> None:
@@ -328,4 +350,4 @@ class Lane:
         under_way = [delivery for batch in self._under_way for delivery in batch.deliveries]
         self._under_way.clear()
         for delivery in under_way + self._queue.take_all():
-            self._settling.handed_back(delivery)
+            self._settling.handed_back(delivery, self._key, "the process is going down")

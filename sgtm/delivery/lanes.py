@@ -12,6 +12,7 @@ from sgtm.delivery.clock import Clock, LoopClock
 from sgtm.delivery.delivery import Delivery, DeliveryRules
 from sgtm.delivery.errors import Refused
 from sgtm.delivery.lane import Lane, LaneState
+from sgtm.delivery.outbox.held import Hold
 from sgtm.delivery.queue import LaneLimits
 from sgtm.delivery.request_writer import origin_of
 from sgtm.delivery.sender import Sender
@@ -28,6 +29,8 @@ class Lanes:
     """All lanes of a worker. Lives on one event loop; the sender stays its maker's to close.
 
     `on_dead(delivery, outcome)` is called for each delivery that is given up, before `on_settled`.
+    `hands_back`: whoever hands deliveries over can do so again, so lanes that are shut or full keep none
+    (`HandedBack`); ask `wants` when they can take them.
     """
 
     def __init__(
@@ -40,7 +43,9 @@ class Lanes:
         limits: LaneLimits | None = None,
         max_lanes: int = 1_000,
         on_dead: OnDead | None = None,
+        hands_back: bool = False,
     ) -> None:
+        self._hands_back = hands_back
         self._sender, self._chance, self._limits = sender, chance, limits or LaneLimits()
         self._clock = clock or LoopClock()
         self._settling = Settling(counters, self._clock, on_dead)
@@ -58,7 +63,7 @@ class Lanes:
         """Take one delivery; its `on_settled` is called exactly once. Never raises, never waits."""
         self._settling.took()
         if self._is_closed:
-            self._settling.handed_back(delivery)
+            self._settling.handed_back(delivery, (), "the process is going down")
             return
         try:
             origin = origin_of(delivery.request.url)
@@ -71,6 +76,16 @@ class Lanes:
             self._settling.dead(delivery, origin[1], Outcome("dead", "too many destinations"))
             return
         lane.add(delivery)
+
+    def wants(self, hold: Hold) -> bool:
+        """Whether there is a use and room for a record that waits for this."""
+        lane = self._lanes.get(hold.destination)  # type: ignore[call-overload]
+        return not self._is_closed and (lane is None or lane.wants(hold.tag))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether some lane has enough to do with what comes now."""
+        return any(lane.is_busy for lane in self._lanes.values())
 
     def destinations(self) -> list[LaneState]:
         """The state of every lane, by destination."""
@@ -108,12 +123,15 @@ class Lanes:
             clock=self._clock,
             chance=self._chance,
             limits=self._limits,
+            key=key,
+            hands_back=self._hands_back,
         )
         return lane
 
     def _retire_one(self) -> bool:
-        """Make room for another destination: the oldest lane at rest goes."""
-        key = next((key for key, lane in self._lanes.items() if lane.is_idle), None)
+        """Make room for another destination: the oldest lane at rest goes, one that is shut last."""
+        idle = [(key, lane) for key, lane in self._lanes.items() if lane.is_idle]
+        key = min(idle, key=lambda pair: pair[1].is_shut)[0] if idle else None
         if key is None:
             return False
         closing = asyncio.get_running_loop().create_task(self._lanes.pop(key).close())

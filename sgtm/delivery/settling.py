@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from sgtm.delivery.clock import Clock
-from sgtm.delivery.delivery import Delivery
+from sgtm.delivery.delivery import Delivery, HandedBack
 from sgtm.delivery.letter import MAX_ANSWER_BYTES, Death
 from sgtm.messages import Outcome, VendorAnswer
 from sgtm.observability.metrics import Counters
@@ -82,9 +82,10 @@ class Settling:
             self._clock.unix_micros(),
         )
 
-    def handed_back(self, delivery: Delivery) -> None:
-        """The lanes close and it is still owed."""
-        self._settle(delivery, Outcome("retry", "the process is going down"))
+    def handed_back(self, delivery: Delivery, destination: Hashable, why: str) -> None:
+        """It is still owed, and nobody here works on it any more: its record goes on waiting."""
+        self._counters.add("sgtm_deliveries_handed_back_total", delivery.tag)
+        self._settle(delivery, HandedBack("retry", why, None, (), destination, delivery.expires_micros))
 
     async def nothing_pending(self) -> None:
         """Wait until every delivery is settled."""

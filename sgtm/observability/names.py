@@ -52,6 +52,14 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_outbox_records_taken_over_total": ("", "records from files of vanished slots or set aside"),
     "sgtm_deliveries_done_total": ("tag", "events that the vendor accepted"),
     "sgtm_deliveries_retried_total": ("tag", "attempts that failed and will be repeated"),
+    "sgtm_records_run_again_total": (
+        "why",
+        "records whose tags ran again: left over (an earlier process), handed back (see below)",
+    ),
+    "sgtm_deliveries_handed_back_total": (
+        "tag",
+        "events whose destination was shut or full: their records wait in the outbox, not in memory",
+    ),
     "sgtm_egress_refused_total": ("rule", "connections that the egress door refused, by what the address is"),
     "sgtm_deliveries_refused_total": ("tag", "requests not sent because their hit had caused too many"),
     "sgtm_letters_total": ("tag", "dead letters written, by tag; empty where no tag had its turn"),

@@ -1,52 +1,115 @@
-"""Recovery: run records again that an earlier process left behind, beside the traffic.
+"""Recovery: run records again beside the traffic: those of an earlier process, and those handed back.
 
-Oldest first, at a bounded rate, and never more than the lanes can hold: hits that come now go first, and a
-vendor that is down is not handed a backlog that its lane would have to give up (SPEC: design.md Delivery;
-reliability 1.3). A record is asked for only when there is room for it, so memory is bounded too.
+left over     once each, with all tags that owe something, oldest first; what a lane cannot take comes back
+handed back   when its destination can take it, that tag alone; or when it has expired, so that it becomes a
+              dead letter in time though the destination is still down
+
+Hits that come now go first: the lanes take what is run again only while little waits in them, and it is asked
+for at a bounded rate and only then; so memory is bounded too, however long an outage was, and nothing is run
+into a lane that is shut, but for the one record that is its probe (SPEC: design.md Delivery; reliability
+1.3).
 """
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
+from contextlib import aclosing
 
 from sgtm.delivery.lanes import Lanes
-from sgtm.delivery.outbox import Outbox
+from sgtm.delivery.outbox import Outbox, OutboxFull
+from sgtm.delivery.outbox.held import Hold
 from sgtm.hit import Again
+from sgtm.observability.metrics import Counters
 from sgtm.pipeline import Pipeline
 
 log = logging.getLogger("sgtm.server")
 
-MAX_PENDING = 2_000
-"""Deliveries in the lanes above which no record is run again."""
 _AT_ONCE = 20
 _PAUSE_S = 0.01
 """After so many records the traffic has its turn: 2,000 records a second at most."""
 _BUSY_S = 0.05
+"""The same while some lane has enough to do: what is left over for others still comes."""
+_TURN = 200
+"""After so many records another destination has its turn."""
+_LOOK_S = 0.1
+"""How often it is looked whether a destination can take what waits for it."""
+EXPIRY_S = 5.0
+"""How often, and how late, what has expired while it waited is looked for."""
 
 
 class Recovery:
-    """The task that runs left-over records again, from `start` to `stop`."""
+    """The tasks that run records again, from `start` to `stop`."""
 
-    def __init__(self, pipeline: Pipeline, outbox: Outbox, lanes: Lanes) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        outbox: Outbox,
+        lanes: Lanes,
+        counters: Counters,
+        now_micros: Callable[[], int] = lambda: time.time_ns() // 1_000,
+    ) -> None:
         self._pipeline, self._outbox, self._lanes = pipeline, outbox, lanes
-        self._task: asyncio.Task[None] | None = None
+        self._counters, self._now_micros = counters, now_micros
+        self._swept_micros = 0
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._run_left_over()), loop.create_task(self._run_handed_back())]
 
     def stop(self) -> None:
         """End with the next turn of the loop; what was not run yet stays in the outbox."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
 
-    async def _run(self) -> None:
+    async def _run_left_over(self) -> None:
         records = 0
         async for found in self._outbox.left_over():
             if not records:
                 log.info("running left-over records again")
-            while self._lanes.pending >= MAX_PENDING:  # noqa: ASYNC110  (every settled delivery would wake it)
-                await asyncio.sleep(_BUSY_S)
             await self._pipeline.run_again(found.record, Again(found.record_id, found.settled))
             records += 1
+            self._counters.add("sgtm_records_run_again_total", "left over")
             if records % _AT_ONCE == 0:
-                await asyncio.sleep(_PAUSE_S)
+                await asyncio.sleep(_BUSY_S if self._lanes.is_busy else _PAUSE_S)
+
+    async def _run_handed_back(self) -> None:
+        while True:
+            records = 0
+            for hold in list(self._outbox.holds()):
+                if self._lanes.wants(hold):
+                    records += await self._run_hold(hold, None)
+            for hold in self._with_expired():
+                records += await self._run_hold(hold, self._now_micros())
+            await asyncio.sleep(_PAUSE_S if records else _LOOK_S)
+
+    async def _run_hold(self, hold: Hold, expired_by: int | None) -> int:
+        """Run what waits for this, while it is wanted or has expired; how many records it was."""
+        records = 0
+        try:
+            async with aclosing(self._outbox.handed_back(hold, expired_by)) as waiting:
+                async for found in waiting:
+                    again = Again(found.record_id, found.settled, only=frozenset((hold.tag,)))
+                    await self._pipeline.run_again(found.record, again)
+                    records += 1
+                    self._counters.add("sgtm_records_run_again_total", "handed back")
+                    if records % _AT_ONCE == 0:
+                        await asyncio.sleep(_PAUSE_S)
+                    if records >= _TURN or (expired_by is None and not self._lanes.wants(hold)):
+                        break
+        except OutboxFull:  # the disk fails: what waits goes on waiting
+            await asyncio.sleep(1.0)
+        if expired_by is not None and records >= _TURN:
+            self._swept_micros = 0  # there may be more
+        return records
+
+    def _with_expired(self) -> list[Hold]:
+        """What holds something that has expired, looked for now and then."""
+        now = self._now_micros()
+        if abs(now - self._swept_micros) < EXPIRY_S * 1_000_000:
+            return []
+        self._swept_micros = now
+        holds = self._outbox.holds().items()
+        return [hold for hold, held in holds if (held.first_expires_micros or now + 1) <= now]

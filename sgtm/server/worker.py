@@ -84,7 +84,7 @@ class Worker:
         )
         self._egress, self._credentials = egress, Credentials(container.credentials)
         self._sender = PooledSender(self._credentials, egress)
-        self.lanes = Lanes(self._sender, self.counters)
+        self.lanes = Lanes(self._sender, self.counters, hands_back=self.outbox.reads_again)
         self.health = Health()
         self.health.ready_checks["outbox full"] = self._accepts
         self._memory = MemoryGuard(limit_of(settings), settings, self.counters, self._give_back)
@@ -115,7 +115,7 @@ class Worker:
         )
         self._containers = [self._follow(container)]
         """Those that serve or that some event began with, oldest first."""
-        self._recovery = Recovery(self._pipeline, self.outbox, self.lanes)
+        self._recovery = Recovery(self._pipeline, self.outbox, self.lanes, self.counters)
         self._listening, self._proxies = listening, proxies
         self._listener: Listener | None = None
         self._runner: web.ServerRunner | None = None

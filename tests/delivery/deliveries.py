@@ -136,7 +136,16 @@ class Bench:
         )
 
     def deliver(
-        self, path="/collect", *, url=None, component=PLAIN, tag="tag", rules=None, life_s=3_600, **said
+        self,
+        path="/collect",
+        *,
+        url=None,
+        component=PLAIN,
+        tag="tag",
+        rules=None,
+        life_s=3_600,
+        is_again=False,
+        **said,
     ):
         request = OutgoingRequest("POST", (url or self.vendor.url) + path, **said)
         delivery = Delivery(
@@ -147,6 +156,7 @@ class Bench:
             on_settled=lambda outcome: self.settled.append((delivery, outcome)),
             expires_micros=self.clock.unix_micros() + int(life_s * 1_000_000),
             walked=WalkedDelivery(request),
+            is_again=is_again,
         )
         self.lanes.deliver(delivery)
         return delivery

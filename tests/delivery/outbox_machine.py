@@ -9,11 +9,13 @@ fire owes nothing), reliability 1.4 fault 16.
 """
 
 import asyncio
+from contextlib import aclosing
 
 import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
+from sgtm.delivery.outbox.held import Hold
 from sgtm.messages import IncomingRequest, Record
 
 TAGS = ("ga4", "meta", "http")
@@ -47,6 +49,13 @@ async def append(outbox, record):
 
 async def listed(found):
     return [it async for it in found]
+
+
+async def take(found, most):
+    """The first so many; the rest stays where it is."""
+    async with aclosing(found):
+        first = [await anext(found, None) for _ in range(most)]
+    return [it for it in first if it is not None]
 
 
 def await_in(loop, waited):
@@ -87,6 +96,8 @@ class OutboxMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.outbox = self.open()
         self.model = {}
+        self.held = {}
+        """What was handed back: by record and tag, when it expires."""
         self.ever = set()
         self.count = 0
 
@@ -115,8 +126,30 @@ class OutboxMachine(RuleBasedStateMachine):
         if record_id in self.model:
             self.model[record_id].settled.add(tag)
 
+    @rule(record_id=records, tag=st.sampled_from(TAGS), expires=st.integers(1, 50))
+    def hand_back(self, record_id, tag, expires):
+        self.outbox.hand_back(record_id, Hold(tag, "there"), expires)
+        if record_id in self.model and self.outbox.reads_again:
+            self.held[record_id, tag] = min(expires, self.held.get((record_id, tag), expires))
+
+    @rule(tag=st.sampled_from(TAGS), most=st.integers(1, 5))
+    def read_handed_back(self, tag, most):
+        """Each comes once until it is handed back again; whoever stops takes no more than he got."""
+        found = self.loop.run_until_complete(take(self.outbox.handed_back(Hold(tag, "there")), most))
+        owed = {
+            record_id
+            for record_id, by in self.held
+            if by == tag and record_id in self.model and tag not in self.model[record_id].settled
+        }
+        assert len(found) == min(most, len(owed))
+        assert {it.record_id for it in found} <= owed
+        for it in found:
+            assert it.record == self.model[it.record_id].record
+            del self.held[it.record_id, tag]
+
     @rule()
     def reopen(self):
+        self.held.clear()  # whoever opens it next finds the records left over
         self.outbox.close()
         if self.survives:
             self.outbox = self.open()

@@ -67,8 +67,10 @@ actions = st.lists(
 )
 
 
-@given(actions, answers, st.integers(1, 3), st.integers(1, 12))
-def test_each_delivery_is_settled_exactly_once_and_nothing_is_left(actions, answers, concurrency, max_queued):
+@given(actions, answers, st.integers(1, 3), st.integers(1, 12), st.booleans())
+def test_each_delivery_is_settled_exactly_once_and_nothing_is_left(
+    actions, answers, concurrency, max_queued, hands_back
+):
     async def main():
         clock, settled = FakeClock(), Counter()
         taken = []
@@ -78,6 +80,7 @@ def test_each_delivery_is_settled_exactly_once_and_nothing_is_left(actions, answ
             clock=clock,
             chance=lambda: 0.5,
             limits=LaneLimits(concurrency=concurrency, max_queued=max_queued),
+            hands_back=hands_back,
         )
 
         def deliver(is_batched, host):
@@ -105,7 +108,9 @@ def test_each_delivery_is_settled_exactly_once_and_nothing_is_left(actions, answ
                 clock.advance(*arguments)
             for _ in range(5):
                 await asyncio.sleep(0)
-            assert all(state.queued <= max_queued + 5 * concurrency for state in lanes.destinations())
+            for state in lanes.destinations():
+                assert state.queued <= max_queued + 5 * concurrency
+                assert not (hands_back and state.state == "shut" and state.queued > 1), "but for a probe"
         await lanes.close()
         assert Counter(number for number, _ in settled.elements()) == Counter(taken)
         assert {kind for _, kind in settled} <= {"done", "dead", "refused", "retry"}

@@ -11,12 +11,13 @@ What is given up is buried: its letter is kept with, or before, what is said of 
 that a crash between the two gives a second try and never a loss.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Collection, Mapping
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from sgtm.delivery.letter import KeptLetter, Letter
+from sgtm.delivery.outbox.held import Held, Hold
 from sgtm.errors import SgtmError
 from sgtm.messages import Record
 
@@ -97,6 +98,24 @@ class Outbox(Protocol):
     async def forget(self, ids: Collection[str]) -> int:
         """Let dead letters go, for good when this returns; how many there were. Raises
         OutboxUnavailable."""
+
+    @property
+    def reads_again(self) -> bool:
+        """Whether what is handed back comes again: lanes may let go of what they cannot send now."""
+
+    def hand_back(self, record_id: int, hold: Hold, expires_micros: int) -> None:
+        """Nobody works any more on what `hold.tag` owes for the record: it waits until
+        `hold.destination` can take it, or it expires (Unix time)."""
+
+    def holds(self) -> Mapping[Hold, Held]:
+        """What waits, and for what."""
+
+    def handed_back(self, hold: Hold, expired_by: int | None = None) -> AsyncGenerator[Unfinished]:
+        """The records that wait for this, what expires first first, `hold.tag` alone to be run again.
+        Each waits no more once it comes; close the generator, and the others go on waiting. With
+        `expired_by` (Unix time in microseconds): only batches in which something has expired by then.
+
+        Raises OutboxUnavailable; nothing is lost by that."""
 
     def unfinished(self) -> AsyncIterator[Unfinished]:
         """All records that are kept and owe something, oldest first."""

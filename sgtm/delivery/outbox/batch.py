@@ -83,6 +83,12 @@ class Batch:
         passed_by = self.done | self.in_hand if left_over else self.done
         return (index for index in range(self.count) if not passed_by >> index & 1)
 
+    def owed_by(self, tag: str, bits: int) -> Iterator[int]:
+        """Indexes of those of these records that `tag` still owes something."""
+        return (
+            index for index in range(self.count) if bits & ~self.done & ~self.settled.get(tag, 0) & 1 << index
+        )
+
     def encode(self) -> bytes:
         """The bits to keep, with a CRC before them."""
         size = (self.count + 7) // 8

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from sgtm.delivery.outbox.batch import Batch
 from sgtm.delivery.outbox.file import Change, Kept
+from sgtm.delivery.outbox.held import Held, Hold, Taken
 from sgtm.delivery.outbox.letter_table import LetterRow
 
 ID_BITS = 10
@@ -20,6 +21,8 @@ class Ledger:
         self.batches: dict[int, Batch] = {}
         self.count = 0
         """Records that owe something."""
+        self.held: dict[Hold, Held] = {}
+        """Records that wait for a destination."""
         self._next_number = generation << SEQUENCE_BITS
         self._finished: list[int] = []
         self._dirty: dict[int, Batch] = {}
@@ -80,6 +83,25 @@ class Ledger:
     def bury(self, row: LetterRow) -> None:
         """See Outbox."""
         self._letters.append(row)
+
+    def hand_back(self, record_id: int, hold: Hold, expires_micros: int) -> None:
+        """See Outbox."""
+        number, bit = record_id >> ID_BITS, 1 << (record_id & (1 << ID_BITS) - 1)
+        batch = self.batches.get(number)
+        if batch is not None and not batch.done & bit:
+            self.held.setdefault(hold, Held()).add(number, bit, expires_micros)
+
+    def take_held(self, hold: Hold, expired_by: int | None = None) -> Taken | None:
+        """The next ones that wait for this; a hold ends with its last record."""
+        held = self.held.get(hold)
+        taken = held.take(expired_by) if held is not None else None
+        if held is not None and not held.count:
+            del self.held[hold]
+        return taken
+
+    def put_back_held(self, hold: Hold, taken: Taken) -> None:
+        """These go on waiting."""
+        self.held.setdefault(hold, Held()).add(*taken)
 
     def give_up(self, batch: Batch, index: int) -> bool:
         """A record that cannot be read; whether it still owed something."""

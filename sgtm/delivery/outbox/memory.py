@@ -5,12 +5,13 @@ however it ends, is lost (SPEC: reliability 1.2). `len()` is how many records th
 """
 
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 
 from sgtm.delivery.archive.buffer import ArchiveBuffer
 from sgtm.delivery.archive.keeping import Archive
 from sgtm.delivery.letter import KeptLetter, Letter, LetterBounds
 from sgtm.delivery.outbox import OutboxFull, OutboxState, Unfinished
+from sgtm.delivery.outbox.held import Held, Hold
 from sgtm.delivery.outbox.letters_in_memory import LettersInMemory
 from sgtm.messages import Record
 from sgtm.observability.metrics import Counters
@@ -106,6 +107,21 @@ class MemoryOutbox:
 
     async def left_over(self) -> AsyncIterator[Unfinished]:
         """See Outbox. Nothing outlives the process that works on it."""
+        return
+        yield
+
+    reads_again = False
+    """A lane that is full gives up its oldest: what is kept here could not wait any better there."""
+
+    def hand_back(self, record_id: int, hold: Hold, expires_micros: int) -> None:
+        """See Outbox. It happens at the end only, and ends here."""
+
+    def holds(self) -> Mapping[Hold, Held]:
+        """See Outbox."""
+        return {}
+
+    async def handed_back(self, hold: Hold, expired_by: int | None = None) -> AsyncGenerator[Unfinished]:
+        """See Outbox."""
         return
         yield
 

@@ -11,8 +11,9 @@ the loop's thread, the disk belongs to the writer's (SPEC: design.md Delivery; r
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
 from contextlib import suppress
+from itertools import chain
 from typing import Any
 
 from sgtm.delivery.letter import KeptLetter, Letter
@@ -20,6 +21,7 @@ from sgtm.delivery.outbox import OutboxFull, OutboxState, OutboxUnavailable, Unf
 from sgtm.delivery.outbox.batch import Batch
 from sgtm.delivery.outbox.file import Change, Row
 from sgtm.delivery.outbox.group import Group
+from sgtm.delivery.outbox.held import Held, Hold, Taken
 from sgtm.delivery.outbox.ledger import ID_BITS, Ledger
 from sgtm.delivery.outbox.letter_table import row_of
 from sgtm.delivery.outbox.records import read_record, split_group, write_record
@@ -250,7 +252,7 @@ class SqliteOutbox:
     async def unfinished(self) -> AsyncIterator[Unfinished]:
         """See Outbox."""
         for batch in list(self.ledger.in_order()):
-            async for found in self._read(batch, left_over=False):
+            async for found in self._read(batch, batch.unfinished()):
                 yield found
 
     async def left_over(self) -> AsyncIterator[Unfinished]:
@@ -263,18 +265,52 @@ class SqliteOutbox:
             try:
                 await self._taking_over.run(self)
                 for batch in list(self.ledger.in_order()):
-                    async for found in self._read(batch, left_over=True):
+                    async for found in self._read(batch, batch.unfinished(left_over=True)):
+                        batch.in_hand |= _bit(found.record_id)
                         yield found
             except (OutboxUnavailable, OutboxFull):
                 # the disk fails or is full: what is left over stays where it is
                 asyncio.get_running_loop().call_later(FLUSH_S, self._news.set)
 
-    async def _read(self, batch: Batch, *, left_over: bool) -> AsyncIterator[Unfinished]:
-        if next(batch.unfinished(left_over=left_over), None) is None or batch.state != "stored":
+    reads_again = True
+
+    def hand_back(self, record_id: int, hold: Hold, expires_micros: int) -> None:
+        """See Outbox."""
+        self.ledger.hand_back(record_id, hold, expires_micros)
+
+    def holds(self) -> Mapping[Hold, Held]:
+        """See Outbox."""
+        return self.ledger.held
+
+    async def handed_back(self, hold: Hold, expired_by: int | None = None) -> AsyncGenerator[Unfinished]:
+        """See Outbox."""
+        not_now: list[Taken] = []
+        """Of batches that are being written, or whose file was lost a moment ago."""
+        try:
+            while (taken := self.ledger.take_held(hold, expired_by)) is not None:
+                batch, waiting = self.ledger.batches.get(taken.number), taken.bits
+                try:
+                    if batch is not None and batch.state == "stored":
+                        async for found in self._read(batch, batch.owed_by(hold.tag, waiting)):
+                            waiting &= ~_bit(found.record_id)
+                            yield found
+                        waiting = 0 if batch.state == "stored" else waiting
+                finally:
+                    if batch is not None and waiting:
+                        not_now.append(taken._replace(bits=waiting))
+        finally:
+            for taken in not_now:
+                self.ledger.put_back_held(hold, taken)
+
+    async def _read(self, batch: Batch, indexes: Iterable[int]) -> AsyncIterator[Unfinished]:
+        """The records at these places of the batch, while they can be had."""
+        wanted = iter(indexes)
+        first = next(wanted, None)
+        if first is None or batch.state != "stored":
             return
         number = batch.number
         payloads = list(split_group(await self.ask(lambda store: store.read(number))))
-        for index in batch.unfinished(left_over=left_over):
+        for index in chain((first,), wanted):
             if batch.state != "stored":
                 return
             payload = payloads[index] if index < len(payloads) else None
@@ -282,8 +318,6 @@ class SqliteOutbox:
             if record is None:
                 self._damaged(batch, index)
                 continue
-            if left_over:
-                batch.in_hand |= 1 << index
             yield Unfinished(number << ID_BITS | index, record, batch.settled_tags(index))
 
     def _damaged(self, batch: Batch, index: int) -> None:
@@ -339,3 +373,8 @@ class SqliteOutbox:
             where="outbox (sqlite)",
             mend="a vendor is down or too slow (see the destinations), or give it more room",
         )
+
+
+def _bit(record_id: int) -> int:
+    """The bit of a record in the maps of its batch."""
+    return 1 << (record_id & (1 << ID_BITS) - 1)

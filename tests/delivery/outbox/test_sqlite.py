@@ -3,6 +3,7 @@ import logging
 import shutil
 import stat
 import tempfile
+import tracemalloc
 from pathlib import Path
 
 import apsw
@@ -16,6 +17,7 @@ from sgtm.delivery.outbox import Outbox, OutboxFull, OutboxUnavailable
 from sgtm.delivery.outbox import sqlite as engine
 from sgtm.delivery.outbox.file import OutboxFile
 from sgtm.delivery.outbox.folder import FolderInUse
+from sgtm.delivery.outbox.held import Hold
 from sgtm.delivery.outbox.opening import open_outbox
 from sgtm.observability.metrics import Counters
 from sgtm.settings import Settings
@@ -495,3 +497,57 @@ async def test_jumps_of_the_clock_change_nothing(tmp_path, outbox, monkeypatch):
     found = await left_over(survivor, 4)
     assert [it.record.request.received_micros // 10**12 for it in found] == [1764, 1764, 0, 1767]
     survivor.close()
+
+
+async def handed_back(outbox, hold, expired_by=None):
+    return [found.record.request.body async for found in outbox.handed_back(hold, expired_by)]
+
+
+async def test_what_is_handed_back_waits_on_the_disk_and_comes_again_what_expires_first_first(outbox):
+    ids = [record_id for body in (b"a", b"b", b"c") for record_id in await kept(outbox, body)]
+    shut, other = Hold("ga4", "there"), Hold("meta", "there")
+    for record_id, expires in zip(ids, (30, 10, 20), strict=True):
+        outbox.ran(record_id, frozenset({"ga4"}))
+        outbox.hand_back(record_id, shut, expires)
+    assert outbox.holds()[shut].count == 3
+    assert outbox.holds()[shut].first_expires_micros == 10
+    assert await handed_back(outbox, other) == []
+    assert await handed_back(outbox, shut, expired_by=10) == [b"b"]
+    assert await handed_back(outbox, shut) == [b"c", b"a"]
+    assert not outbox.holds()
+    assert len(outbox) == 3, "to come again settles nothing"
+
+
+async def test_what_is_settled_while_it_waits_does_not_come_again(outbox):
+    ids = await kept(outbox, b"a", b"b")
+    hold = Hold("ga4", "there")
+    for record_id in ids:
+        outbox.ran(record_id, frozenset({"ga4", "meta"}))
+        outbox.hand_back(record_id, hold, 10)
+    outbox.settle(ids[0], "ga4")
+    assert await handed_back(outbox, hold) == [b"b"]
+
+
+async def test_what_waits_holds_no_record_in_memory(outbox):
+    # SPEC: design.md Delivery, "a lane that is shut keeps no requests in memory"
+    hold = Hold("ga4", "there")
+    ids = await kept(outbox, *([bytes(1_000)] * 2_000))
+    tracemalloc.start()
+    for record_id in ids:
+        outbox.ran(record_id, frozenset({"ga4"}))
+        outbox.hand_back(record_id, hold, 10)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert outbox.holds()[hold].count == 2_000
+    assert held < 20_000, "ten bytes a record"
+
+
+async def test_after_a_restart_what_waited_is_left_over(tmp_path, outbox):
+    (record_id,) = await kept(outbox, b"a")
+    outbox.ran(record_id, frozenset({"ga4"}))
+    outbox.hand_back(record_id, Hold("ga4", "there"), 10)
+    outbox.close()
+    again = open_in(tmp_path)
+    assert not again.holds()
+    assert [found.record_id for found in await left_over(again, 1)] == [record_id]
+    again.close()
