@@ -20,8 +20,6 @@ import asyncio
 from collections.abc import Callable, Hashable
 from typing import Literal
 
-from msgspec import Struct
-
 from sgtm.delivery.clock import Alarm, Clock
 from sgtm.delivery.delivery import Batch, Delivery
 from sgtm.delivery.errors import SendError
@@ -30,7 +28,7 @@ from sgtm.delivery.queue import LaneLimits, LaneQueue
 from sgtm.delivery.retry import backoff_s, bounded_wait_s, retry_after_s
 from sgtm.delivery.sender import Sender
 from sgtm.delivery.settling import Settling
-from sgtm.delivery.standing import Standing
+from sgtm.delivery.standing import LaneState, Standing
 from sgtm.messages import Outcome
 
 MAX_TIMEOUT_S = 60.0
@@ -39,21 +37,6 @@ _LOOK_AGAIN_S = 60.0
 _BUDGET_WAIT_S = 0.1
 BACKLOG = 1_000
 """Records that are read again stop at so many deliveries in the queue: what comes now goes first."""
-
-
-class LaneState(Struct, frozen=True):
-    """One destination as an operator sees it."""
-
-    destination: str
-    credential: str
-    state: Literal["open", "paused", "shut"]
-    """paused: the vendor asked for it (Retry-After). shut: it fails or refuses; see `reason`."""
-    reason: str
-    next_try_in_s: float
-    queued: int
-    in_flight: int
-    refused_tags: tuple[str, ...] = ()
-    """Tags that it refuses until a credential or its rights are mended."""
 
 
 class Lane:

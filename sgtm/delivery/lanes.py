@@ -11,12 +11,13 @@ from collections.abc import Callable
 from sgtm.delivery.clock import Clock, LoopClock
 from sgtm.delivery.delivery import Delivery, DeliveryRules
 from sgtm.delivery.errors import Refused
-from sgtm.delivery.lane import Lane, LaneState
+from sgtm.delivery.lane import Lane
 from sgtm.delivery.outbox.held import Hold
 from sgtm.delivery.queue import LaneLimits
 from sgtm.delivery.request_writer import origin_of
 from sgtm.delivery.sender import Sender
 from sgtm.delivery.settling import OnDead, Settling
+from sgtm.delivery.standing import LaneState
 from sgtm.messages import CredentialUse, Outcome
 from sgtm.observability.metrics import Counters
 

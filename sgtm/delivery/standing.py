@@ -7,6 +7,7 @@ time (SPEC: R97, R136, R270).
 
 import logging
 from collections.abc import Sequence
+from typing import Literal
 
 from msgspec import Struct
 
@@ -18,6 +19,21 @@ log = logging.getLogger("sgtm.delivery")
 
 LONG_PAUSE_S = 5.0
 """A vendor's wish to wait longer shuts the lane for that time; a shorter one is waited for in memory."""
+
+
+class LaneState(Struct, frozen=True):
+    """One destination as an operator sees it."""
+
+    destination: str
+    credential: str
+    state: Literal["open", "paused", "shut"]
+    """paused: the vendor asked for it (Retry-After). shut: it fails or refuses; see `reason`."""
+    reason: str
+    next_try_in_s: float
+    queued: int
+    in_flight: int
+    refused_tags: tuple[str, ...] = ()
+    """Tags that it refuses until a credential or its rights are mended."""
 
 
 class _Refusal(Struct):

@@ -11,20 +11,19 @@ the loop's thread, the disk belongs to the writer's (SPEC: design.md Delivery; r
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import suppress
-from itertools import chain
 from typing import Any
 
 from sgtm.delivery.letter import KeptLetter, Letter
 from sgtm.delivery.outbox import OutboxFull, OutboxState, OutboxUnavailable, Unfinished
-from sgtm.delivery.outbox.batch import Batch
 from sgtm.delivery.outbox.file import Change, Row
 from sgtm.delivery.outbox.group import Group
-from sgtm.delivery.outbox.held import Held, Hold, Taken
+from sgtm.delivery.outbox.held import Held, Hold
 from sgtm.delivery.outbox.ledger import ID_BITS, Ledger
 from sgtm.delivery.outbox.letter_table import row_of
-from sgtm.delivery.outbox.records import read_record, split_group, write_record
+from sgtm.delivery.outbox.reading import Reading, bit_of
+from sgtm.delivery.outbox.records import write_record
 from sgtm.delivery.outbox.space import Room
 from sgtm.delivery.outbox.store import Store
 from sgtm.delivery.outbox.taking_over import TakingOver
@@ -67,6 +66,7 @@ class SqliteOutbox:
         """Something may be left over that was not there before."""
         self._news.set()
         self._taking_over = taking_over
+        self._reading = Reading(self.ledger, self.ask, self._damaged)
         self.failed_commits: set[int] = set()
         """Numbers of commits that failed, so that they may or may not be in a file that was set aside."""
         self._archive = store.archive
@@ -252,7 +252,7 @@ class SqliteOutbox:
     async def unfinished(self) -> AsyncIterator[Unfinished]:
         """See Outbox."""
         for batch in list(self.ledger.in_order()):
-            async for found in self._read(batch, batch.unfinished()):
+            async for found in self._reading.read(batch, batch.unfinished()):
                 yield found
 
     async def left_over(self) -> AsyncIterator[Unfinished]:
@@ -265,8 +265,8 @@ class SqliteOutbox:
             try:
                 await self._taking_over.run(self)
                 for batch in list(self.ledger.in_order()):
-                    async for found in self._read(batch, batch.unfinished(left_over=True)):
-                        batch.in_hand |= _bit(found.record_id)
+                    async for found in self._reading.read(batch, batch.unfinished(left_over=True)):
+                        batch.in_hand |= bit_of(found.record_id)
                         yield found
             except (OutboxUnavailable, OutboxFull):
                 # the disk fails or is full: what is left over stays where it is
@@ -282,49 +282,13 @@ class SqliteOutbox:
         """See Outbox."""
         return self.ledger.held
 
-    async def handed_back(self, hold: Hold, expired_by: int | None = None) -> AsyncGenerator[Unfinished]:
+    def handed_back(self, hold: Hold, expired_by: int | None = None) -> AsyncGenerator[Unfinished]:
         """See Outbox."""
-        not_now: list[Taken] = []
-        """Of batches that are being written, or whose file was lost a moment ago."""
-        try:
-            while (taken := self.ledger.take_held(hold, expired_by)) is not None:
-                batch, waiting = self.ledger.batches.get(taken.number), taken.bits
-                try:
-                    if batch is not None and batch.state == "stored":
-                        async for found in self._read(batch, batch.owed_by(hold.tag, waiting)):
-                            waiting &= ~_bit(found.record_id)
-                            yield found
-                        waiting = 0 if batch.state == "stored" else waiting
-                finally:
-                    if batch is not None and waiting:
-                        not_now.append(taken._replace(bits=waiting))
-        finally:
-            for taken in not_now:
-                self.ledger.put_back_held(hold, taken)
+        return self._reading.handed_back(hold, expired_by)
 
-    async def _read(self, batch: Batch, indexes: Iterable[int]) -> AsyncIterator[Unfinished]:
-        """The records at these places of the batch, while they can be had."""
-        wanted = iter(indexes)
-        first = next(wanted, None)
-        if first is None or batch.state != "stored":
-            return
-        number = batch.number
-        payloads = list(split_group(await self.ask(lambda store: store.read(number))))
-        for index in chain((first,), wanted):
-            if batch.state != "stored":
-                return
-            payload = payloads[index] if index < len(payloads) else None
-            record = read_record(payload) if payload is not None else None
-            if record is None:
-                self._damaged(batch, index)
-                continue
-            yield Unfinished(number << ID_BITS | index, record, batch.settled_tags(index))
-
-    def _damaged(self, batch: Batch, index: int) -> None:
-        if self.ledger.give_up(batch, index):
-            self._counters.add("sgtm_outbox_records_damaged_total")
-            log.error("a record is damaged and lost", extra={"batch": batch.number, "index": index})
-            self._flush_later()
+    def _damaged(self) -> None:
+        self._counters.add("sgtm_outbox_records_damaged_total")
+        self._flush_later()
 
     # -- how it is, and the end ------------------------------------------------------------------
 
@@ -373,8 +337,3 @@ class SqliteOutbox:
             where="outbox (sqlite)",
             mend="a vendor is down or too slow (see the destinations), or give it more room",
         )
-
-
-def _bit(record_id: int) -> int:
-    """The bit of a record in the maps of its batch."""
-    return 1 << (record_id & (1 << ID_BITS) - 1)
