@@ -16,10 +16,10 @@ from sgtm import settings_sources
 from sgtm.errors import SgtmError
 from sgtm.server.data_folder import admin_token, noted_admin_url
 from sgtm.server.run import ADMIN_PORT
-from sgtm.settings import Settings
+from sgtm.settings import FILE, Settings
 
 TIMEOUT_S = 60.0
-_FIELDS = ("admin_host", "admin_port", "data_folder")
+_FIELDS = (FILE, "admin_host", "admin_port", "data_folder")
 
 
 class NoAnswer(SgtmError):

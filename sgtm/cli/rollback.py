@@ -1,7 +1,8 @@
 """Serve an earlier version of the container again, at once.
 
-Writes the source of that version into the container's file and has the running server reload it. The version
-that it replaces is kept too, so a rollback can be rolled back. `--list` shows what is kept, newest first.
+Writes the source of that version into the container's file, and the files of its templates, and has the
+running server reload them. The version that it replaces is kept too, so a rollback can be rolled back.
+`--list` shows what is kept, newest first.
 
   sgtm rollback container.yaml --list
   sgtm rollback container.yaml                 # the version that was served before this one
@@ -15,8 +16,11 @@ from pathlib import Path
 from sgtm.cli import _admin
 from sgtm.container.check import read_sound
 from sgtm.container.compile import version_of
+from sgtm.container.google.overlay import without_settings
+from sgtm.container.settings_file import read_configured
+from sgtm.container.source import parts_of
 from sgtm.container.versions import UnknownVersion, Version, Versions, write_whole
-from sgtm.errors import SettingsError
+from sgtm.errors import SettingsError, SgtmError
 from sgtm.settings import Settings
 
 
@@ -35,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Roll back, and say what is served now."""
     chosen = _admin.settings_of(arguments)
     path, versions = Path(arguments.container), Versions(chosen.data_folder)
-    now = _current(path)
+    now = _current(path, chosen.settings_file)
     if arguments.list:
         for one in versions.all():
             moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.served_at))
@@ -44,13 +48,25 @@ def run(arguments: argparse.Namespace) -> int:
     version = versions.find(arguments.to) if arguments.to else _before(versions, now)
     source = version.path.read_bytes()
     read_sound(path, source=source)  # its environment may have gone meanwhile: then nothing is changed
-    try:
-        write_whole(path, source, path.stat().st_mode & 0o777 if path.exists() else 0o644)
-    except OSError as error:
-        mend = f"put {version.path} in its place yourself, and reload"
-        raise SettingsError(error.strerror or "cannot be written", where=str(path), mend=mend) from None
+    _write(path, source, version)
     print(f"{path}: version {version.version} is in the file again")
+    if _current(path, chosen.settings_file) != version.version:
+        print("the settings file says something else about it than it did then, and that counts")
     return 0 if arguments.no_reload else _reload(chosen)
+
+
+def _write(path: Path, source: bytes, version: Version) -> None:
+    """The files that it names first: whoever watches reads the container last."""
+    content, files = parts_of(without_settings(source))
+    contents = {path.parent / name: text.encode() for name, text in files.items()} | {path: content}
+    for file, content in contents.items():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not file.exists() or file.read_bytes() != content:
+                write_whole(file, content, file.stat().st_mode & 0o777 if file.exists() else 0o644)
+        except OSError as error:
+            mend = f"put what stands in {version.path} in its place yourself, and reload"
+            raise SettingsError(error.strerror or "cannot be written", where=str(file), mend=mend) from None
 
 
 def _reload(chosen: Settings) -> int:
@@ -63,10 +79,10 @@ def _reload(chosen: Settings) -> int:
     return 1
 
 
-def _current(path: Path) -> str:
+def _current(path: Path, settings_file: str) -> str:
     try:
-        return version_of(path.read_bytes())
-    except OSError:
+        return version_of(read_configured(path, settings_file))
+    except SgtmError:
         return ""
 
 

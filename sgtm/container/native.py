@@ -30,6 +30,7 @@ from sgtm.container.model import (
     Variable,
 )
 from sgtm.container.report import KINDS, Report, listed
+from sgtm.container.source import parts_of, whole_source
 from sgtm.container.template_files import with_sources
 from sgtm.errors import Problem
 from sgtm.triggers.condition import Condition
@@ -81,7 +82,7 @@ def read_container(path: str | FilePath, environment: Mapping[str, str] | None =
     """Read a container file. Never raises; `environment` is that of the process unless given."""
     file = FilePath(path)
     try:
-        return read_source(file.read_bytes(), str(path), environment)
+        return read_source(whole_source(file.read_bytes(), path), str(path), environment)
     except OSError as error:
         what = "there is no such file" if isinstance(error, FileNotFoundError) else "the file cannot be read"
     report = Report(str(path), Document())
@@ -92,9 +93,10 @@ def read_container(path: str | FilePath, environment: Mapping[str, str] | None =
 def read_source(
     source: bytes, file_name: str = "container.yaml", environment: Mapping[str, str] | None = None
 ) -> Reading:
-    """Read the bytes of a container file."""
+    """Read the source of a container, which may be no more than what stands in its file."""
     translation = read_export(source) if looks_like_export(source, file_name) else None
-    document = read_document(source) if translation is None else translation.document
+    content, files = parts_of(source)
+    document = read_document(content) if translation is None else translation.document
     report = Report(file_name, document)
     if translation is not None and isinstance(document.data, dict):
         for secret in find_secrets(document.data):
@@ -107,7 +109,7 @@ def read_source(
         report.explained(remark.path)
     reading = Reading(report, ContainerVersion(), {kind: [] for kind in KINDS}, source)
     if _is_container(document.data, report):
-        _Entrance(reading, Written(report, environment)).walk(document.data)
+        _Entrance(reading, Written(report, environment), files).walk(document.data)
     return reading
 
 
@@ -134,10 +136,10 @@ def _is_container(data: Any, report: Report) -> bool:
 class _Entrance:
     """Walks the document once, entity by entity."""
 
-    def __init__(self, reading: Reading, written: Written) -> None:
+    def __init__(self, reading: Reading, written: Written, files: Mapping[str, str]) -> None:
         self._reading = reading
         self._report = reading.report
-        self._written = written
+        self._written, self._files = written, files
 
     def walk(self, data: dict[str, Any]) -> None:
         """Fill the reading's model."""
@@ -147,7 +149,7 @@ class _Entrance:
         top = self._filled(ContainerVersion, top, ())
         if "custom_templates" in top:
             place = ("custom_templates",)
-            top["custom_templates"] = with_sources(top["custom_templates"], self._report, place)
+            top["custom_templates"] = with_sources(top["custom_templates"], self._report, place, self._files)
         values = self._fields(ContainerVersion, top, (), lists | {"sgtm", "tests"}) or {}
         for kind in KINDS:
             values[kind] = self._entities(kind, data.get(kind))

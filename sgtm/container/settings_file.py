@@ -19,6 +19,7 @@ from sgtm.container.fields import read_fields
 from sgtm.container.google.overlay import ContainerSettings, with_settings
 from sgtm.container.google.translation import looks_like_export
 from sgtm.container.report import Report
+from sgtm.container.source import whole_source
 from sgtm.errors import ContainerError, Problem, SettingsError
 
 CONTAINER = "container"
@@ -73,11 +74,11 @@ def _container(written: Any, path: str, document: Document) -> dict[str, Any]:
 
 
 def read_configured(path: str | Path, settings_file: str = "") -> bytes:
-    """The bytes of a container file, with what the settings file says about it.
+    """The source of a container, with what the settings file says about it.
 
     Raises ContainerError where it cannot be read, SettingsError where the two do not fit."""
     try:
-        source = Path(path).read_bytes()
+        source = whole_source(Path(path).read_bytes(), path)
     except OSError as error:
         what = "there is no such file" if isinstance(error, FileNotFoundError) else "the file cannot be read"
         problem = Problem("error", what, str(path), "give the path of a container.yaml or an export")

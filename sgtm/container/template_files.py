@@ -1,23 +1,23 @@
 """Custom templates that stand in files beside the container.yaml: `file: templates/name.tpl`."""
 
+from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
 from sgtm.container.document import Path
 from sgtm.container.report import Report
-
-MAX_BYTES = 2_000_000
-"""The largest public template has 200 KB."""
+from sgtm.container.source import MAX_BYTES
 
 
-def with_sources(written: Any, report: Report, path: Path) -> Any:
-    """The list of templates as written, each with its text in the place of the name of its file."""
+def with_sources(written: Any, report: Report, path: Path, known: Mapping[str, str]) -> Any:
+    """The list of templates as written, each with its text in the place of the name of its file. `known` are
+    texts that came with the container, by these names."""
     if not isinstance(written, list):
         return written
-    return [_with_source(one, report, (*path, index)) for index, one in enumerate(written)]
+    return [_with_source(one, report, (*path, index), known) for index, one in enumerate(written)]
 
 
-def _with_source(written: Any, report: Report, path: Path) -> Any:
+def _with_source(written: Any, report: Report, path: Path, known: Mapping[str, str]) -> Any:
     if not isinstance(written, dict) or not isinstance(written.get("file"), str):
         return written
     rest = {key: value for key, value in written.items() if key != "file"}
@@ -25,6 +25,8 @@ def _with_source(written: Any, report: Report, path: Path) -> Any:
     if "source" in rest:
         report.error((*path, "file"), "stands beside `source`", "write one of the two")
         return rest
+    if written["file"] in known:
+        return {**rest, "source": known[written["file"]].removeprefix("\ufeff")}
     try:
         content = file.read_bytes()
         if len(content) <= MAX_BYTES:

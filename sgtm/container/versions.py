@@ -2,9 +2,10 @@
 
     <data_folder>/versions/<version>.yaml (or .json)     as it was in its file, `${ENV}` unresolved
 
-A version is named by the hash of its source, as in logs and records. Nothing that stands outside the file
-is kept: secrets come from the environment when it is served again. What an export or a container.yaml holds
-in plain text is on disk here as it is in the file itself, so the folder is its owner's alone.
+A version is named by the hash of its source, as in logs and records: of its file, of the templates that this
+names, and of what the settings file says about an export. Nothing else is kept: secrets come from the
+environment when it is served again. What an export or a container.yaml holds in plain text is on disk here
+as it is in the file itself, so the folder is its owner's alone.
 """
 
 import os

@@ -22,7 +22,7 @@ from sgtm.server.crew import CannotRestart, Crew, Reload
 from sgtm.server.listening import url_of
 from sgtm.server.loop_errors import log_loop_error
 from sgtm.server.systemd import ServiceManager
-from sgtm.server.watch import watch
+from sgtm.server.watch import Files, watch
 from sgtm.settings import Settings
 
 log = logging.getLogger("sgtm.server")
@@ -68,8 +68,8 @@ class Service:
             await self._admin.start(self._admin_socket)
         self._spawn(self._manager.watch())
         if self._settings.watch:
-            for path in filter(None, (self._path, self._settings.settings_file)):
-                self._spawn(watch(path, self.reload))
+            others = [self._settings.settings_file] if self._settings.settings_file else []
+            self._spawn(watch(Files(self._path, others), self.reload))
         await self._keep_version()
         log.info("serving", extra=self._told())
         self._manager.ready()

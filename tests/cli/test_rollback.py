@@ -12,7 +12,9 @@ from types import SimpleNamespace
 import pytest
 
 from sgtm.container.compile import version_of
+from sgtm.container.settings_file import read_configured
 from sgtm.container.versions import Versions
+from tests.container.google.exports import export
 
 ROOT = Path(__file__).parents[2]
 CONTAINER = """sgtm: 1
@@ -112,3 +114,44 @@ def test_the_file_alone_can_be_rolled_back(sgtm, container, tmp_path):
     done = sgtm("rollback", container, "--no-reload")
     assert done.returncode == 0, done.stderr
     assert container.read_text() == text(404)
+
+
+def kept(folder, path, seconds, settings=""):
+    """Keep what the file says now, as the server does."""
+    source = read_configured(path, settings)
+    versions = Versions(folder)
+    versions.keep(source, str(path))
+    os.utime(versions.find(version_of(source)).path, (seconds, seconds))
+    return version_of(source)
+
+
+def test_the_templates_of_a_version_come_back_with_it(sgtm, container, tmp_path):
+    template = tmp_path / "templates" / "a.tpl"
+    template.parent.mkdir()
+    container.write_text(
+        text(401) + "custom_templates: [{name: A, types: [cvt_1_2], file: templates/a.tpl}]\n"
+    )
+    written = container.read_text()
+    for seconds, code in enumerate(("old", "new")):
+        template.write_text(code)
+        kept(tmp_path / "sgtm-data", container, seconds)
+    done = sgtm("rollback", container, "--no-reload")
+    assert done.returncode == 0, done.stderr
+    assert (template.read_text(), container.read_text()) == ("old", written)
+
+
+def test_an_export_with_a_settings_file_goes_back_by_one_and_stays_an_export(sgtm, tmp_path):
+    path, settings = tmp_path / "GTM-1.json", tmp_path / "sgtm.yaml"
+    settings.write_text("container: {unclaimed_status: 404}\n")
+    path.write_bytes(export(tag=[{"name": "Old", "type": "sgtmgaaw"}]))
+    old = kept(tmp_path / "sgtm-data", path, 1, settings)
+    path.write_bytes(export(tag=[{"name": "New", "type": "sgtmgaaw"}]))
+    kept(tmp_path / "sgtm-data", path, 2, settings)
+    done = sgtm("rollback", path, "--settings", settings, "--no-reload")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{path}: version {old} is in the file again"]
+    assert b'"Old"' in path.read_bytes()
+    assert b"unclaimed_status" not in path.read_bytes(), "that stands in the settings file"
+    settings.write_text("container: {unclaimed_status: 410}\n")
+    again = sgtm("rollback", path, "--settings", settings, "--to", old, "--no-reload")
+    assert "the settings file says something else about it than it did then" in again.stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from doubles import eventually
 
-from sgtm.server.watch import watch
+from sgtm.server.watch import Files, watch
 
 LOOK_S = 0.02
 
@@ -23,7 +23,7 @@ async def test_a_change_is_told_once(tmp_path: Path, how: str) -> None:
     async def changed() -> None:
         told.append(path.read_text())
 
-    watching = asyncio.create_task(watch(str(path), changed, LOOK_S))
+    watching = asyncio.create_task(watch(Files(str(path)), changed, LOOK_S))
     await asyncio.sleep(5 * LOOK_S)
     assert told == []
     changes: dict[str, Callable[[], object]] = {
@@ -39,6 +39,30 @@ async def test_a_change_is_told_once(tmp_path: Path, how: str) -> None:
     watching.cancel()
 
 
+async def test_a_change_of_a_file_that_belongs_to_it_is_told_too(tmp_path: Path) -> None:
+    path, settings, template = (tmp_path / name for name in ("container.yaml", "sgtm.yaml", "a.tpl"))
+    settings.write_text("")
+    template.write_text("one")
+    path.write_text("sgtm: 1\n")
+    told: list[int] = []
+
+    async def changed() -> None:
+        told.append(1)
+
+    watching = asyncio.create_task(watch(Files(str(path), [str(settings)]), changed, LOOK_S))
+    await asyncio.sleep(5 * LOOK_S)
+    for count, file, content in (
+        (1, settings, "port: 1"),
+        (2, path, "sgtm: 1\ncustom_templates: [{file: a.tpl}]\n"),
+        (3, template, "another"),
+    ):
+        file.write_text(content)
+        await eventually(lambda count=count: len(told) == count)
+        await asyncio.sleep(5 * LOOK_S)
+        assert len(told) == count
+    watching.cancel()
+
+
 async def test_a_file_that_is_still_being_written_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "container.yaml"
     path.write_text("")
@@ -47,7 +71,7 @@ async def test_a_file_that_is_still_being_written_is_left_alone(tmp_path: Path) 
     async def changed() -> None:
         told.append(len(path.read_text()))
 
-    watching = asyncio.create_task(watch(str(path), changed, 0.2))
+    watching = asyncio.create_task(watch(Files(str(path)), changed, 0.2))
     for _ in range(20):
         await asyncio.sleep(0.05)
         path.write_text(path.read_text() + "x")

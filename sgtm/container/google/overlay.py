@@ -5,6 +5,7 @@ version of the container, its copies on disk and the workers all mean the same. 
 export's own. SPEC: design.md, Configuration.
 """
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -14,6 +15,7 @@ from sgtm.container.model import ConsentPolicy
 from sgtm.container.report import nearest
 
 KEY = "sgtm"
+_KEY = b',"sgtm":'
 
 ByName = dict[str, dict[str, Any]]
 
@@ -52,7 +54,17 @@ def with_settings(source: bytes, settings: dict[str, Any]) -> bytes:
     end = source.rstrip()
     if not settings or not end.endswith(b"}"):
         return source
-    return b"%s,%s:%s}" % (end[:-1].rstrip(), msgspec.json.encode(KEY), msgspec.json.encode(settings))
+    return b"%s%s%s}" % (end[:-1].rstrip(), _KEY, msgspec.json.encode(settings))
+
+
+def without_settings(source: bytes) -> bytes:
+    """An export without the settings that `with_settings` has put in it."""
+    start = source.rfind(_KEY)
+    if start >= 0 and source.endswith(b"}"):
+        with suppress(msgspec.DecodeError):
+            msgspec.json.decode(source[start + len(_KEY) : -1], type=dict[str, Any])
+            return source[:start] + b"\n}\n"
+    return source
 
 
 def lay_over(data: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, str]]:
