@@ -31,7 +31,7 @@ from sgtm.container.model import (
     Variable,
 )
 from sgtm.delivery.delivery import DeliveryRules
-from sgtm.observability.names import GAUGES, METRICS
+from sgtm.observability.names import BOUNDS_S, GAUGES, HISTOGRAMS, METRICS
 from sgtm.server.limit_table import LIMITS
 from sgtm.settings import Settings
 from sgtm.settings_sources import flag_of, variable_of
@@ -261,6 +261,7 @@ def _limits_page() -> str:
 
 def _metrics_page() -> str:
     rows = [(f"`{name}`", f"`{label}`" if label else "", text) for name, (label, text) in METRICS.items()]
+    times = [(f"`{name}`", f"`{label}`" if label else "", text) for name, (label, text) in HISTOGRAMS.items()]
     moments = [
         (f"`{name}`", f"`{one.label}`" if one.label else "", one.merge, one.meaning)
         for name, one in GAUGES.items()
@@ -271,7 +272,10 @@ def _metrics_page() -> str:
     )
     counters = _table(("metric", "label", "counts"), rows)
     gauges = _table(("metric", "label", "of several workers", "is"), moments)
-    parts = [introduction, counters, "## Of this moment, and of the server", gauges]
+    bounds = ", ".join(f"{bound:g}" for bound in BOUNDS_S)
+    histograms = _table(("metric", "label", "says"), times)
+    parts = [introduction, counters, f"## Histograms\n\nBuckets up to {bounds} s, and above.", histograms]
+    parts += ["## Of this moment, and of the server", gauges]
     return _page("Metrics", "sgtm/observability/names.py", parts)
 
 

@@ -191,7 +191,10 @@ class Lane:
             self._wake()
 
     async def _send(self, batch: Batch) -> None:
+        began = self._clock.now()
         attempt = await self._attempt(list(batch.deliveries))
+        if attempt.answer is not None or attempt.is_transient:  # else nothing was sent
+            self._settling.answered(self.destination, self._clock.now() - began)
         self._under_way.discard(batch)
         self._apply(batch, attempt)
 

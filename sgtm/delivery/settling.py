@@ -31,6 +31,10 @@ class Settling:
         """A delivery came in."""
         self.pending += 1
 
+    def answered(self, destination: str, seconds: float) -> None:
+        """A request took so long, whatever came of it."""
+        self._counters.observe("sgtm_delivery_seconds", seconds, destination)
+
     def judged(self, delivery: Delivery, outcome: Outcome, answer: VendorAnswer | None, error: str) -> None:
         """An attempt ended so; for some outcomes that is not the delivery's end."""
         if outcome.kind != "done":

@@ -9,11 +9,14 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from sgtm.observability.names import GAUGES, METRICS
+from sgtm.observability.names import GAUGES, HISTOGRAMS, METRICS
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Values = dict[tuple[str, str], float]
+
+_PARTS = frozenset(f"{name}_{part}" for name in HISTOGRAMS for part in ("bucket", "sum", "count"))
+"""Names under which histograms are said."""
 
 
 class Sample(Struct, array_like=True, frozen=True):
@@ -24,6 +27,11 @@ class Sample(Struct, array_like=True, frozen=True):
     value: float
 
 
+def only_grows(name: str) -> bool:
+    """Whether what is said under this name counts on when its worker is no more."""
+    return name.endswith("_total") or name in _PARTS
+
+
 def merge(parts: Iterable[Iterable[Sample]]) -> Values:
     """One value for each metric and label: the sum over `parts`, or the largest where `names.py` says
     so. What is not declared here (a newer worker's) is left out."""
@@ -31,7 +39,7 @@ def merge(parts: Iterable[Iterable[Sample]]) -> Values:
     for part in parts:
         for name, label, value in ((one.name, one.label, one.value) for one in part):
             key = (name, label)
-            if name in METRICS or (name in GAUGES and GAUGES[name].merge == "sum"):
+            if name in METRICS or name in _PARTS or (name in GAUGES and GAUGES[name].merge == "sum"):
                 values[key] = values.get(key, 0) + value
             elif name in GAUGES:
                 values[key] = max(values.get(key, value), value)
@@ -40,7 +48,7 @@ def merge(parts: Iterable[Iterable[Sample]]) -> Values:
 
 def render(values: Mapping[tuple[str, str], float]) -> str:
     """The text that Prometheus scrapes."""
-    by_name: dict[str, list[tuple[str, float]]] = {name: [] for name in (*METRICS, *GAUGES)}
+    by_name: dict[str, list[tuple[str, float]]] = {name: [] for name in (*METRICS, *GAUGES, *_PARTS)}
     for (name, label), value in values.items():
         by_name[name].append((label, value))
     lines: list[str] = []
@@ -48,6 +56,8 @@ def render(values: Mapping[tuple[str, str], float]) -> str:
         samples = dict(by_name[name])
         samples.setdefault("", 0)
         lines += _metric(name, label, "counter", meaning, sorted(samples.items()))
+    for name, (label, meaning) in HISTOGRAMS.items():
+        lines += _histogram(name, label, meaning, by_name)
     for name, gauge in GAUGES.items():
         kind = "counter" if name.endswith("_total") else "gauge"
         lines += _metric(name, gauge.label, kind, gauge.meaning, sorted(by_name[name]))
@@ -57,8 +67,32 @@ def render(values: Mapping[tuple[str, str], float]) -> str:
 def _metric(
     name: str, label: str, kind: str, meaning: str, samples: list[tuple[str, float]]
 ) -> Iterable[str]:
+    yield from _head(name, kind, meaning)
+    yield from _lines(name, label, samples)
+
+
+def _histogram(
+    name: str, label: str, meaning: str, by_name: Mapping[str, list[tuple[str, float]]]
+) -> Iterable[str]:
+    """The buckets from the lowest on, then sum and count."""
+    buckets = sorted(by_name[f"{name}_bucket"], key=lambda sample: _bucket_order(sample[0]))
+    yield from _head(name, "histogram", meaning)
+    yield from _lines(f"{name}_bucket", f"{label}/le" if label else "le", buckets)
+    for part in ("sum", "count"):
+        yield from _lines(f"{name}_{part}", label, sorted(by_name[f"{name}_{part}"]))
+
+
+def _bucket_order(label: str) -> tuple[str, float]:
+    of, _, bound = label.rpartition("/")
+    return of, float(bound)
+
+
+def _head(name: str, kind: str, meaning: str) -> Iterable[str]:
     yield f"# HELP {name} {_escaped(meaning, quote=False)}"
     yield f"# TYPE {name} {kind}"
+
+
+def _lines(name: str, label: str, samples: Iterable[tuple[str, float]]) -> Iterable[str]:
     for value_of_label, value in samples:
         yield f"{name}{_labels(label, value_of_label)} {_number(value)}"
 

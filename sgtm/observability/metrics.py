@@ -1,9 +1,31 @@
 """Plain integer counters; nothing on the hot path but one dict update."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 
 from sgtm.observability.exposition import Sample
-from sgtm.observability.names import METRICS
+from sgtm.observability.names import BOUNDS_S, HISTOGRAMS, METRICS
+
+MAX_LABELS = 40
+OTHERS = "others"
+"""The label of all those beyond MAX_LABELS: a histogram is many series."""
+_BUCKETS = (*(f"{bound:g}" for bound in BOUNDS_S), "+Inf")
+
+
+class Histogram:
+    """How long something took, counted by bucket."""
+
+    def __init__(self) -> None:
+        self.counts = [0] * len(_BUCKETS)
+        self.sum_s = 0.0
+
+    def samples(self, name: str, label: str) -> Iterator[Sample]:
+        """Under the three names that Prometheus expects, each bucket with all below it."""
+        for bucket, count in zip(_BUCKETS, accumulate(self.counts), strict=True):
+            yield Sample(f"{name}_bucket", f"{label}/{bucket}" if label else bucket, count)
+        yield Sample(f"{name}_sum", label, self.sum_s)
+        yield Sample(f"{name}_count", label, sum(self.counts))
 
 
 class Counters:
@@ -13,11 +35,24 @@ class Counters:
         self._values: dict[str, dict[str, int]] = {
             name: {} if label else {"": 0} for name, (label, _) in METRICS.items()
         }
+        self._histograms: dict[str, dict[str, Histogram]] = {
+            name: {} if label else {"": Histogram()} for name, (label, _) in HISTOGRAMS.items()
+        }
 
     def add(self, name: str, label: str = "", amount: int = 1) -> None:
         """Count `amount` more of `name`. Raises KeyError for a name that nobody declared."""
         values = self._values[name]
         values[label] = values.get(label, 0) + amount
+
+    def observe(self, name: str, seconds: float, label: str = "") -> None:
+        """Something took so long. Raises KeyError for a histogram that nobody declared."""
+        histograms = self._histograms[name]
+        one = histograms.get(label)
+        if one is None:
+            label = label if len(histograms) < MAX_LABELS else OTHERS
+            one = histograms.setdefault(label, Histogram())
+        one.counts[bisect_left(BOUNDS_S, seconds)] += 1
+        one.sum_s += seconds
 
     def value(self, name: str, label: str = "") -> int:
         """What was counted so far."""
@@ -28,6 +63,12 @@ class Counters:
         return {
             (name, label): value for name, values in self._values.items() for label, value in values.items()
         }
+
+    def histogram_samples(self) -> Iterator[Sample]:
+        """All histograms."""
+        for name, histograms in self._histograms.items():
+            for label, one in histograms.items():
+                yield from one.samples(name, label)
 
     def zeros(self, names: Mapping[str, Sequence[str]]) -> list[Sample]:
         """What could be counted and was not: a sample at 0 for each name of a label whose values are

@@ -1,7 +1,7 @@
 """Every metric, declared once. The reference page is made from this.
 
-METRICS are what workers count: name -> (label, meaning). GAUGES are what they, or their supervisor,
-say of this moment, with how the values of several workers become one.
+METRICS are what workers count: name -> (label, meaning); HISTOGRAMS how long something took. GAUGES
+are what they, or their supervisor, say of this moment, with how the values of several workers become one.
 """
 
 from typing import Literal
@@ -72,6 +72,22 @@ METRICS: dict[str, tuple[str, str]] = {
 }
 
 
+HISTOGRAMS: dict[str, tuple[str, str]] = {
+    "sgtm_delivery_seconds": (
+        "destination",
+        "how long the vendor took for a request, answered or failed; the first 40 destinations by name",
+    ),
+    "sgtm_outbox_commit_seconds": (
+        "",
+        "how long the first of a group of records waited until all were durable",
+    ),
+}
+
+BOUNDS_S = (0.005, 0.02, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0)
+"""Upper bounds of a histogram's buckets, in seconds; one more is without bound. The same for all, so that
+those of several workers can be added."""
+
+
 class Gauge(Struct, frozen=True):
     """One value of this moment. `merge`: over the workers, the sum or the largest."""
 
@@ -113,5 +129,7 @@ GAUGES: dict[str, Gauge] = {
     "process_cpu_seconds_total": Gauge("", "sum", "CPU seconds, user and system, of all processes"),
     "process_resident_memory_bytes": Gauge("", "sum", "resident memory of all processes"),
     "process_open_fds": Gauge("", "sum", "open files and sockets of all processes"),
+    "python_gc_collections_total": Gauge("generation", "sum", "runs of Python's garbage collector"),
+    "python_gc_objects_collected_total": Gauge("generation", "sum", "objects that it freed"),
     "process_start_time_seconds": Gauge("", "max", "when the server was started, in Unix seconds"),
 }

@@ -1,5 +1,6 @@
 """What the kernel knows of this process, under the names that all Prometheus clients use."""
 
+import gc
 import os
 import time
 from contextlib import suppress
@@ -18,9 +19,21 @@ def cpu_sample() -> Sample:
 
 def process_samples() -> list[Sample]:
     """CPU, memory and descriptors of this process; without /proc the CPU alone."""
-    samples = [cpu_sample()]
+    samples = [cpu_sample(), *_gc_samples()]
     with suppress(OSError, ValueError):
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         samples.append(Sample("process_resident_memory_bytes", "", pages * _PAGE_BYTES))
         samples.append(Sample("process_open_fds", "", len(os.listdir("/proc/self/fd"))))
     return samples
+
+
+def _gc_samples() -> list[Sample]:
+    """How much the garbage collector had to do."""
+    return [
+        Sample(name, str(generation), stats[key])
+        for generation, stats in enumerate(gc.get_stats())
+        for name, key in (
+            ("python_gc_collections_total", "collections"),
+            ("python_gc_objects_collected_total", "collected"),
+        )
+    ]

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from sgtm.errors import SgtmError
-from sgtm.observability.exposition import Sample
+from sgtm.observability.exposition import Sample, only_grows
 from sgtm.server.control import Channel, Gone, NoAnswer
 from sgtm.server.questions import Pulse, Source
 
@@ -127,7 +127,7 @@ class Child:
             samples = await self.ask("metrics", of=list[Sample], timeout_s=timeout_s)
         except SgtmError:
             return self.counters
-        self.counters = [sample for sample in samples if sample.name.endswith("_total")]
+        self.counters = [sample for sample in samples if only_grows(sample.name)]
         return samples
 
     async def end(self, within_s: float) -> None:

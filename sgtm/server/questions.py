@@ -141,6 +141,7 @@ class WorkerAnswers:
         return [
             *self._worker.counters.zeros(names),
             *(Sample(name, label, value) for (name, label), value in snapshot.items()),
+            *self._worker.counters.histogram_samples(),
         ]
 
     async def _destinations(self, _: Raw) -> list[LaneState]:

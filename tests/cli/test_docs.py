@@ -8,7 +8,7 @@ from sgtm.cli import commands
 from sgtm.cli._reference import reference_pages
 from sgtm.component import components
 from sgtm.container.fields import fields_of
-from sgtm.observability.names import METRICS
+from sgtm.observability.names import HISTOGRAMS, METRICS
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +34,7 @@ def test_a_component_has_a_page_with_every_parameter_and_an_example(pages, kind)
 
 
 def test_every_metric_setting_and_command_is_documented(pages):
-    assert [name for name in METRICS if f"`{name}`" not in pages["metrics.md"]] == []
+    assert [name for name in (*METRICS, *HISTOGRAMS) if f"`{name}`" not in pages["metrics.md"]] == []
     assert "`SGTM_PORT`" in pages["settings.md"]
     assert [name for name in commands() if f"## sgtm {name}" not in pages["cli.md"]] == []
 

@@ -83,6 +83,8 @@ async def test_a_request_that_breaks_our_own_rules_is_dead_and_does_not_disturb_
         good = it.deliver()
         await it.until(lambda: it.outcome_of(good))
         assert it.outcome_of(good).kind == "done"
+        took = [one for one in it.counters.histogram_samples() if one.name == "sgtm_delivery_seconds_count"]
+        assert [(one.label, one.value) for one in took] == [(it.vendor.url, 1)]  # of what was sent
 
 
 async def test_what_may_have_arrived_is_not_sent_again_where_the_vendor_could_not_tell_a_copy():

@@ -2,9 +2,9 @@
 
 import re
 
-from sgtm.observability.exposition import Sample, merge, render
+from sgtm.observability.exposition import Sample, merge, only_grows, render
 from sgtm.observability.metrics import Counters
-from sgtm.observability.names import GAUGES, METRICS
+from sgtm.observability.names import BOUNDS_S, GAUGES, METRICS
 
 LINE = re.compile(r'[a-z_]+(\{[a-z_]+="(\\.|[^"\\])*"(,[a-z_]+="(\\.|[^"\\])*")*\})? [0-9.e+-]+')
 
@@ -59,3 +59,24 @@ def test_the_text_is_what_prometheus_reads() -> None:
     assert "sgtm_event_loop_lag_seconds 0.25\n" in text
     samples = [line for line in text.splitlines() if not line.startswith("# ")]
     assert [line for line in samples if not LINE.fullmatch(line)] == []
+
+
+def test_a_histogram_is_added_over_workers_and_said_as_prometheus_reads_it() -> None:
+    # exposition format: buckets are cumulative, in increasing order of le, and the last one is the count
+    workers = [Counters(), Counters()]
+    for counters, seconds in zip(workers, (0.003, 0.3), strict=True):
+        counters.observe("sgtm_delivery_seconds", seconds, "https://a.example:443")
+        counters.observe("sgtm_delivery_seconds", 30.0, "https://a.example:443")
+    samples = [list(counters.histogram_samples()) for counters in workers]
+    assert all(only_grows(one.name) for part in samples for one in part)
+    lines = render(merge(samples)).splitlines()
+    start = lines.index("# TYPE sgtm_delivery_seconds histogram") + 1
+    counts = dict(zip((*map("{:g}".format, BOUNDS_S), "+Inf"), (1, 1, 1, 1, 1, 2, 2, 2, 4), strict=True))
+    of = 'destination="https://a.example:443"'
+    assert lines[start : start + 11] == [
+        *(f'sgtm_delivery_seconds_bucket{{{of},le="{bound}"}} {count}' for bound, count in counts.items()),
+        f"sgtm_delivery_seconds_sum{{{of}}} 60.303",
+        f"sgtm_delivery_seconds_count{{{of}}} 4",
+    ]
+    assert 'sgtm_outbox_commit_seconds_bucket{le="+Inf"} 0' in lines
+    assert "sgtm_outbox_commit_seconds_count 0" in lines

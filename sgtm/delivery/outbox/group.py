@@ -1,6 +1,7 @@
 """Group: the records of one commit, and whoever waits for it."""
 
 import asyncio
+import time
 from collections.abc import Generator
 
 from sgtm.delivery.outbox.batch import Batch
@@ -15,10 +16,10 @@ class Group:
     Each waiter has a future of its own, so one that gives up disturbs nobody else.
     """
 
-    __slots__ = ("_error", "_is_done", "_waiters", "batch", "records")
+    __slots__ = ("_error", "_is_done", "_waiters", "batch", "began_s", "records")
 
     def __init__(self, batch: Batch) -> None:
-        self.batch = batch
+        self.batch, self.began_s = batch, time.monotonic()
         self.records = bytearray()
         self._waiters: list[asyncio.Future[None]] = []
         self._is_done = False

@@ -10,6 +10,7 @@ the loop's thread, the disk belongs to the writer's (SPEC: design.md Delivery; r
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import suppress
@@ -179,6 +180,7 @@ class SqliteOutbox:
     def _group_done(self, group: Group, error: Exception | None) -> None:
         if error is None:
             self._counters.add("sgtm_outbox_commits_total")
+            self._counters.observe("sgtm_outbox_commit_seconds", time.monotonic() - group.began_s)
             self.ledger.stored(group.batch)
             self._flush_later()
         else:
