@@ -2,6 +2,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from chaos.workload import SMALL_RESERVE_BYTES
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +13,9 @@ def shim(tmp_path_factory):
     flags = ["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror"]
     subprocess.run(["cc", *flags, "-o", str(built), str(source), "-ldl", "-lpthread"], check=True)
     return built
+
+
+@pytest.fixture(autouse=True)
+def small_reserve(monkeypatch):
+    """Thousands of outboxes are opened in memory: 64 MB each would take their time."""
+    monkeypatch.setattr("sgtm.delivery.outbox.space._RESERVE_BYTES", SMALL_RESERVE_BYTES)

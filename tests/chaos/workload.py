@@ -30,7 +30,7 @@ from sgtm.delivery.outbox.opening import open_outbox
 from sgtm.observability.metrics import Counters
 from sgtm.settings import Settings
 
-space._RESERVE_BYTES = 2 * 1024 * 1024
+SMALL_RESERVE_BYTES = 2 * 1024 * 1024
 BODY = bytes(range(256)) * 3
 
 
@@ -274,6 +274,7 @@ def stall(root, ms):
 
 
 if __name__ == "__main__":
+    space._RESERVE_BYTES = SMALL_RESERVE_BYTES
     command, root, *arguments = sys.argv[1:]
     if command == "record":
         record(root, *arguments)

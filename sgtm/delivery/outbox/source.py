@@ -7,6 +7,7 @@ It may be what a vanished slot left behind, or what was set aside as suspect. SP
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 
 import apsw
@@ -15,6 +16,7 @@ from msgspec import Struct
 from sgtm.delivery.outbox.letter_table import LetterRow, read_letter
 
 _PIECE_BYTES = 65_536
+_PROBES = 5_000
 _MAX_RECORDS_BYTES = 1_073_741_824
 
 
@@ -63,9 +65,13 @@ class Source:
         return f"{said.st_ino}-{said.st_size}-{said.st_mtime_ns}"
 
     def numbers(self) -> list[int]:
-        """Numbers of the rows that can be reached: upwards to the damage, and downwards to it."""
-        upwards = list(self._walk("ASC"))
-        return upwards if self.is_whole else sorted({*upwards, *self._walk("DESC")})
+        """Numbers of the rows that can be reached: upwards and downwards to the damage,
+        and those near them."""
+        found = set(self._walk("ASC"))
+        if not self.is_whole:
+            found.update(self._walk("DESC"))
+            found.update(self._neighbours(found))
+        return sorted(found)
 
     def row(self, number: int) -> SourceRow | None:
         """A row, as far as it can be read."""
@@ -129,6 +135,24 @@ class Source:
             if found and isinstance(found[0][0], bytes):
                 return found[0][0]
         return None
+
+    def _neighbours(self, found: set[int]) -> list[int]:
+        """Rows that a walk from either end does not reach, because a page before them is damaged. Their
+        numbers lie close together, so they are asked for one by one."""
+        if not found:
+            return []
+        low, high = min(found), max(found)
+        below, above = range(max(low - _PROBES, 0), low), range(high + 1, high + _PROBES)
+        between = islice((number for number in range(low, high) if number not in found), _PROBES)
+        return [number for number in chain(below, between, above) if self._has(number)]
+
+    def _has(self, number: int) -> bool:
+        with suppress(apsw.Error):
+            asked = "SELECT number FROM batch WHERE number=?"
+            return self._connection is not None and bool(
+                self._connection.execute(asked, (number,)).fetchall()
+            )
+        return False
 
     def _walk(self, direction: str) -> Iterator[int]:
         if self._connection is None or self._is_empty:
