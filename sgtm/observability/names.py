@@ -24,6 +24,10 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_client_errors_total": ("client", "exceptions raised by a client while it looked at a request"),
     "sgtm_client_timeouts_total": ("client", "claimed requests answered 504 because nothing answered them"),
     "sgtm_records_unclaimed_total": ("", "records run again that no client of the container claims any more"),
+    "sgtm_records_of_earlier_versions_total": (
+        "served by",
+        "records of an earlier version of the container that ran again: with its own, or with today's",
+    ),
     "sgtm_events_dropped_total": ("preparation", "events that a preparation dropped, or that it failed on"),
     "sgtm_events_total": ("client", "events that clients made"),
     "sgtm_tags_fired_total": ("tag", "events for which the tag built something to send"),

@@ -20,8 +20,10 @@ from sgtm.delivery.lanes import Lanes
 from sgtm.delivery.outbox import Outbox, OutboxFull
 from sgtm.delivery.outbox.held import Hold
 from sgtm.hit import Again
+from sgtm.messages import Record
 from sgtm.observability.metrics import Counters
 from sgtm.pipeline import Pipeline
+from sgtm.server.earlier import EarlierContainers
 
 log = logging.getLogger("sgtm.server")
 
@@ -47,10 +49,11 @@ class Recovery:
         outbox: Outbox,
         lanes: Lanes,
         counters: Counters,
+        earlier: EarlierContainers,
         now_micros: Callable[[], int] = lambda: time.time_ns() // 1_000,
     ) -> None:
         self._pipeline, self._outbox, self._lanes = pipeline, outbox, lanes
-        self._counters, self._now_micros = counters, now_micros
+        self._counters, self._earlier, self._now_micros = counters, earlier, now_micros
         self._swept_micros = 0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -69,11 +72,15 @@ class Recovery:
         async for found in self._outbox.left_over():
             if not records:
                 log.info("running left-over records again")
-            await self._pipeline.run_again(found.record, Again(found.record_id, found.settled))
+            await self._run_again(found.record, Again(found.record_id, found.settled))
             records += 1
             self._counters.add("sgtm_records_run_again_total", "left over")
             if records % _AT_ONCE == 0:
                 await asyncio.sleep(_BUSY_S if self._lanes.is_busy else _PAUSE_S)
+
+    async def _run_again(self, record: Record, again: Again) -> None:
+        container = await self._earlier.of(record.container_version, self._pipeline.container)
+        await self._pipeline.run_again(record, again, container)
 
     async def _run_handed_back(self) -> None:
         while True:
@@ -92,7 +99,7 @@ class Recovery:
             async with aclosing(self._outbox.handed_back(hold, expired_by)) as waiting:
                 async for found in waiting:
                     again = Again(found.record_id, found.settled, only=frozenset((hold.tag,)))
-                    await self._pipeline.run_again(found.record, again)
+                    await self._run_again(found.record, again)
                     records += 1
                     self._counters.add("sgtm_records_run_again_total", "handed back")
                     if records % _AT_ONCE == 0:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from sgtm.container.container import Container
+from sgtm.container.versions import Versions
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
 from sgtm.delivery.lanes import Lanes
@@ -34,6 +35,7 @@ from sgtm.server.admission import Admission
 from sgtm.server.application import Application
 from sgtm.server.certificates import Certificates
 from sgtm.server.connection import Listener
+from sgtm.server.earlier import EarlierContainers
 from sgtm.server.health import Health
 from sgtm.server.limits import Limits
 from sgtm.server.listening import url_of
@@ -115,7 +117,8 @@ class Worker:
         )
         self._containers = [self._follow(container)]
         """Those that serve or that some event began with, oldest first."""
-        self._recovery = Recovery(self._pipeline, self.outbox, self.lanes, self.counters)
+        earlier = EarlierContainers(Versions(settings.data_folder), self._also_use, self.counters)
+        self._recovery = Recovery(self._pipeline, self.outbox, self.lanes, self.counters, earlier)
         self._listening, self._proxies = listening, proxies
         self._listener: Listener | None = None
         self._runner: web.ServerRunner | None = None
@@ -138,10 +141,13 @@ class Worker:
         whose destinations and credentials stay known until the last such event is settled."""
         self.container = self._pipeline.container = container
         self._application.limits = Limits.of(self.settings, _paths(container))
-        self._containers.append(self._follow(container))
-        self._use_containers()
+        self._also_use(container)
         if self.certificates is not None:
             self.certificates.reload()
+
+    def _also_use(self, container: Container) -> None:
+        self._containers.append(self._follow(container))
+        self._use_containers()
 
     def _follow(self, container: Container) -> "weakref.ref[Container]":
         return weakref.ref(container, lambda _: self._use_containers())

@@ -10,6 +10,7 @@ from conftest import Serve
 from doubles import eventually
 from raw_http import ask
 
+from sgtm.container.versions import Versions
 from sgtm.demo.vendor import Fault, Vendor
 from sgtm.server.worker import Worker
 
@@ -114,6 +115,28 @@ async def test_a_restart_in_the_middle_of_an_outage_loses_nothing(
     vendor.fail("/down", None)
     await eventually(lambda: is_empty(second))
     assert ids(vendor, "/down") == Counter(range(80))
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+async def test_a_record_runs_again_with_the_version_that_it_met_or_with_today_s(
+    serve: Serve, vendor: Vendor, tmp_path: Path, is_kept: bool
+) -> None:
+    # SPEC: design.md, Delivery: with the container version it names, or today's, counted
+    settings = {"outbox": "sqlite", "data_folder": str(tmp_path / "data"), "drain_timeout_s": 0.3}
+    vendor.fail("/old", Fault(status=500))
+    first, _, port = await serve(container(tag("old", vendor)), **settings)
+    if is_kept:
+        Versions(tmp_path / "data").keep((tmp_path / "container-0.yaml").read_bytes(), "container.yaml")
+    await send(port, 0, 30)
+    await eventually(lambda: bool(first.outbox.holds()))
+    await first.drain(0)
+    vendor.fail("/old", None)
+    second, _, _ = await serve(container(tag("new", vendor)), **settings)
+    await eventually(lambda: is_empty(second))
+    assert ids(vendor, "/old" if is_kept else "/new") == Counter(range(30))
+    assert ids(vendor, "/new" if is_kept else "/old") == Counter()
+    served_by = "its own" if is_kept else "today's"
+    assert second.counters.value("sgtm_records_of_earlier_versions_total", served_by) == 30
 
 
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
