@@ -70,11 +70,14 @@ class Client(Struct, frozen=True, forbid_unknown_fields=True):
 
 class FormatValue(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What is made of a variable's value, one step after the other, each on the result of the one
-    before (SPEC: sandbox-api 5.10.4, A15). Replacements may hold `{{Variable}}`."""
+    before (SPEC: sandbox-api 5.10.4, A15; requirements R154). Replacements may hold `{{Variable}}`."""
 
     case: Annotated[
         Literal["lowercase", "uppercase"] | None, Meta(description="Case of a value that is a text.")
     ] = None
+    empty_to: Annotated[
+        Any, Meta(description="Stands for an empty text; first of all of these. Exports have no such option.")
+    ] = UNSET
     null_to: Annotated[Any, Meta(description="Stands for null.")] = UNSET
     undefined_to: Annotated[Any, Meta(description="Stands for what is missing.")] = UNSET
     true_to: Annotated[Any, Meta(description="Stands for true (not for the text `true`).")] = UNSET

@@ -12,6 +12,7 @@ A flag wins over a variable of the environment, and that over the file. SPEC: de
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from sgtm.container.document import Document, read_document
@@ -19,8 +20,10 @@ from sgtm.container.fields import read_fields
 from sgtm.container.google.overlay import ContainerSettings, with_settings
 from sgtm.container.google.translation import looks_like_export
 from sgtm.container.report import Report
+from sgtm.container.schema import DIALECT
 from sgtm.container.source import whole_source
 from sgtm.errors import ContainerError, Problem, SettingsError
+from sgtm.settings import FILE, Settings
 
 CONTAINER = "container"
 
@@ -53,6 +56,24 @@ def read_settings_file(path: str) -> SettingsFile:
     data = {key: _as_written(document, key, value) for key, value in document.data.items()}
     container = data.pop(CONTAINER, None)
     return SettingsFile(data, _container(container, path, document))
+
+
+def settings_schema() -> dict[str, Any]:
+    """The JSON Schema of a settings file."""
+    (_, container), definitions = msgspec.json.schema_components(
+        (Settings, ContainerSettings), ref_template="#/$defs/{name}"
+    )
+    properties = {name: one for name, one in definitions["Settings"]["properties"].items() if name != FILE}
+    definitions.pop("Settings")
+    return {
+        "$schema": DIALECT,
+        "title": "sgtm settings",
+        "description": "What `--settings FILE` says: settings of the process, and of an export's container.",
+        "type": "object",
+        "properties": {**properties, CONTAINER: container},
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
 
 
 def _as_written(document: Document, key: str, value: Any) -> Any:

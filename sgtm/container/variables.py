@@ -142,9 +142,10 @@ def _guarded(name: str, resolve: Resolve) -> Resolve:
 
 
 def _form(written: FormatValue, slots: Mapping[str, int]) -> Form:
-    """Case of a text, then null, undefined, true, false, one after the other, each on the result of the
-    one before (SPEC: sandbox-api 5.10.4, A15)."""
+    """Case of a text; an empty text (ours alone: R154); null, undefined, true, false: one after the other,
+    each on the result of the one before (SPEC: sandbox-api 5.10.4, A15)."""
     case = None if written.case is None else str.lower if written.case == "lowercase" else str.upper
+    empty = None if written.empty_to is UNSET else _replacement(written.empty_to, slots)
     steps: list[tuple[Any, Reader]] = [
         (replaced, _replacement(replacement, slots))
         for replaced, replacement in (
@@ -159,6 +160,8 @@ def _form(written: FormatValue, slots: Mapping[str, int]) -> Form:
     def form(view: View, value: Any) -> Any:
         if case is not None and isinstance(value, str):
             value = case(value)
+        if empty is not None and isinstance(value, str) and not value:
+            value = empty(view)
         for replaced, read in steps:
             if value is replaced:
                 value = read(view)

@@ -91,6 +91,10 @@ def formatted(value, **form):
         ("true", {"true_to": "yes"}, "true"),
         (1, {"true_to": "yes"}, 1),
         (0, {"false_to": "no"}, 0),
+        ("", {"empty_to": "none"}, "none"),  # SPEC: requirements R154
+        ("", {"empty_to": None, "null_to": "none"}, "none"),
+        (0, {"empty_to": "none"}, 0),
+        (None, {"empty_to": "none"}, None),
         ("", {"null_to": "none", "undefined_to": "none", "false_to": "none"}, ""),
         # each on the result of the one before
         (None, {"null_to": True, "true_to": "yes"}, "yes"),

@@ -37,6 +37,12 @@ class ContainerSettings(Struct, frozen=True, forbid_unknown_fields=True):
         dict[str, Any],
         Meta(description="Values of Constant variables by name, as `API Token: ${API_TOKEN}`."),
     ] = {}
+    variables: Annotated[
+        ByName,
+        Meta(
+            description="Parameters of variables, by name or type: `Orders: {service_account: {file: key}}`."
+        ),
+    ] = {}
     clients: Annotated[
         ByName,
         Meta(
@@ -83,7 +89,7 @@ def lay_over(data: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, 
         else:
             mend = nearest(name, constants) or "give the name of a Constant variable of the export"
             problems.append((f"there is no constant {name!r} for `constants` of the settings file", mend))
-    for kind in ("clients", "tags"):
+    for kind in ("variables", "clients", "tags"):
         for name, parameters in settings.get(kind, {}).items():
             entities = [one for one in data.get(kind, ()) if name in (one["name"], one["type"])]
             for entity in entities:

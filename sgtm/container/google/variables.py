@@ -161,7 +161,7 @@ def _firestore(export: Export, entity: Entity, written: dict[str, Any]) -> dict[
     export.remark(
         entity,
         "an export has no key for Firestore: it asks without one",
-        "write `service_account: {file: ...}` into the converted file",
+        "write `service_account: {file: ...}` into the settings file (`variables:`) or the converted file",
     )
     return found | {"key_path": written.pop("keyPath", ""), **_default(written)}
 

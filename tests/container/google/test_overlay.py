@@ -29,6 +29,7 @@ def test_settings_come_after_what_the_export_says():
             "consent": {"unset": "denied"},
             "constants": {"API Token": "${API_TOKEN}"},
             "clients": {"ga4": {"answer": 204}, "Site": {"resent_hits": "ga4_only"}},
+            "variables": {"Page": {"default": "none"}},
             "tags": {"GA4": {"endpoint": "http://127.0.0.1:9"}},
         }
     )
@@ -37,6 +38,7 @@ def test_settings_come_after_what_the_export_says():
     assert (data["unclaimed_status"], data["environment_name"]) == (404, "Staging")
     assert data["consent"] == {"unset": "denied", "gate": "declared"}
     assert data["variables"][0]["parameters"] == {"value": "${API_TOKEN}"}
+    assert data["variables"][1]["parameters"] == {"key_path": "page_location", "default": "none"}
     site, other = data["clients"]
     assert site["parameters"] == {"answer": 204, "resent_hits": "ga4_only"}
     assert other["parameters"] == {"answer": 204}
@@ -48,6 +50,7 @@ def test_settings_come_after_what_the_export_says():
     [
         ({"constants": {"Page": 1}}, "there is no constant 'Page' for `constants` of the settings file"),
         ({"clients": {"ga5": {}}}, "'ga5' is no name and no type for `clients` of the settings file"),
+        ({"variables": {"Pag": {}}}, "'Pag' is no name and no type for `variables` of the settings file"),
         ({"tags": {"Meta": {}}}, "'Meta' is no name and no type for `tags` of the settings file"),
     ],
 )
