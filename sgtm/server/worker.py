@@ -51,6 +51,8 @@ log = logging.getLogger("sgtm.server")
 
 LAST_REQUESTS_S = 0.1
 """How long connections that came last have for their request to arrive."""
+LAST_ANSWERS_S = 0.2
+"""How long answers have to leave where requests have used up the time of both."""
 
 
 class Worker:
@@ -211,12 +213,7 @@ class Worker:
         else:
             await asyncio.sleep(delay_s)
             await self._accept_the_last()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.drain_timeout_s):
-                await self._application.nothing_under_way()
-                await self._pipeline.finish()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._finish_requests(self.settings.drain_timeout_s)
         await self.lanes.drain(self.settings.drain_timeout_s)
         await self.close()
 
@@ -237,6 +234,19 @@ class Worker:
         self.health.stop()
         self._memory.stop()
         self.outbox.close()
+
+    async def _finish_requests(self, within_s: float) -> None:
+        """Let requests come to their answers, and answers to their readers; then close every connection."""
+        deadline = asyncio.get_running_loop().time() + within_s
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await self._application.nothing_under_way()
+                await self._pipeline.finish()
+        if self._runner is not None and self._listener is not None:
+            left_s = max(LAST_ANSWERS_S, deadline - asyncio.get_running_loop().time())
+            self._listener.pre_shutdown()
+            await self._listener.shutdown(left_s / 2)  # it waits so long twice
+            await self._runner.cleanup()
 
     async def _accept_the_last(self) -> None:
         """Stop accepting, but serve the connections that wait in the kernel's queue: closing the

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import time
+from contextlib import suppress
 
 import pytest
 from conftest import Serve
@@ -114,6 +115,27 @@ async def test_a_requester_that_never_finishes_does_not_hold_up_the_end(serve: S
         started = time.monotonic()
         await served.worker.drain(0)
         assert time.monotonic() - started < 2
+
+
+async def test_requests_that_do_not_end_have_one_time_out_in_all(serve: Serve) -> None:
+    # SPEC: reliability 6: requests under way have so long; a supervisor kills a worker that takes longer
+    served = await serve(ECHO, drain_timeout_s=1.0)
+    async with RawConnection(served.port) as connection:
+        connection.send(b"POST /c HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 60000\r\n\r\n")
+
+        async def drip() -> None:
+            with suppress(ConnectionError):
+                while True:
+                    connection.send(b"x" * 200)
+                    await asyncio.sleep(0.05)
+
+        dripping = asyncio.ensure_future(drip())
+        await asyncio.sleep(0.2)
+        started = time.monotonic()
+        await served.worker.drain(0)
+        took_s = time.monotonic() - started
+        dripping.cancel()
+    assert 0.9 < took_s < 1.9
 
 
 async def test_a_drain_lets_the_lanes_deliver(serve: Serve, vendor: Vendor) -> None:
