@@ -98,6 +98,8 @@ class Component(Struct, frozen=True, kw_only=True):
     read: Read
     envelope: Envelope | None = None
     max_batch: int = 1
+    late: str = ""
+    """What becomes of events that come days late, in a sentence: a replay says it first."""
 
     @property
     def documentation(self) -> str:
@@ -169,7 +171,7 @@ def tag(type_: str, **declared: Any) -> Callable[[F], F]:
     """Register `build(event, parameters) -> TagResult | list[OutgoingRequest] | Pending` as a tag type.
 
     Keywords: aliases, status, check, vendor, hosts, is_advertising, is_consent_aware, consent, read,
-    envelope, max_batch."""
+    envelope, max_batch, late."""
     return _decorator("tag", type_, declared)
 
 

@@ -18,7 +18,18 @@ from sgtm.container.container import Container, ContainerClient, ContainerVariab
 from sgtm.delivery.lanes import Delivery
 from sgtm.delivery.outbox.memory import MemoryOutbox
 from sgtm.event import undefined
-from sgtm.messages import DONE, NO_REQUEST, Answer, Claimed, EventData, IncomingRequest, Lookup
+from sgtm.hit import Again
+from sgtm.messages import (
+    DONE,
+    NO_REQUEST,
+    Answer,
+    Claimed,
+    EventData,
+    IncomingRequest,
+    Lookup,
+    Outcome,
+    Record,
+)
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
 from sgtm.pipeline import Pipeline
@@ -63,6 +74,16 @@ def dry_run_event(
     return dry_run(replacement, request, variables)
 
 
+def dry_run_again(container: Container, record: Record, again: Again, now_micros: int) -> Walk:
+    """What happens to a record that is run again. A delivery that the vendor takes no more at this time has
+    a `dead` outcome on the walk."""
+    walk, outbox = Walk(), MemoryOutbox()
+    pipeline = Pipeline(container, outbox, _NoLanes(now_micros), Counters(), _no_script, _NoLookups())
+    asked = replace(again, debts=outbox, at_micros=now_micros)
+    asyncio.run(pipeline.run_again(record, asked, walk=walk))
+    return walk
+
+
 def with_variables(container: Container, values: Mapping[str, Any]) -> Container:
     """The container with some variables having fixed values."""
     if not values:
@@ -98,7 +119,12 @@ def _client_that_makes(data: EventData, name: str) -> ContainerClient:
 
 
 class _NoLanes:
+    def __init__(self, now_micros: int = 0) -> None:
+        self._now_micros = now_micros
+
     def deliver(self, delivery: Delivery) -> None:
+        if delivery.walked is not None and delivery.expires_micros <= self._now_micros:
+            delivery.walked.outcome = Outcome("dead", "too old for the vendor")
         if delivery.walked is not None and delivery.is_batched and delivery.component.envelope is not None:
             # as it would go on the wire if it travelled alone
             delivery.walked.request = delivery.component.envelope([delivery.request])

@@ -190,7 +190,7 @@ class Firing:
         self._count(tag, result)
         if walked is not None:
             walked.note(result)
-        latest = hit.request.received_micros + int(tag.delivery.expires_after_s * 1_000_000)
+        latest = hit.begun_micros + int(tag.delivery.expires_after_s * 1_000_000)
         is_over = False
         for request in result.requests:
             if not hit.may_cause(request, self._bounds):

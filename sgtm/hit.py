@@ -20,6 +20,7 @@ from sgtm.delivery.letter import (
 )
 from sgtm.delivery.outbox.held import Hold
 from sgtm.event import Event
+from sgtm.javascript import text_of
 from sgtm.messages import (
     Answer,
     Claimed,
@@ -61,8 +62,18 @@ class Again(Struct, frozen=True):
     """Only these tags fire, whatever is settled; None: all."""
     event: int | None = None
     """Only the event of this index runs; None: all."""
+    where: tuple[tuple[str, str], ...] = ()
+    """Only events run whose value at each key path is, as text, this."""
     debts: Debts | None = None
     """Who is told instead of the outbox."""
+    at_micros: int = 0
+    """When somebody asked for it: from here on its deliveries have their time. 0: from the receipt on."""
+
+    def wants(self, event: Event) -> bool:
+        """Whether this event runs."""
+        return self.event in (None, event.index) and all(
+            text_of(event.get(key_path)) == text for key_path, text in self.where
+        )
 
 
 class Run(Struct):
@@ -153,6 +164,12 @@ class Hit:
         if self.again is None:
             return False
         return tag not in self.again.only if self.again.only is not None else tag in self.again.settled
+
+    @property
+    def begun_micros(self) -> int:
+        """From when on its deliveries have their time."""
+        asked = self.again.at_micros if self.again is not None else 0
+        return asked or self.request.received_micros
 
     # -- what it causes --------------------------------------------------------------------------
 

@@ -64,6 +64,7 @@ class Pipeline:
     ) -> None:
         self.container = container
         self._outbox, self._counters = outbox, counters
+        self._lookups, self._bounds = lookups, bounds
         self._firing = Firing(lanes, counters, lookups, bounds)
         self._unclaimed_letters = Unclaimed(outbox, counters)
         self._serve_script = serve_script
@@ -80,12 +81,26 @@ class Pipeline:
                 return noted(answer, walk)
         return self._claim(Run(self.container, request, walk), 0)
 
-    async def run_again(self, record: Record, again: Again, container: Container | None = None) -> None:
+    async def run_again(
+        self, record: Record, again: Again, container: Container | None = None, walk: Walk | None = None
+    ) -> None:
         """Run a record once more: its tags fire, nothing is appended, nobody is answered. Done when the
         tags have run; what they owe is settled as ever. Never raises."""
-        answer = self._claim(Run(container or self.container, record.request, None, again), 0)
+        answer = self._claim(Run(container or self.container, record.request, walk, again), 0)
         if isawaitable(answer):
             await answer
+
+    def through(self, lanes: Lanes) -> "Pipeline":
+        """The same, with other lanes."""
+        return Pipeline(
+            self.container,
+            self._outbox,
+            lanes,
+            self._counters,
+            self._serve_script,
+            self._lookups,
+            self._bounds,
+        )
 
     def endpoint(self, path: str, host: str) -> Endpoint | None:
         """Whose a request is that nobody has looked at yet."""
@@ -208,9 +223,9 @@ class Pipeline:
     def _run_events(self, hit: Hit) -> None:
         claimed = hit.claimed
         for index, data in enumerate(claimed.events):
-            if hit.again is not None and hit.again.event not in (None, index):
-                continue
             event = make_event(data, hit.request, hit.client.name, index)
+            if hit.again is not None and not hit.again.wants(event):
+                continue
             # a record that is run again has passed this once
             if (
                 claimed.repeat_keys

@@ -1,6 +1,7 @@
 """Admin listener: what an operator asks of the whole server, put together from all workers.
 
     GET /metrics   GET /health   GET /destinations   POST /reload   POST /restart   PUT /log-level
+    GET /deadletters   POST /deadletters/purge   GET /replay   POST /replay: see admin_letters.py
 
 A port of its own, so that no rule of a proxy or balancer opens it by accident, on loopback unless
 told otherwise, and a token for every request: `Authorization: Bearer TOKEN`. A further page is one
@@ -10,7 +11,7 @@ as the public port's: the same limits and time-outs hold, and nothing that is re
 
 import hmac
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal, cast
 
 import msgspec
@@ -18,11 +19,12 @@ from aiohttp import web
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sgtm.answers import NO_STORE
 from sgtm.delivery.lanes import LaneState
 from sgtm.messages import Answer
 from sgtm.observability.exposition import CONTENT_TYPE, render
 from sgtm.observability.metrics import Counters
+from sgtm.server.admin_answer import FOR_ALL, json_answer
+from sgtm.server.admin_letters import letter_pages
 from sgtm.server.admission import Admission
 from sgtm.server.connection import Connection, Listener
 from sgtm.server.crew import CannotRestart, Crew, Reload, healthy, merge_destinations
@@ -39,7 +41,6 @@ MAX_CONNECTIONS = 256
 CLOSE_S = 1.0
 
 Handler = Callable[[web.BaseRequest], Awaitable[Answer]]
-_FOR_ALL = (NO_STORE, ("X-Content-Type-Options", "nosniff"))
 
 
 class NewLogLevel(Struct):
@@ -66,6 +67,7 @@ class Admin:
             "/reload": {"POST": self._reload},
             "/restart": {"POST": self._restart},
             "/log-level": {"PUT": self._log_level},
+            **letter_pages(crew, settings),
         }
 
     async def start(self, listening: Any) -> None:
@@ -93,7 +95,7 @@ class Admin:
             answer, closes = refusal_answer(refusal.status, refusal.reason, refusal.headers), True
         except Exception as error:
             log.error("an admin request failed", extra={"path": request.path, "error": type(error).__name__})
-            answer = _json({"error": type(error).__name__}, 500)
+            answer = json_answer({"error": type(error).__name__}, 500)
         finally:
             connection.end()
         return WrittenAnswer(answer, closes=closes)
@@ -102,53 +104,48 @@ class Admin:
         """Nobody without the token learns anything, not even which paths there are."""
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, self._expected):
-            return Answer(401, (*_FOR_ALL, ("WWW-Authenticate", 'Bearer realm="sgtm admin"')))
+            return Answer(401, (*FOR_ALL, ("WWW-Authenticate", 'Bearer realm="sgtm admin"')))
         handlers = self._routes.get(request.path)
         if handlers is None:
-            return _json({"error": "Not Found"}, 404)
+            return json_answer({"error": "Not Found"}, 404)
         handler = handlers.get("GET" if request.method == "HEAD" else request.method)
         if handler is None:
-            return _json({"error": "Method Not Allowed"}, 405, [("Allow", ", ".join(handlers))])
+            return json_answer({"error": "Method Not Allowed"}, 405, [("Allow", ", ".join(handlers))])
         return await handler(request)
 
     # -- one handler each ------------------------------------------------------------------------
 
     async def _metrics(self, _: web.BaseRequest) -> Answer:
         text = render(await self._crew.metrics())
-        return Answer(200, (*_FOR_ALL, ("Content-Type", CONTENT_TYPE)), text.encode())
+        return Answer(200, (*FOR_ALL, ("Content-Type", CONTENT_TYPE)), text.encode())
 
     async def _health(self, _: web.BaseRequest) -> Answer:
         is_well, workers = healthy(await self._crew.ask_workers("pulse", of=Pulse))
         body = {"ready": is_well, "version": self._crew.version, "workers": workers}
-        return _json(body, 200 if is_well else 503)
+        return json_answer(body, 200 if is_well else 503)
 
     async def _destinations(self, _: web.BaseRequest) -> Answer:
         answers = await self._crew.ask_workers("destinations", of=list[LaneState])
         missing = [answer for answer in answers if answer.error]
-        return _json({"destinations": merge_destinations(answers), "missing": missing})
+        return json_answer({"destinations": merge_destinations(answers), "missing": missing})
 
     async def _reload(self, _: web.BaseRequest) -> Answer:
         result = await self._reload_crew()
-        return _json(result, 200 if result.is_done else 422)
+        return json_answer(result, 200 if result.is_done else 422)
 
     async def _restart(self, _: web.BaseRequest) -> Answer:
         try:
             await self._crew.restart()
         except CannotRestart as error:
-            return _json({"error": str(error)}, 409)
-        return _json({"restarted": True})
+            return json_answer({"error": str(error)}, 409)
+        return json_answer({"restarted": True})
 
     async def _log_level(self, request: web.BaseRequest) -> Answer:
         body = await self._limits.read_body(request, is_collect=False)
         try:
             wanted = msgspec.json.decode(body, type=NewLogLevel)
         except (msgspec.DecodeError, UnicodeDecodeError):  # its text repeats what was sent
-            return _json({"error": 'send {"level": "debug"}, or info, warning, error'}, 400)
+            return json_answer({"error": 'send {"level": "debug"}, or info, warning, error'}, 400)
         await self._crew.set_log_level(wanted.level)
         log.info("the log level was changed", extra={"to": wanted.level})
-        return _json({"level": wanted.level})
-
-
-def _json(body: object, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> Answer:
-    all_headers = (*_FOR_ALL, ("Content-Type", "application/json"), *headers)
-    return Answer(status, all_headers, msgspec.json.encode(body))
+        return json_answer({"level": wanted.level})

@@ -22,6 +22,8 @@ from sgtm.delivery.lanes import LaneState
 from sgtm.errors import ContainerError, Problem, SettingsError, SgtmError
 from sgtm.observability.exposition import Sample
 from sgtm.observability.process import cpu_sample, process_samples
+from sgtm.server.letters import LettersAsked, LettersNamed, LetterView, letters_of, purge
+from sgtm.server.replaying import Asked, Replayed
 from sgtm.server.worker import Worker
 
 
@@ -98,6 +100,10 @@ class WorkerAnswers:
             "prepare": self._prepare,
             "swap": self._swap,
             "log-level": _set_log_level,
+            "letters": self._letters,
+            "purge": self._purge,
+            "replay": self._replay,
+            "late": self._late,
         }
 
     async def __call__(self, question: str, body: Raw) -> Any:
@@ -146,6 +152,21 @@ class WorkerAnswers:
 
     async def _destinations(self, _: Raw) -> list[LaneState]:
         return self._worker.lanes.destinations()
+
+    async def _letters(self, body: Raw) -> list[LetterView]:
+        asked = msgspec.msgpack.decode(body, type=LettersAsked)
+        return await letters_of(self._worker.outbox, self._worker.slot, asked)
+
+    async def _purge(self, body: Raw) -> int:
+        return await purge(
+            self._worker.outbox, self._worker.slot, msgspec.msgpack.decode(body, type=LettersNamed)
+        )
+
+    async def _replay(self, body: Raw) -> list[Replayed]:
+        return await self._worker.replays.run(msgspec.msgpack.decode(body, type=Asked))
+
+    async def _late(self, _: Raw) -> dict[str, str]:
+        return {tag.name: tag.component.late for tag in self._worker.container.tags}
 
     async def _prepare(self, body: Raw) -> Prepared:
         source = msgspec.msgpack.decode(body, type=Source)

@@ -43,6 +43,7 @@ from sgtm.server.memory import HARD, MemoryGuard, limit_of
 from sgtm.server.proxy import TrustedProxies
 from sgtm.server.rate import Rates
 from sgtm.server.recovery import Recovery
+from sgtm.server.replaying import Place, Replays
 from sgtm.server.scripts import Scripts
 from sgtm.server.sites import Sites
 from sgtm.settings import Settings
@@ -120,6 +121,7 @@ class Worker:
         self._containers = [self._follow(container)]
         """Those that serve or that some event began with, oldest first."""
         earlier = EarlierContainers(Versions(settings.data_folder), self._also_use, self.counters)
+        self.replays = Replays(self._pipeline, self.outbox, self.lanes, Place(slot, workers), earlier)
         self._recovery = Recovery(self._pipeline, self.outbox, self.lanes, self.counters, earlier)
         self._listening, self._proxies = listening, proxies
         self._listener: Listener | None = None

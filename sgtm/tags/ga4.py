@@ -192,6 +192,8 @@ def read(answer: VendorAnswer, requests: Sequence[OutgoingRequest]) -> Outcome:
     is_consent_aware=True,
     check=check,
     read=read,
+    late="GA4 counts a hit when it arrives: its gtag protocol cannot be backdated. As `measurement_protocol` "
+    "it takes events of the last 72 hours; older ones are passed over.",
 )
 def build(event: Event, parameters: Parameters) -> TagResult:
     """Send the event to Google Analytics 4."""

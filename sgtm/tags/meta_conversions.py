@@ -185,6 +185,7 @@ def _body(items: Sequence[bytes], shared: Mapping[str, str]) -> bytes:
     envelope=envelope,
     read=read,
     max_batch=1_000,
+    late="Meta takes events of the last 7 days (62 days from stores); older ones are passed over.",
 )
 def build(event: Event, parameters: Parameters) -> TagResult:
     """Send one event to Meta, or say why Meta would refuse it."""

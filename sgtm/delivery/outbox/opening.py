@@ -136,6 +136,11 @@ def _ownerless(data_folder: Path, slot: int, workers: int) -> list[Taken]:
     return found
 
 
+def slot_folders(data_folder: Path) -> list[Path]:
+    """Folders of outboxes."""
+    return [path for path, _ in _folders(data_folder)]
+
+
 def _folders(data_folder: Path) -> list[tuple[Path, int]]:
     """Folders of outboxes, and whose slot each is."""
     matches = ((path, _FOLDER.fullmatch(path.name)) for path in sorted(data_folder.glob("slot-*-*")))
