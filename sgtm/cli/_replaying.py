@@ -31,6 +31,7 @@ WINDOW = 500
 BATCH = 100
 BATCH_BYTES = 2_097_152
 BUSY_S = 0.5
+LONGEST_BUSY_S = 8.0
 SAY_S = 10.0
 _BAR = 30
 _MICROS = 1_000_000
@@ -76,6 +77,7 @@ def replay(chosen: Settings, job: Job, on_end: OnEnd) -> Counter[str]:
     """How many came to which end. Raises SgtmError, KeyboardInterrupt."""
     ends: Counter[str] = Counter()
     under_way: dict[str, Item] = {}
+    wait_s = BUSY_S
     items, begun, began, bar = iter(job.items), 0, time.monotonic(), Bar(job.count)
     while True:
         allowed = int(job.rate * (time.monotonic() - began)) + 1 - begun if job.rate else WINDOW
@@ -87,8 +89,13 @@ def replay(chosen: Settings, job: Job, on_end: OnEnd) -> Counter[str]:
                 break
             time.sleep(min(1 / job.rate, BUSY_S))
             continue
+        before = sum(ends.values())
         note = _ask(chosen, job, under_way, ends, on_end)
-        bar.show(sum(ends.values()), note)
+        done = sum(ends.values())
+        bar.show(done, note)
+        if note:  # a destination is shut, a worker is being replaced: ask less and less often
+            wait_s = BUSY_S if done > before else min(wait_s * 2, LONGEST_BUSY_S)
+            time.sleep(wait_s)
     return ends
 
 
@@ -107,9 +114,8 @@ def _ask(chosen: Settings, job: Job, under_way: dict[str, Item], ends: Counter[s
                 continue
             ends[one.state] += 1
             on_end(under_way.pop(one.key), one)
-        if not answers or any(one.state == "busy" for one in answers):
+        if len(answers) < len(batch):
             note = note or "a worker does not answer"
-            time.sleep(BUSY_S)
     return note
 
 

@@ -23,6 +23,7 @@ from sgtm.container.versions import UnknownVersion, Versions
 from sgtm.delivery.lanes import Delivery, Lanes
 from sgtm.delivery.letter import Letter, now_micros
 from sgtm.delivery.outbox import Outbox, OutboxUnavailable
+from sgtm.delivery.outbox.held import Hold
 from sgtm.delivery.outbox.records import read_record, split_group
 from sgtm.errors import ContainerError
 from sgtm.hit import Again
@@ -117,6 +118,10 @@ class ReplayRun:
         """See Outbox."""
         self.dead = letter.reason or "given up"
         self._outbox.bury(-1, letter)
+
+    def hand_back(self, record_id: int, hold: Hold, expires_micros: int) -> None:
+        """See Outbox. Nothing waits there for a replay: it is asked for again."""
+        self.was_handed_back = True
 
     def has_run(self) -> None:
         """All tags have run."""
