@@ -9,35 +9,28 @@ of it, but for letters: one goes when its replay is settled, and what dies again
 """
 
 import asyncio
-import logging
 import time
 import zlib
-from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct
 
-from sgtm.container.compile import load_container
 from sgtm.container.container import Container
-from sgtm.container.versions import UnknownVersion, Versions
 from sgtm.delivery.lanes import Delivery, Lanes
 from sgtm.delivery.letter import Letter, now_micros
 from sgtm.delivery.outbox import Outbox, OutboxUnavailable
 from sgtm.delivery.outbox.held import Hold
 from sgtm.delivery.outbox.records import read_record, split_group
-from sgtm.errors import ContainerError
 from sgtm.hit import Again
 from sgtm.messages import Outcome, Record
 from sgtm.observability.walk import Walk
 from sgtm.pipeline import Pipeline
-
-log = logging.getLogger("sgtm.server")
+from sgtm.server.earlier import EarlierContainers
 
 MAX_PENDING = 2_000
 """Deliveries in the lanes above which nothing more is run: hits that come go first."""
 MAX_RUNS = 100_000
 WAIT_S = 2.0
-MAX_CONTAINERS = 8
 
 State = Literal["sent", "nothing", "dead", "too old", "unknown", "under way", "busy"]
 
@@ -148,47 +141,39 @@ class ReplayRun:
     def _why_nothing(self) -> str:
         if self.walk is None or not self.walk.events:
             return "no such event"
-        reasons = {tag.reason or tag.outcome for event in self.walk.events for tag in event.tags}
-        notes = {event.note for event in self.walk.events if event.note}
-        return "; ".join(sorted(reasons | notes)) or "no tag looks at it"
+        # not the reasons: they may quote the event
+        outcomes: set[str] = {tag.outcome for event in self.walk.events for tag in event.tags}
+        return ", ".join(sorted(outcomes)) or "no tag looks at it"
 
 
 class Place(Struct, frozen=True):
-    """Which worker of how many it is, and where the versions of its container are kept."""
+    """Which worker of how many it is."""
 
     slot: int
     workers: int
-    data_folder: str
 
 
 class Replays:
-    """All replays of one worker. `know` is told of a container beside the one that serves."""
+    """All replays of one worker."""
 
     def __init__(
-        self,
-        pipeline: Pipeline,
-        outbox: Outbox,
-        lanes: Lanes,
-        place: Place,
-        know: Callable[[Container], None],
+        self, pipeline: Pipeline, outbox: Outbox, lanes: Lanes, place: Place, earlier: EarlierContainers
     ) -> None:
         self._pipeline, self._outbox, self._lanes = pipeline, outbox, lanes
-        self._place, self._know = place, know
-        self._versions = Versions(place.data_folder)
-        self._containers: dict[str, Container | None] = {}
+        self._place, self._earlier = place, earlier
         self._runs: dict[tuple[str, str], ReplayRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, asked: Asked) -> list[Replayed]:
         """Run what is this slot's share of the items and was not run before; what became of them so
         far, after a moment for those that are under way."""
-        mine = [item for item in asked.items if self._is_mine(item)]
-        answers = {item.key: await self._begin(asked, item) for item in mine}
+        mine = {item.key: item for item in asked.items if self._is_mine(item)}
+        answers = {key: await self._begin(asked, item) for key, item in mine.items()}
         runs = [run for run in answers.values() if isinstance(run, ReplayRun)]
         await self._wait(runs)
         return [
             await self._end(asked, item, run) if isinstance(run, ReplayRun) else run
-            for item, run in zip(mine, answers.values(), strict=True)
+            for item, run in zip(mine.values(), answers.values(), strict=True)
         ]
 
     def _is_mine(self, item: Item) -> bool:
@@ -209,9 +194,10 @@ class Replays:
         if isinstance(found, str):
             return Replayed(item.key, "unknown", found)
         record, again = found
-        container = await self._container_of(record) if asked.uses_recorded_version else None
-        serving = container or self._pipeline.container
-        missing = (again.only or frozenset()) - {tag.name for tag in serving.tags}
+        container = self._pipeline.container
+        if asked.uses_recorded_version:
+            container = await self._earlier.of(record.container_version, container)
+        missing = (again.only or frozenset()) - {tag.name for tag in container.tags}
         if missing:
             return Replayed(item.key, "unknown", f"there is no tag {', '.join(sorted(missing))}")
         known = self._runs.get((asked.replay, item.key))
@@ -224,7 +210,7 @@ class Replays:
         task.add_done_callback(self._tasks.discard)
         return run
 
-    async def _run(self, run: ReplayRun, record: Record, again: Again, container: Container | None) -> None:
+    async def _run(self, run: ReplayRun, record: Record, again: Again, container: Container) -> None:
         again = Again(0, again.settled, again.only, again.event, again.where, run, now_micros())
         await self._pipeline.through(run).run_again(record, again, container, run.walk)
         run.has_run()
@@ -277,21 +263,3 @@ class Replays:
             for name in [name for name, run in self._runs.items() if run.over.is_set()][: MAX_RUNS // 10]:
                 del self._runs[name]
         return len(self._runs) < MAX_RUNS
-
-    async def _container_of(self, record: Record) -> Container | None:
-        """The container that the record came in under, or None where that is not kept."""
-        version = record.container_version
-        if version not in self._containers:
-            if len(self._containers) >= MAX_CONTAINERS:
-                self._containers.pop(next(iter(self._containers)))
-            container = self._containers[version] = await asyncio.to_thread(self._load, version)
-            if container is not None:
-                self._know(container)
-        return self._containers[version]
-
-    def _load(self, version: str) -> Container | None:
-        try:
-            return load_container(self._versions.find(version).path)
-        except (UnknownVersion, ContainerError) as error:
-            log.warning("a version cannot be run again", extra={"version": version, "reason": error.what})
-            return None
