@@ -6,14 +6,23 @@ tests; many patterns of one text are answered at once (`PatternSet`). (SPEC: des
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, reduce
 
 import re2
+from msgspec import Struct
 
 from sgtm.pattern_syntax import Branch, PatternError, error_at, read_pattern
 
-__all__ = ["Pattern", "PatternError", "PatternSet", "compile_pattern", "pattern_of_data"]
+__all__ = [
+    "Found",
+    "Pattern",
+    "PatternError",
+    "PatternSet",
+    "compile_pattern",
+    "expand_reference",
+    "pattern_of_data",
+]
 
 MAX_LENGTH = 20_000
 """Characters of a pattern."""
@@ -35,6 +44,14 @@ _REFERENCE = re.compile(r"\$(?:([$&`'])|(\d\d?)|<([^>]*)>)")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
+class Found(Struct, frozen=True):
+    """One place where a pattern is found, and its groups (None: took no part)."""
+
+    start: int
+    end: int
+    groups: tuple[str | None, ...]
+
+
 class Pattern:
     """A compiled pattern; `compile_pattern` makes one."""
 
@@ -53,6 +70,14 @@ class Pattern:
         """It needs no search, only string tests."""
         self.equals = _equals(branches) if branches is not None and not ignore_case else frozenset()
         """Where it is nothing but some whole texts (`^(a|b)$`): these texts."""
+
+    def finds(self, text: str) -> Iterator[Found]:
+        """All places where it is found, from the left, none in another. Half a surrogate pair in `text`
+        counts as U+FFFD."""
+        if self._groups is None:
+            self._groups = _compiled(self.source, self._options)
+        for match in self._groups.finditer(_without_surrogates(text)):
+            yield Found(match.start(), match.end(), match.groups())
 
     def replace_all(self, text: str, replacement: str) -> str:
         """`text` with every match replaced, as JavaScript's `replace` with the flag g does: in the
@@ -138,6 +163,23 @@ class PatternSet:
         """Position of the first pattern that is found in `text`, or None."""
         found = self.matching(text)
         return found[0] if found else None
+
+
+def expand_reference(replacement: str, text: str, found: Found) -> str:
+    """A replacement as JavaScript's `replace` reads it: `$&` the match, `$1` a group, `` $` `` and `$'` what
+    is before and after, `$$` a dollar."""
+
+    def part(reference: re.Match[str]) -> str:
+        sign, digits, _ = reference.groups()
+        if sign:
+            before, match, after = text[: found.start], text[found.start : found.end], text[found.end :]
+            return {"$": "$", "&": match, "`": before, "'": after}[sign]
+        for number, rest in ((digits, ""), (digits[:1], digits[1:])) if digits else ():
+            if number and 1 <= int(number) <= len(found.groups):
+                return (found.groups[int(number) - 1] or "") + rest
+        return reference.group()
+
+    return _REFERENCE.sub(part, replacement)
 
 
 # -- RE2 -----------------------------------------------------------------------------------------

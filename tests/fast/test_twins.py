@@ -28,6 +28,8 @@ from sgtm.consent import CONSENT_TYPES, read_consent
 
 ROOT = Path(__file__).parents[2]
 STUBS = sorted((ROOT / "sgtm" / "_fast").glob("*.pyi"))
+# the template engine has no twin: QuickJS is its oracle (tests/templates/test_oracle.py)
+WITH_TWIN = [stub for stub in STUBS if not stub.stem.startswith("sandbox_")]
 HITS = [json.loads(line) for line in (ROOT / "tests/vectors/ga4-hits.jsonl").read_text().splitlines()]
 
 
@@ -40,7 +42,7 @@ def signatures(source: Path) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("stub", STUBS, ids=lambda stub: stub.stem)
+@pytest.mark.parametrize("stub", WITH_TWIN, ids=lambda stub: stub.stem)
 def test_every_compiled_function_has_a_twin_with_the_same_parameters(stub: Path) -> None:
     twins = signatures(ROOT / "tests" / "reference" / f"{stub.stem}.py")
     assert signatures(stub)

@@ -1,0 +1,49 @@
+# The closed set of values of the template engine.
+
+
+cdef class Run:
+    cdef public long long steps, texts, elements
+    cdef public Py_ssize_t longest_text
+    cdef public int depth, nesting, promises, at
+    cdef public dict frozen
+    cdef public object jobs, later, patterns, tick
+    cdef long long next_tick
+    cpdef int charge(self, long long count) except -1
+    cpdef int make_text(self, long long length) except -1
+    cpdef int make_elements(self, long long count) except -1
+
+
+cdef class Callable:
+    cdef readonly str name
+    cdef object call(self, Run run, list args)
+
+
+cdef class Native(Callable):
+    cdef object function
+    cdef int cost
+
+
+cdef class HostObject:
+    cdef readonly str name
+    cdef dict members
+
+
+cdef class Opaque:
+    cdef readonly str text
+
+
+cdef class Regex(Opaque):
+    cdef readonly object pattern
+    cdef readonly bint is_global
+    cdef public Py_ssize_t last_index
+
+
+cdef class Promise:
+    cdef Run run
+    cdef readonly str state
+    cdef readonly object value
+    cdef list reactions
+    cpdef object then(self, object on_value, object on_reason)
+    cpdef bint resolve(self, object value) except -1
+    cpdef bint reject(self, object reason) except -1
+    cdef void settle(self, str state, object value)

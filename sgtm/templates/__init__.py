@@ -1,0 +1,13 @@
+"""Gallery templates: `.tpl` files and Google's sandboxed JavaScript dialect.
+
+reader.py      a `.tpl` file -> Template: fields, permissions, code, tests
+permissions.py what a template may do
+tokens.py  syntax.py  parser.py  scope.py  compile.py   code -> nodes of `sgtm/_fast/sandbox_*.pyx`
+script.py      a compiled script, and one run of it
+patterns.py    what methods of texts do with patterns
+library.py     APIs that need nothing but their arguments
+testing.py  assertions.py   the tests that stand in a template
+check.py       what is wrong with a template
+
+Nothing here does I/O. The APIs that a run may `require` are a table that is given to it.
+"""

@@ -1,0 +1,18 @@
+"""Run a few lines of the dialect."""
+
+from typing import Any
+
+from sgtm._fast.sandbox_values import SandboxError
+from sgtm.templates.library import LIBRARY
+from sgtm.templates.script import Limits, Script, require_of
+
+
+def value_of(source: str, data: Any = None, limits: Limits | None = None) -> Any:
+    """What the script returns; its promises run to their end first. Raises TemplateError."""
+    script, run = Script(source), (limits or Limits()).start()
+    try:
+        value = script.call(run, require_of(LIBRARY), {} if data is None else data)
+        run.drain()
+    except SandboxError as error:
+        raise script.explained(error, run) from None
+    return value
