@@ -18,6 +18,7 @@ from sgtm.container.compile import load_container
 from sgtm.container.container import Container
 from sgtm.delivery.outbox.opening import describe
 from sgtm.errors import SettingsError
+from sgtm.server.collector import spare_modules
 from sgtm.server.connection import require_compiled_parser
 from sgtm.server.crew import Crew
 from sgtm.server.data_folder import admin_token, note_admin_url
@@ -44,6 +45,7 @@ def serve(path: str | Path, settings: Settings) -> int:
     Raises ContainerError, SettingsError, AddressInUse.
     """
     require_compiled_parser()
+    spare_modules()
     source = read_source(path, settings.settings_file)
     container = load_container(path, source=source.content)
     admin = _bind_admin(settings, os.environ.pop("SGTM_ADMIN_TOKEN", ""))

@@ -22,6 +22,7 @@ from sgtm.container.compile import load_container
 from sgtm.errors import ContainerError, SettingsError, SgtmError
 from sgtm.observability import logs
 from sgtm.server.child import Begin, Begun, Delay
+from sgtm.server.collector import spare_modules
 from sgtm.server.control import Channel
 from sgtm.server.loop_errors import log_loop_error
 from sgtm.server.questions import Pulse, UnknownQuestion, WorkerAnswers
@@ -139,6 +140,7 @@ async def live(control: socket.socket, listening: socket.socket) -> int:
 
 def main() -> int:
     """Take over the two sockets and live."""
+    spare_modules()
     control, listening = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
     with listening:
         return uvloop.run(live(control, listening))
