@@ -100,6 +100,8 @@ class Component(Struct, frozen=True, kw_only=True):
     max_batch: int = 1
     late: str = ""
     """What becomes of events that come days late, in a sentence: a replay says it first."""
+    expires_after_s: float = float("inf")
+    """Seconds after the receipt of a hit when its vendor has no use for it any more."""
 
     @property
     def documentation(self) -> str:
@@ -171,7 +173,7 @@ def tag(type_: str, **declared: Any) -> Callable[[F], F]:
     """Register `build(event, parameters) -> TagResult | list[OutgoingRequest] | Pending` as a tag type.
 
     Keywords: aliases, status, check, vendor, hosts, is_advertising, is_consent_aware, consent, read,
-    envelope, max_batch, late."""
+    envelope, max_batch, late, expires_after_s."""
     return _decorator("tag", type_, declared)
 
 

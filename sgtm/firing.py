@@ -18,11 +18,13 @@ from typing import Any, Protocol
 from sgtm.container.container import ContainerTag, View
 from sgtm.delivery.lanes import Delivery
 from sgtm.errors import ParametersError
+from sgtm.event_run import EventRun, walk_transformations, walk_variables
 from sgtm.gates import blocked_by_consent, held_back, leads_to_partner
 from sgtm.hit import Debt, Hit, HitBounds
 from sgtm.messages import Lookup, Pending, TagResult
 from sgtm.observability.metrics import Counters
-from sgtm.observability.walk import WalkedEvent, WalkedTag, WalkedVariable
+from sgtm.observability.walk import WalkedEvent, WalkedTag
+from sgtm.once import NOT_KEPT, Keys, claim
 
 log = logging.getLogger("sgtm.firing")
 
@@ -58,8 +60,10 @@ class Firing:
         counters: Counters,
         lookups: Lookups | None = None,
         bounds: HitBounds = HIT_BOUNDS,
+        keys: Keys | None = None,
     ) -> None:
         self._lanes, self._counters, self._lookups, self._bounds = lanes, counters, lookups, bounds
+        self._keys = keys
 
     def fire_tags(self, hit: Hit, view: View, walked: WalkedEvent | None) -> None:
         """Fire every tag that this event fires. Never raises."""
@@ -80,7 +84,7 @@ class Firing:
         for name in view.newly_failed():
             self._counters.add("sgtm_variable_errors_total", name)
 
-    def _may_fire(self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None) -> bool:
+    def _may_fire(self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None) -> bool:
         outcome, reason = "held back", held_back(run.hit, tag)
         if not reason:
             outcome, reason = "blocked by consent", blocked_by_consent(run.hit, run.view.event, tag)
@@ -94,7 +98,7 @@ class Firing:
             walked.outcome, walked.reason = outcome, reason  # type: ignore[assignment]
         return False
 
-    def _fire(self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None) -> None:
+    def _fire(self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None) -> None:
         if tag.is_sequenced:
             run.hit.pending.append(self._run_in_sequence(run, tag, walked, frozenset()))
         else:
@@ -102,7 +106,7 @@ class Firing:
 
     # -- build -----------------------------------------------------------------------------------
 
-    def _build(self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None) -> None:
+    def _build(self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None) -> None:
         """Run the tag's function; what has to wait first goes to `hit.pending`."""
         try:
             if tag.awaits or (tag.transformations and any(one.awaits for one in tag.transformations)):
@@ -110,25 +114,25 @@ class Firing:
                 return
             view = run.view.for_tag(tag)
             result = self._built(run, tag, walked, view)
-            if isinstance(result, Pending):
+            if isinstance(result, Pending) or tag.deduplication is not None:
                 run.hit.pending.append(self._resolve(run, tag, walked, debt, result))
             else:
                 self._deliver(run, tag, result, walked, debt)
         except Exception as error:
             self._failed(run, tag, error, walked, debt)
 
-    def _built(self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, view: View) -> Any:
+    def _built(self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None, view: View) -> Any:
         """What the tag's function gives for its view."""
-        _walk_transformations(tag, run.view, walked)
+        walk_transformations(tag, run.view, walked)
         try:
             return tag.component.function(view.event, tag.parameters(view))
         finally:
-            _walk_variables(view, walked)
+            walk_variables(view, walked)
             if view.failed_variables:
                 self._count_failed(view)
 
     async def _build_later(
-        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None
+        self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None
     ) -> None:
         """The same, once what its transformations and its variables look up has been found."""
         try:
@@ -153,18 +157,22 @@ class Firing:
                     view.found(slot, value)
 
     async def _resolve(
-        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None, result: Any
+        self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None, result: Any
     ) -> None:
         try:
             async with asyncio.timeout(PENDING_TIMEOUT_S):
                 while isinstance(result, Pending):
                     result = await result.awaitable
+                if tag.deduplication is not None and not await self._may_send(run, tag, result, walked):
+                    if debt is not None:
+                        debt.ended(has_failed=False)
+                    return
             self._deliver(run, tag, result, walked, debt)
         except Exception as error:
             self._failed(run, tag, error, walked, debt)
 
     def _failed(
-        self, run: "EventRun", tag: ContainerTag, error: Exception, walk: WalkedTag | None, debt: Debt | None
+        self, run: EventRun, tag: ContainerTag, error: Exception, walk: WalkedTag | None, debt: Debt | None
     ) -> None:
         run.hit.has_failed = True
         self._counters.add("sgtm_tags_failed_total", tag.name)
@@ -177,10 +185,28 @@ class Firing:
         if debt is not None:
             debt.ended(has_failed=True)
 
+    async def _may_send(
+        self, run: EventRun, tag: ContainerTag, result: Any, walked: WalkedTag | None
+    ) -> bool:
+        """Whether no other record has sent the same event; it is this one's from now on."""
+        requests = result.requests if isinstance(result, TagResult) else result
+        if self._keys is None or not requests:
+            return True
+        claimed = await claim(self._keys, run.hit, tag, run.view.event)
+        if isinstance(claimed, str):
+            if claimed != NOT_KEPT:
+                self._counters.add("sgtm_events_deduplicated_total", tag.name)
+            if walked is not None:
+                walked.outcome, walked.reason = "sent nothing", claimed
+            return False
+        if claimed is not None:
+            run.claims[tag.name] = claimed
+        return True
+
     # -- hand what the tag built to the lanes ----------------------------------------------------
 
     def _deliver(
-        self, run: "EventRun", tag: ContainerTag, result: Any, walked: WalkedTag | None, debt: Debt | None
+        self, run: EventRun, tag: ContainerTag, result: Any, walked: WalkedTag | None, debt: Debt | None
     ) -> None:
         if not isinstance(result, TagResult):
             result = TagResult(tuple(result))
@@ -190,8 +216,9 @@ class Firing:
         self._count(tag, result)
         if walked is not None:
             walked.note(result)
-        latest = hit.begun_micros + int(tag.delivery.expires_after_s * 1_000_000)
-        is_over = False
+        life_s = min(tag.delivery.expires_after_s, tag.component.expires_after_s)
+        latest = hit.begun_micros + int(life_s * 1_000_000)
+        is_over, claimed = False, run.claims.pop(tag.name, None)
         for request in result.requests:
             if not hit.may_cause(request, self._bounds):
                 is_over = True
@@ -199,6 +226,8 @@ class Firing:
                 continue
             expires = min(latest, request.expires_micros or latest)
             settle = hit.owe(tag.name)
+            if claimed is not None:
+                settle = claimed.owe(settle)
             self._lanes.deliver(
                 Delivery(
                     tag=tag.name,
@@ -213,6 +242,8 @@ class Firing:
                     is_again=hit.again is not None,
                 )
             )
+        if claimed is not None:
+            claimed.ended(is_kept=False)
         if debt is not None:
             debt.ended(has_failed=is_over)
 
@@ -237,7 +268,7 @@ class Firing:
     # -- sequences -------------------------------------------------------------------------------
 
     async def _run_in_sequence(
-        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, above: frozenset[str]
+        self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None, above: frozenset[str]
     ) -> Debt | None:
         """Set-up tag, tag, clean-up tag; what the tag itself owes, None if it was held back. Once per
         event, however many want it, unless it is unlimited (SPEC: google-runtime 4.3, 4.5, 4.6;
@@ -250,7 +281,7 @@ class Firing:
         return await asyncio.shield(running)
 
     async def _sequence(
-        self, run: "EventRun", tag: ContainerTag, walked: WalkedTag | None, above: frozenset[str]
+        self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None, above: frozenset[str]
     ) -> Debt | None:
         above |= {tag.name}
         has_set_up = await self._run_partner(run, tag.setup_tag, above)
@@ -271,7 +302,7 @@ class Firing:
             await self._run_partner(run, tag.cleanup_tag, above)
         return debt
 
-    async def _run_partner(self, run: "EventRun", name: str, above: frozenset[str]) -> bool:
+    async def _run_partner(self, run: EventRun, name: str, above: frozenset[str]) -> bool:
         """Run a set-up or clean-up tag; whether it succeeded. Its own triggers do not matter; consent
         that is missing is a failure (SPEC: google-runtime 4.7). One that is not there, or that a circle
         leads back to, is as if it were not set."""
@@ -285,31 +316,6 @@ class Firing:
             return False
         debt = await self._run_in_sequence(run, tag, walked, above)
         return debt is not None and await debt.settled(PENDING_TIMEOUT_S)
-
-
-class EventRun:
-    """One event while its tags fire."""
-
-    __slots__ = ("hit", "sequences", "view", "walked")
-
-    def __init__(self, hit: Hit, view: View, walked: WalkedEvent | None) -> None:
-        self.hit, self.view, self.walked = hit, view, walked
-        self.sequences: dict[str, asyncio.Future[Debt | None]] = {}
-        """Sequences of this event by the name of their tag."""
-
-    def walk_tag(self, tag: ContainerTag) -> WalkedTag | None:
-        """The tag's place on the walk, if anybody looks."""
-        if self.walked is None:
-            return None
-        known = next((one for one in self.walked.tags if one.name == tag.name), None)
-        if known is None:
-            known = WalkedTag(tag.name, "fired")
-            if tag.explain is not None:
-                known.triggers = tag.explain(self.view)
-            self.walked.tags.append(known)
-        elif known.outcome == "not triggered":  # it runs as somebody's set-up or clean-up tag
-            known.outcome = "fired"
-        return known
 
 
 async def _run_all(hit: Hit, first: int) -> None:
@@ -332,18 +338,3 @@ def _times(
         is_blocked = any(trigger.is_blocking and trigger.has_matched for trigger in walked.triggers)
         walked.outcome = "blocked by trigger" if is_blocked else "not triggered"
     return times
-
-
-def _walk_transformations(tag: ContainerTag, view: View, walked: WalkedTag | None) -> None:
-    if walked is None:
-        return
-    walked.transformations.clear()
-    for transformation in tag.transformations:
-        walked.transformations.append(transformation.explain(view))
-        view = view.after(transformation)
-
-
-def _walk_variables(view: View, walked: WalkedTag | None) -> None:
-    if walked is not None:
-        failed = view.failed_variables
-        walked.variables = [WalkedVariable(name, value, name in failed) for name, value in view.values()]

@@ -1,7 +1,7 @@
 """Hit: the state of one claimed request on its way through the pipeline."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -114,10 +114,12 @@ class Hit:
         "caused_requests",
         "claimed",
         "client",
+        "commit",
         "container",
         "cookies",
         "has_failed",
         "is_over",
+        "keys",
         "pending",
         "pixels",
         "record_id",
@@ -136,6 +138,10 @@ class Hit:
         self.pending: list[Coroutine[Any, Any, Any]] = []
         """Firings that cannot go on before something has been answered."""
         self.script_answer: Answer | None = None
+        self.commit: Awaitable[None] | None = None
+        """Done when the record is safe; None: it is."""
+        self.keys: dict[bytes, int] = {}
+        """Keys that its events have taken, by the index of the event."""
         self.caused_requests = self.caused_bytes = 0
         """Outgoing requests of its tags."""
         self.is_over = False

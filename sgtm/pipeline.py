@@ -36,6 +36,7 @@ from sgtm.messages import (
 )
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk, WalkedEvent
+from sgtm.once import Keys
 from sgtm.refusals import OTHER_ORIGIN, dropped, is_of_other_origin, refusal
 from sgtm.repeats import Repeats
 from sgtm.unclaimed import Unclaimed
@@ -61,11 +62,12 @@ class Pipeline:
         serve_script: ServeScripts | None = None,
         lookups: Lookups | None = None,
         bounds: HitBounds = HIT_BOUNDS,
+        keys: Keys | None = None,
     ) -> None:
         self.container = container
         self._outbox, self._counters = outbox, counters
-        self._lookups, self._bounds = lookups, bounds
-        self._firing = Firing(lanes, counters, lookups, bounds)
+        self._lookups, self._bounds, self._keys = lookups, bounds, keys
+        self._firing = Firing(lanes, counters, lookups, bounds, keys)
         self._unclaimed_letters = Unclaimed(outbox, counters)
         self._serve_script = serve_script
         self._repeats = Repeats()
@@ -100,6 +102,7 @@ class Pipeline:
             self._serve_script,
             self._lookups,
             self._bounds,
+            self._keys,
         )
 
     def endpoint(self, path: str, host: str) -> Endpoint | None:
@@ -208,6 +211,7 @@ class Pipeline:
             try:
                 record = record_of(run.request, claimed, run.container.version)
                 hit.record_id, commit = self._outbox.append(record)
+                hit.commit = commit
             except OutboxFull:
                 return self._refuse_full(hit)
         self._run_events(hit)

@@ -460,4 +460,4 @@ def test_the_vendor_s_own_limit_of_age_shortens_the_expiry():
         [make_client(lambda r: claim("e"))], [make_tag(lambda e: [soon, *send_one(e)])]
     )
     make_pipeline(container, None, lanes).run(REQUEST)
-    assert [d.expires_micros - micros for d in lanes.deliveries] == [5, 86_400_000_000]
+    assert [d.expires_micros - micros for d in lanes.deliveries] == [5, 7 * 86_400_000_000]

@@ -240,6 +240,16 @@ class ContainerPreparation(Struct, frozen=True):
     explain: Callable[[View], WalkedTransformation]
 
 
+class ContainerDeduplication(Struct, frozen=True):
+    """When two events are the same for a tag."""
+
+    key_paths: tuple[str, ...]
+    counts_name: bool
+    """Events of different names are different."""
+    window_micros: int
+    except_events: frozenset[str]
+
+
 class ContainerTag(Struct, frozen=True):
     """A compiled tag. `parameters(view)` raises ParametersError when resolved values do not fit."""
 
@@ -273,6 +283,7 @@ class ContainerTag(Struct, frozen=True):
     """Name of a set-up tag without which it must not fire, and which does not run."""
     cleanup_tag: str = ""
     cleanup_only_on_success: bool = False
+    deduplication: ContainerDeduplication | None = None
 
 
 class Container(Struct, frozen=True, weakref=True):

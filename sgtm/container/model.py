@@ -121,6 +121,30 @@ class Schedule(Struct, frozen=True, forbid_unknown_fields=True):
     end: Annotated[Moment | None, Meta(description="Not from then on.")] = None
 
 
+class Deduplication(Struct, frozen=True, forbid_unknown_fields=True):
+    """The same event goes out once within a window, whatever sends it again (R192, R306)."""
+
+    key: Annotated[
+        Annotated[str, Meta(min_length=1)] | Annotated[tuple[str, ...], Meta(min_length=1)],
+        Meta(
+            description="What tells that two events are the same: `event_id` (together with the event's "
+            "name), or the key paths of a business key, such as `[transaction_id]`, whatever the event is "
+            "called. An event that lacks one of them is sent as ever."
+        ),
+    ] = "event_id"
+    window: Annotated[
+        str,
+        Meta(
+            pattern=r"^[1-9][0-9]{0,4}[smhd]$",
+            description="For how long after the first one, as `30m`, `12h`, `7d`.",
+        ),
+    ] = "7d"
+    except_events: Annotated[
+        tuple[str, ...],
+        Meta(description="Names of events that are always sent, such as `[refund]`."),
+    ] = ()
+
+
 class Tag(Struct, frozen=True, forbid_unknown_fields=True):
     """Sends something to a vendor when one of its triggers fires and consent allows it."""
 
@@ -156,6 +180,9 @@ class Tag(Struct, frozen=True, forbid_unknown_fields=True):
     setup_tag: Annotated[SetupTag | None, Meta(description="A tag that has to run before it.")] = None
     cleanup_tag: Annotated[CleanupTag | None, Meta(description="A tag that runs after it.")] = None
     delivery: Annotated[DeliveryRules, Meta(description="How its requests are sent.")] = DeliveryRules()
+    deduplicate: Annotated[
+        Deduplication | None, Meta(description="Send the same event once only; without it: each time.")
+    ] = None
     parameters: Settings = {}
 
 

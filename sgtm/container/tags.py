@@ -12,13 +12,14 @@ from msgspec.structs import replace
 
 from sgtm.component import Component, find
 from sgtm.consent import ConsentType
-from sgtm.container.container import ContainerTag, ContainerTransformation
-from sgtm.container.model import ConsentPolicy, Schedule, Tag, Variable
+from sgtm.container.container import ContainerDeduplication, ContainerTag, ContainerTransformation
+from sgtm.container.model import ConsentPolicy, Deduplication, Schedule, Tag, Variable
 from sgtm.container.parameters import ParametersCompiler, component_of
 from sgtm.container.references import references_in, references_of
 from sgtm.container.triggers import TriggerCompiler
 
 _FOREVER = (1 << 63) - 1
+_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 Waves = tuple[tuple[int, ...], ...]
 """Slots of asynchronous variables: those of one wave are looked up at once, those of the next need them."""
 
@@ -68,7 +69,21 @@ class TagCompiler:
             stops_on_setup_failure=setup is not None and setup.stop_on_failure,
             cleanup_tag=cleanup.tag if cleanup else "",
             cleanup_only_on_success=cleanup is not None and cleanup.only_on_success,
+            deduplication=deduplication_of(tag.deduplicate),
         )
+
+
+def deduplication_of(rule: Deduplication | None) -> ContainerDeduplication | None:
+    """The rule, ready to be asked."""
+    if rule is None:
+        return None
+    paths = (rule.key,) if isinstance(rule.key, str) else rule.key
+    return ContainerDeduplication(
+        key_paths=paths,
+        counts_name=paths == ("event_id",),
+        window_micros=int(rule.window[:-1]) * _UNITS_S[rule.window[-1]] * 1_000_000,
+        except_events=frozenset(rule.except_events),
+    )
 
 
 def in_sequence(tags: Sequence[ContainerTag]) -> list[ContainerTag]:

@@ -27,8 +27,13 @@ class DeliveryRules(Struct, frozen=True):
         float, Meta(gt=0, le=60, description="Seconds for one attempt, from connecting to the whole answer.")
     ] = 5.0
     expires_after_s: Annotated[
-        float, Meta(gt=0, description="Seconds after the receipt of the hit when its events are given up.")
-    ] = 86_400.0
+        float,
+        Meta(
+            gt=0,
+            description="Seconds after the receipt of the hit when its events are given up, if the vendor "
+            "has no use for them earlier (Meta: 7 days, GA4: 72 hours).",
+        ),
+    ] = 604_800.0
     max_batch: Annotated[int, Meta(ge=0, description="Events in one request; 0: what the vendor allows.")] = 0
     linger_ms: Annotated[
         int,

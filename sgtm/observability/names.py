@@ -37,6 +37,11 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_tags_failed_total": ("tag", "events for which the tag raised an exception"),
     "sgtm_tag_warnings_total": ("tag", "warnings that the tag gave about an event"),
     "sgtm_events_repeated_total": ("client", "events dropped because the same hit had come before"),
+    "sgtm_events_deduplicated_total": ("tag", "events that the tag did not send: the same had gone out"),
+    "sgtm_deduplication_failures_total": (
+        "",
+        "events sent though nobody could say whether the same had gone out",
+    ),
     "sgtm_match_keys_total": ("tag/key", "events sent with this key of the person, for match quality"),
     "sgtm_variable_errors_total": ("variable", "exceptions raised by a variable"),
     "sgtm_lookups_total": (

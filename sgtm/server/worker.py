@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from aiohttp import web
 
@@ -24,6 +25,7 @@ from sgtm.delivery.lookups import Lookups
 from sgtm.delivery.outbox.gauges import outbox_gauges
 from sgtm.delivery.outbox.opening import open_outbox
 from sgtm.delivery.sender import PooledSender
+from sgtm.delivery.taken_keys import FILE_NAME, TakenKeys
 from sgtm.geo_database import use_database
 from sgtm.hit import HitBounds
 from sgtm.messages import IncomingRequest
@@ -96,6 +98,9 @@ class Worker:
         self.health.ready_checks["short of memory"] = lambda: self._memory.level < HARD
         self.scripts = Scripts(settings, self.counters, egress)
         self._lookups = Lookups(self._sender, self.counters)
+        # who may lose the record in a crash must not remember that it had come
+        keys_file = Path(settings.data_folder) / FILE_NAME if self.outbox.reads_again else None
+        self._keys = TakenKeys(keys_file, self.counters)
         self._pipeline = Pipeline(
             container,
             self.outbox,
@@ -104,6 +109,7 @@ class Worker:
             self.scripts.serve,
             self._lookups,
             bounds=HitBounds(settings.hit_requests, settings.hit_bytes),
+            keys=self._keys,
         )
         proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
         self._admission = Admission(settings, proxies, self.counters)
@@ -236,6 +242,7 @@ class Worker:
         self.health.stop()
         self._memory.stop()
         self.outbox.close()
+        self._keys.close()
 
     async def _finish_requests(self, within_s: float) -> None:
         """Let requests come to their answers, and answers to their readers; then close every connection."""

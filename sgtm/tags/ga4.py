@@ -194,6 +194,7 @@ def read(answer: VendorAnswer, requests: Sequence[OutgoingRequest]) -> Outcome:
     read=read,
     late="GA4 counts a hit when it arrives: its gtag protocol cannot be backdated. As `measurement_protocol` "
     "it takes events of the last 72 hours; older ones are passed over.",
+    expires_after_s=BACKDATING_MICROS / 1_000_000,
 )
 def build(event: Event, parameters: Parameters) -> TagResult:
     """Send the event to Google Analytics 4."""

@@ -1,0 +1,225 @@
+"""Taken keys: which record has taken a key that may go out once within a window.
+
+One SQLite file in the data folder, shared by the workers of a machine; each has one connection in a thread of
+its own and writes what is asked at one moment in one transaction. Why a file and not an owner per key: no
+worker waits for another one's loop, and a restart of workers moves nothing. Several processes commit and
+checkpoint, so it needs a SQLite without the WAL-reset race: apsw brings one, older ones are refused
+(SPEC: reliability 0.7).
+
+A mark says who took the key, so that the same record passes again after a crash; losing marks costs a
+duplicate, never an event. So there is no sync per commit, a file that fails is begun anew, and where nobody
+can be asked the event goes out (SPEC: requirements R192, R306).
+"""
+
+import asyncio
+import logging
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+import apsw
+from msgspec import Struct
+
+from sgtm.observability.metrics import Counters
+
+log = logging.getLogger("sgtm.delivery")
+
+FILE_NAME = "taken-keys.sqlite"
+SAFE_VERSION = 3_051_003
+"""The first SQLite without the WAL-reset race."""
+_AT_ONCE = 500
+_BUSY_MS = 2_000
+_WAL_KEPT_BYTES = 4_194_304
+_FORGET_EVERY_S = 60.0
+_FORGET_AT_ONCE = 1_000
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS taken(key BLOB PRIMARY KEY, record BLOB NOT NULL, until INTEGER NOT NULL)
+WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS until ON taken(until);
+"""
+_TAKE = """
+INSERT INTO taken VALUES(:key, :record, :until)
+ON CONFLICT(key) DO UPDATE SET record=excluded.record, until=excluded.until
+WHERE taken.until <= :at OR taken.record = excluded.record
+"""
+
+
+class Take(Struct, frozen=True):
+    """Somebody wants a key. Times are microseconds of Unix time."""
+
+    key: bytes
+    record: bytes
+    """Who: the same for the same record, whenever it runs."""
+    at: int
+    until: int
+
+
+class _Job(Struct, eq=False):
+    take: Take
+    answer: "asyncio.Future[bool] | None"
+    """None: let the key go, if it is this record's."""
+    has_taken: bool = True
+
+
+class TakenKeys:
+    """Of one worker. `path` None: in memory, for as long as the process lives."""
+
+    def __init__(self, path: Path | None, counters: Counters) -> None:
+        self._path, self._counters = path, counters
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._store: _Store | None = None
+
+    async def take(self, take: Take) -> bool:
+        """Whether the key is this record's now. True also where nobody can say; never raises."""
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._submit(_Job(take, answer))
+        return await answer
+
+    def release(self, take: Take) -> None:
+        """What took the key did not arrive and is given up: the next one may have it."""
+        self._submit(_Job(take, None))
+
+    def close(self) -> None:
+        """After what was asked so far."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join(5.0)
+
+    def _submit(self, job: _Job) -> None:
+        if self._thread is None:
+            self._loop = asyncio.get_running_loop()
+            self._thread = Thread(target=self._run, name="taken keys", daemon=True)
+            self._thread.start()
+        self._jobs.put(job)
+
+    # -- in the thread ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        ends = False
+        while not ends:
+            jobs: list[_Job] = []
+            with suppress(Empty):
+                job = self._jobs.get(timeout=_FORGET_EVERY_S)
+                while job is not None and len(jobs) < _AT_ONCE:
+                    jobs.append(job)
+                    job = self._jobs.get_nowait()
+                if job is None:
+                    ends = True
+                else:
+                    self._jobs.put(job)
+            self._do(jobs)
+        if self._store is not None:
+            self._store.close()
+
+    def _do(self, jobs: list[_Job]) -> None:
+        failures = 0
+        try:
+            self._store = self._store or _Store(self._path)
+            self._store.write(jobs)
+            self._store.forget_some()
+        except (apsw.Error, OSError) as error:
+            self._failed(error)
+            failures = len(jobs)
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is gone: nobody waits
+                self._loop.call_soon_threadsafe(self._tell, jobs, failures)
+
+    def _failed(self, error: Exception) -> None:
+        log.error("keys of events cannot be looked up: they go out", extra={"error": type(error).__name__})
+        if self._store is not None and not isinstance(error, (apsw.BusyError, apsw.FullError)):
+            self._store.abandon()
+            self._store = None
+
+    # -- in the loop's ---------------------------------------------------------------------------
+
+    def _tell(self, jobs: list[_Job], failures: int) -> None:
+        if failures:
+            self._counters.add("sgtm_deduplication_failures_total", amount=failures)
+        for job in jobs:
+            if job.answer is not None and not job.answer.done():
+                job.answer.set_result(job.has_taken)
+
+
+class _Store:
+    """The file, opened."""
+
+    def __init__(self, path: Path | None) -> None:
+        if _version() < SAFE_VERSION:
+            raise apsw.Error(f"SQLite {apsw.sqlite_lib_version()} must not be shared by processes")
+        self._path, self._forgets_at = path, 0.0
+        if path is not None:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        self._connection = apsw.Connection(str(path) if path is not None else ":memory:")
+        self._inode = path.stat().st_ino if path is not None else 0
+        try:
+            self._connection.set_busy_timeout(_BUSY_MS)
+            self._connection.execute("PRAGMA journal_mode=WAL").fetchall()
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.execute(f"PRAGMA journal_size_limit={_WAL_KEPT_BYTES}").fetchall()
+            self._connection.execute(_SCHEMA)
+        except apsw.BusyError:
+            self.close()
+            raise
+        except apsw.Error:
+            self.abandon()
+            raise
+
+    def write(self, jobs: list[_Job]) -> None:
+        """Answer all of them in one transaction."""
+        if not jobs:
+            return
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            for job in jobs:
+                take = job.take
+                if job.answer is None:
+                    execute("DELETE FROM taken WHERE key=? AND record=?", (take.key, take.record))
+                    continue
+                execute(_TAKE, {"key": take.key, "record": take.record, "at": take.at, "until": take.until})
+                job.has_taken = self._connection.changes() > 0
+            execute("COMMIT")
+        except apsw.Error:
+            for job in jobs:
+                job.has_taken = True
+            with suppress(apsw.Error):
+                execute("ROLLBACK")
+            raise
+
+    def forget_some(self) -> None:
+        """Delete what is over, a step now and then."""
+        now = time.monotonic()
+        if now < self._forgets_at:
+            return
+        self._connection.execute(
+            "DELETE FROM taken WHERE key IN (SELECT key FROM taken WHERE until <= ? LIMIT ?)",
+            (time.time_ns() // 1_000, _FORGET_AT_ONCE),
+        )
+        is_all = self._connection.changes() < _FORGET_AT_ONCE
+        self._forgets_at = now + (_FORGET_EVERY_S if is_all else 1.0)
+
+    def close(self) -> None:
+        """Let go of it."""
+        with suppress(apsw.Error):
+            self._connection.close()
+
+    def abandon(self) -> None:
+        """What it says cannot be trusted: it goes, unless another worker has begun a new one already."""
+        self.close()
+        if self._path is None:
+            return
+        with suppress(OSError):
+            if self._path.stat().st_ino == self._inode:
+                for suffix in ("-wal", "-shm", ""):
+                    self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+
+def _version() -> int:
+    major, minor, patch = (int(part) for part in apsw.sqlite_lib_version().split(".")[:3])
+    return major * 1_000_000 + minor * 1_000 + patch
