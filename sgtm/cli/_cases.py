@@ -11,7 +11,7 @@
     - {tag: Meta, url: https://graph.facebook.com/, body: {data.0.event_name: Purchase}}
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +24,7 @@ from sgtm.cli._outcomes import Expected, differences_from, outcome_of, unmet
 from sgtm.container.container import Container
 from sgtm.container.document import read_document
 from sgtm.container.fields import split_error
+from sgtm.container.google.secrets import hidden
 from sgtm.dry_run import PLAIN_REQUEST, dry_run, dry_run_event
 from sgtm.errors import SettingsError
 from sgtm.observability.walk import Walk
@@ -60,7 +61,8 @@ class Result(Struct, frozen=True):
 class Goldens:
     """The golden file beside a file of tests: test name -> all that followed."""
 
-    def __init__(self, tests: Path, *, is_updating: bool) -> None:
+    def __init__(self, tests: Path, *, is_updating: bool, secrets: Mapping[str, str] = {}) -> None:
+        self.secrets = secrets
         self._file = tests.with_name(tests.name.removesuffix(".yaml").removesuffix(".tests") + ".golden.yaml")
         self._is_updating = is_updating
         self._known: dict[str, Any] = {}
@@ -69,7 +71,8 @@ class Goldens:
         self._has_changed = False
 
     def compare(self, name: str, outcome: dict[str, Any]) -> Iterator[str]:
-        """Differences from the golden; none while updating."""
+        """Differences from the golden; none while updating. No secret is written."""
+        outcome = hidden(outcome, self.secrets)
         if self._is_updating:
             self._has_changed = self._has_changed or self._known.get(name) != outcome
             self._known[name] = outcome
@@ -145,7 +148,7 @@ def run_case(container: Container, case: Case, goldens: Goldens) -> list[str]:
     found = list(unmet(case.expect, outcome))
     if case.golden:
         found += goldens.compare(case.name, outcome)
-    return found
+    return [hidden(difference, goldens.secrets) for difference in found]
 
 
 def _walk(container: Container, case: Case) -> Walk:

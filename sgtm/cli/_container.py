@@ -3,6 +3,8 @@
 import argparse
 import os
 
+from sgtm.container.google.secrets import find_secrets, is_secret
+from sgtm.container.native import read_container, read_source
 from sgtm.container.settings_file import read_configured
 from sgtm.settings import FILE
 from sgtm.settings_sources import settings_file_of
@@ -14,6 +16,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--settings", dest=FILE, metavar="FILE", help="settings file with what an export cannot say"
     )
+
+
+def secrets_of(arguments: argparse.Namespace) -> dict[str, str]:
+    """Secrets that the container holds, by themselves or from the environment, with the names of their
+    variables: for `hidden`, since what is explained or written into a golden file is passed on."""
+    source = source_of(arguments)
+    reading = (
+        read_container(arguments.container) if source is None else read_source(source, arguments.container)
+    )
+    data = reading.report.document.data
+    written = find_secrets(data) if isinstance(data, dict) else []
+    read = reading.report.concealed.items()
+    return {value: name for value, name in read if is_secret(value, name)} | {
+        secret.value: secret.variable for secret in written
+    }
 
 
 def source_of(arguments: argparse.Namespace) -> bytes | None:

@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from sgtm.cli._container import add_arguments as add_container
-from sgtm.cli._container import source_of
+from sgtm.cli._container import secrets_of, source_of
 from sgtm.cli._inputs import EventInput, RequestInput, read_hit, read_recorded
 from sgtm.container.compile import load_container
+from sgtm.container.google.secrets import hidden
 from sgtm.dry_run import dry_run, dry_run_event
 from sgtm.errors import SettingsError
 from sgtm.observability.explanation import explain_walk
@@ -70,7 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.tag:
         for walked in walk.events:
             walked.tags = [tag for tag in walked.tags if tag.name == arguments.tag]
-    print(_as_json(walk) if arguments.format == "json" else explain_walk(walk))
+    text = _as_json(walk) if arguments.format == "json" else explain_walk(walk)
+    print(hidden(text, secrets_of(arguments)))
     return 0
 
 

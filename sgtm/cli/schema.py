@@ -1,4 +1,4 @@
-"""Print the JSON Schema of container.yaml, or of a settings file, for editors and checks outside of sgtm.
+"""Print the JSON Schema of container.yaml or of a settings file, for editors and checks.
 
 Editors with a YAML language server read it when the file begins with
 `# yaml-language-server: $schema=container.schema.json`.

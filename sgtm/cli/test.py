@@ -15,7 +15,7 @@ from xml.etree import ElementTree as XML  # only written here
 
 from sgtm.cli._cases import Case, Goldens, Result, case_files, read_cases, run_case
 from sgtm.cli._container import add_arguments as add_container
-from sgtm.cli._container import source_of
+from sgtm.cli._container import secrets_of, source_of
 from sgtm.container.compile import load_container
 from sgtm.container.container import Container
 from sgtm.errors import SettingsError
@@ -52,8 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_files(container: Container, files: list[Path], arguments: argparse.Namespace) -> Iterator[Result]:
+    secrets = secrets_of(arguments)
     for file in files:
-        goldens = Goldens(file, is_updating=arguments.update)
+        goldens = Goldens(file, is_updating=arguments.update, secrets=secrets)
         for case in read_cases(file):
             if arguments.filter in case.name:
                 result = _timed(container, case, goldens)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from sgtm.component import Kind, find
 from sgtm.container.document import Path
 from sgtm.container.fields import fields_of
-from sgtm.container.google.secrets import is_secret
+from sgtm.container.google.secrets import find_secrets, is_secret
 from sgtm.container.model import ContainerVersion, by_priority
 from sgtm.event import undefined
 
@@ -59,11 +59,13 @@ class Names(dict[str, str]):
 def diff(before: ContainerVersion, after: ContainerVersion) -> list[Change]:
     """All differences: the container itself first, then each kind, by name."""
     changes = []
-    fields = tuple(_fields(_settings(before), _settings(after), ()))
+    sides = [msgspec.to_builtins(side) for side in (before, after)]
+    known = frozenset(secret.value for side in sides for secret in find_secrets(side))
+    fields = tuple(_fields(_settings(before), _settings(after), (), known))
     if fields:
         changes.append(Change("container", "", "changed", fields))
     for kind, component in LISTS.items():
-        changes += _entities(kind, component, getattr(before, kind), getattr(after, kind))
+        changes += _entities(kind, component, getattr(before, kind), getattr(after, kind), known)
     return changes
 
 
@@ -74,13 +76,17 @@ def _settings(model: ContainerVersion) -> dict[str, Any]:
 
 
 def _entities(
-    kind: str, component: Kind | None, before: tuple[Any, ...], after: tuple[Any, ...]
+    kind: str,
+    component: Kind | None,
+    before: tuple[Any, ...],
+    after: tuple[Any, ...],
+    known: frozenset[str],
 ) -> Iterator[Change]:
     old, new = ({one.name: _meaning(one, component) for one in side} for side in (before, after))
     for name in dict.fromkeys((*old, *new)):
         if name not in new or name not in old:
             yield Change(kind, name, "removed" if name in old else "added")
-        elif fields := tuple(_fields(old[name], new[name], (), name)):
+        elif fields := tuple(_fields(old[name], new[name], (), known, name)):
             yield Change(kind, name, "changed", fields)
     if kind in ORDERED:
         common = old.keys() & new.keys()
@@ -110,28 +116,33 @@ def _meaning(entity: Any, kind: Kind | None) -> dict[str, Any]:
     return meaning
 
 
-def _fields(before: Any, after: Any, path: Path, owner: str = "") -> Iterator[FieldChange]:
+def _fields(
+    before: Any, after: Any, path: Path, known: frozenset[str], owner: str = ""
+) -> Iterator[FieldChange]:
+    """`known`: secrets of both sides, wherever they stand."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in dict.fromkeys((*before, *after)):
             inside = before.get(key, undefined), after.get(key, undefined)
-            yield from _fields(*inside, (*path, key), owner)
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+            yield from _fields(*inside, (*path, key), known, owner)
+    elif isinstance(before, (list, tuple)) and isinstance(after, (list, tuple)) and len(before) == len(after):
         for index, pair in enumerate(zip(before, after, strict=True)):
-            yield from _fields(*pair, (*path, index), owner)
+            yield from _fields(*pair, (*path, index), known, owner)
     elif before != after or isinstance(before, bool) != isinstance(after, bool):
         field = ".".join(str(step) for step in path)
         label = owner if path[-1] == "value" else str(path[-1])
-        yield FieldChange(field, _shown(before, label), _shown(after, label))
+        yield FieldChange(field, _shown(before, label, known), _shown(after, label, known))
 
 
-def _shown(value: Any, label: str) -> Any:
+def _shown(value: Any, label: str, known: frozenset[str]) -> Any:
     """A value for a person: secrets masked, long texts cut."""
     if isinstance(value, dict):
-        return {key: _shown(item, label if key == "value" else str(key)) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_shown(item, label) for item in value]
+        return {
+            key: _shown(item, label if key == "value" else str(key), known) for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_shown(item, label, known) for item in value]
     if not isinstance(value, str):
         return value
-    if is_secret(value, label):
+    if is_secret(value, label) or any(secret in value for secret in known):
         return MASK
     return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}... ({len(value)} characters)"

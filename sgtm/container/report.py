@@ -38,6 +38,11 @@ class Report:
         if len(value) >= SHORTEST_SECRET:
             self._from_environment[value] = f"${{{variable}}}"
 
+    @property
+    def concealed(self) -> dict[str, str]:
+        """What is never shown: values, each with the name of its variable."""
+        return {value: shown[2:-1] for value, shown in self._from_environment.items()}
+
     def error(self, path: Path, what: str, mend: str) -> None:
         """What stops the container from running."""
         if path not in self._without_value:

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.container.google.exports import export, table, template
+
 HIT = "/g/collect?v=2&tid=G-1&cid=1.2&en=purchase&epn.value=9.9&cu=EUR&gcd=13t3t3t3t5l1"
 
 
@@ -85,3 +87,25 @@ def test_nothing_that_is_explained_can_steer_the_terminal(sgtm, shop):
     done = sgtm("explain", shop, "--hit", HIT + "&ep.x=%1b[2J%e2%80%ae")
     assert "\x1b" not in done.stdout
     assert "\u202e" not in done.stdout
+
+
+@pytest.mark.parametrize("words", [[], ["--format", "json"]])
+def test_no_secret_of_an_export_or_of_the_environment_is_told(sgtm, tmp_path, words):
+    # what is explained is pasted into tickets
+    rows = table(
+        "eventParameters", {"name": "api_secret", "value": "invented+1"}, {"name": "b", "value": "{{Token}}"}
+    )
+    source = export(
+        client=[{"name": "GA4", "type": "gaaw_client"}],
+        tag=[{"name": "T", "type": "sgtmgaaw", "firingTriggerId": ["2147479574"], "parameter": [rows]}],
+        variable=[{"name": "Token", "type": "c", "parameter": [template("value", "")]}],
+    )
+    (tmp_path / "GTM-1.json").write_bytes(source)
+    (tmp_path / "sgtm.yaml").write_text("container: {constants: {Token: '${SHOP_TOKEN}'}}\n")
+    hit = "/g/collect?v=2&tid=G-1&cid=1.2&en=e"
+    files = [tmp_path / "GTM-1.json", "--settings", tmp_path / "sgtm.yaml"]
+    done = sgtm("explain", *files, "--hit", hit, *words, env={"SHOP_TOKEN": "invented-2"})
+    assert done.returncode == 0, done.stderr
+    assert "ep.b=${SHOP_TOKEN}" in done.stdout
+    for secret in ("invented+1", "invented%2B1", "invented-2"):
+        assert secret not in done.stdout

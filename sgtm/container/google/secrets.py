@@ -8,8 +8,9 @@ stays where it was, so look through the converted file.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -38,9 +39,16 @@ _SKIPPED = (
     "types",
     "source",
     "gallery",
-    "conditions",
     "firing_triggers",
     "blocking_triggers",
+)
+
+
+_OWN = ("value", "paramValue", "parameters", "rows", "default", "format_value")
+"""Fields that say nothing of what stands in them: a constant is called by its own name, and so are the rows
+and the default of a table."""
+_URL = re.compile(
+    r"[a-z][a-z0-9+.-]*://(?P<user>[^/?#@\s]+:[^/?#@\s]+@)?[^\s?#]*(?:\?(?P<query>[^\s#]*))?", re.IGNORECASE
 )
 
 
@@ -59,7 +67,7 @@ def find_secrets(data: dict[str, Any]) -> list[Secret]:
     """All secrets in the plain data of a container. Equal values share a variable."""
     found: list[Secret] = []
     names: dict[str, str] = {}
-    for kind in ("clients", "variables", "transformations", "tags"):
+    for kind in ("clients", "variables", "triggers", "transformations", "tags"):
         for index, entity in enumerate(data.get(kind, ())):
             for path, value in _secrets_in(entity, (), str(entity.get("name", ""))):
                 steps = [
@@ -96,13 +104,17 @@ def _secrets_in(value: Any, path: Path, label: str) -> Iterator[tuple[Path, str]
     """Place and text of each secret in `value`, which is called `label`."""
     if isinstance(value, dict):
         named = next((str(value[key]) for key in _LABELS if isinstance(value.get(key), str)), "")
+        is_condition = "compare_with" in value and "operator" in value
         for key, item in value.items():
             if not path and key in _SKIPPED:
                 continue
-            # `parameters: {value: ...}` of a constant is called as the constant, a cell as its row
-            is_called_so = key in ("value", "paramValue", "parameters")
-            yield from _secrets_in(item, (*path, key), ((path and named) or label) if is_called_so else key)
-    elif isinstance(value, list):
+            if is_condition and key != "compare_with":
+                continue
+            called = str(value["value"]) if is_condition else key
+            if key in _OWN:  # `parameters: {value: ...}` of a constant is called as the constant
+                called = f"{named} {label}" if path and named else label
+            yield from _secrets_in(item, (*path, key), called)
+    elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             yield from _secrets_in(item, (*path, index), label)
     elif isinstance(value, str) and is_secret(value, label):
@@ -113,9 +125,32 @@ def is_secret(text: str, label: str = "") -> bool:
     """Whether a text, or one that is called `label`, is a secret in clear text."""
     if len(text) < _SHORTEST or "{{" in text or "${" in text:
         return False
-    if _LOOKS.match(text) or _CHANCE.fullmatch(text):
+    if _LOOKS.match(text) or _CHANCE.fullmatch(text) or _is_in_url(text):
         return True
     return bool(_NAME.search(_HUMP.sub("_", label).lower())) and not re.search(r"\s", text)
+
+
+def _is_in_url(text: str) -> bool:
+    """Whether it is a URL with a password, or with a secret in its query."""
+    found = _URL.fullmatch(text)
+    if found is None:
+        return False
+    cells = [cell.partition("=") for cell in (found["query"] or "").split("&")]
+    return bool(found["user"]) or any(is_secret(value, name) for name, _, value in cells)
+
+
+def hidden(value: Any, secrets: Mapping[str, str]) -> Any:
+    """A text, or plain data, with `${VARIABLE}` in the place of each secret, also where it stands in a URL;
+    `secrets` are values and variables."""
+    if isinstance(value, dict):
+        return {key: hidden(item, secrets) for key, item in value.items()}
+    if isinstance(value, list):
+        return [hidden(item, secrets) for item in value]
+    if isinstance(value, str):
+        for secret, variable in secrets.items():
+            for text in (secret, quote(secret, safe="")):
+                value = value.replace(text, f"${{{variable}}}")
+    return value
 
 
 def _variable(words: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sgtm.container.google.secrets import find_secrets, is_secret, without_secrets
+from sgtm.container.google.secrets import find_secrets, hidden, is_secret, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,8 @@ from sgtm.container.google.secrets import find_secrets, is_secret, without_secre
         ("anything", "eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl"),
         ("anything", "EAAinvented0invented1"),
         ("anything", "0123456789abcdef0123456789abcdef"),
+        ("url", "https://user:invented1@host.example/x"),
+        ("url", "https://host.example/x?a=1&access_token=invented1"),
         ("anything", "-----BEGIN PRIVATE KEY-----\nMIIinvented\n"),
     ],
 )
@@ -35,6 +37,7 @@ def test_secrets_are_known_by_name_or_looks(label, text):
         ("tokenType", "identifier"),
         ("key", "event_name"),
         ("url", "https://vendor.example/a/path/that/is/long/enough/to/be/anything"),
+        ("url", "https://user@host.example/x?page_token_type=plain&q=shoes"),
         ("measurementId", "G-ABC1234567"),
         ("keyPath", "user_data.address.0.city"),
         ("text", "thirty-two-letters-and-not-a-digit-in-it"),
@@ -77,3 +80,43 @@ def test_secrets_are_found_in_constants_fields_and_rows_and_share_a_variable_whe
 def test_two_secrets_of_one_name_get_variables_of_their_own():
     tags = [{"name": "A", "parameters": {"token": f"invented{i}"}} for i in (1, 2)]
     assert [one.variable for one in find_secrets({"tags": tags})] == ["A_TOKEN", "A_TOKEN_2"]
+
+
+def test_tables_called_like_a_secret_conditions_and_what_only_repeats_one_are_found_too():
+    data = {
+        "variables": [
+            {
+                "name": "Access Token",
+                "type": "lookup_table",
+                "parameters": {
+                    "input": "{{Debug Mode}}",
+                    "rows": [{"key": "true", "value": "invented1"}, {"key": "false", "value": "invented2"}],
+                    "default": "invented3",
+                },
+            }
+        ],
+        "triggers": [
+            {
+                "name": "T",
+                "type": "all_events",
+                "conditions": [
+                    {"value": "{{API Key}}", "operator": "equals", "compare_with": "invented4"},
+                    {"value": "{{Page}}", "operator": "equals", "compare_with": "invented5"},
+                ],
+            }
+        ],
+    }
+    found = find_secrets(data)
+    assert [secret.value for secret in found] == ["invented1", "invented2", "invented3", "invented4"]
+    assert "invented5" in str(without_secrets(data, found))
+    assert "invented4" not in str(without_secrets(data, found))
+
+
+def test_secrets_are_hidden_also_in_urls():
+    secrets = {"a/b+c=12": "TOKEN"}
+    data = {"url": "https://x.example/?t=a%2Fb%2Bc%3D12", "body": ["a/b+c=12!"], "status": 200}
+    assert hidden(data, secrets) == {
+        "url": "https://x.example/?t=${TOKEN}",
+        "body": ["${TOKEN}!"],
+        "status": 200,
+    }
