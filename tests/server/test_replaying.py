@@ -1,6 +1,7 @@
 """A record is run again through the lanes of the worker that serves; a letter goes when it is done."""
 
 import asyncio
+import json
 import logging
 import time
 from typing import Any
@@ -12,11 +13,13 @@ from doubles import eventually
 from msgspec.structs import replace
 from raw_http import ask
 
+from sgtm.container.container import ContainerPreparation
 from sgtm.delivery.letter import letter_id
 from sgtm.delivery.outbox.records import write_record
 from sgtm.demo.vendor import Fault, Vendor
 from sgtm.dry_run import PLAIN_REQUEST
 from sgtm.messages import Answer, Claimed, Declined, OutgoingRequest, Record
+from sgtm.observability.walk import WalkedTransformation
 from sgtm.server.letters import view_of
 from sgtm.server.replaying import Asked, Item
 
@@ -313,3 +316,92 @@ def test_an_id_is_of_one_tag_and_event() -> None:
     record = Record(replace(PLAIN_REQUEST, seed=1), "v1")
     ids = {letter_id(record, index, name) for index in (None, 0, 1) for name in ("", "a", "b")}
     assert len(ids) == 9
+
+
+# -- batches, preparations ------------------------------------------------------------------------
+
+META = """sgtm: 1
+name: shop
+consent: {{unset: granted, gate: declared}}
+clients:
+  - {{name: Shop, type: json, parameters: {{paths: [/data]}}}}
+tags:
+  - name: Meta
+    type: meta_conversions
+    firing_triggers: [All Events]
+    delivery: {{linger_ms: 300}}
+    parameters: {{pixel_id: "1", access_token: "${{META_TOKEN}}", endpoint: "{url}"}}
+"""
+
+
+class Picky(Vendor):
+    """A Meta that does not like one event."""
+
+    def _meta_fault(self, event: dict[str, Any]) -> int:
+        return 2_804_050 if event.get("event_id") == "poison" else 0
+
+
+async def test_a_poison_event_in_a_batch_ends_as_exactly_one_letter(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # SPEC: meta-capi 13: one bad event rejects the whole array
+    monkeypatch.setenv("META_TOKEN", "token")
+    async with Picky() as meta:
+        served = await serve(META.format(url=meta.url))
+
+        async def send(number: int) -> None:
+            data = {
+                "event_name": "purchase",
+                "event_id": "poison" if number == 5 else f"e{number}",
+                "value": 1,
+                "currency": "EUR",
+                "user_data": {"email_address": f"jane{number}@shop.example"},
+            }
+            headers = {"Content-Type": "application/json"}
+            body = json.dumps(data).encode()
+            assert (await ask(served.port, "/data", method="POST", headers=headers, body=body)).status < 300
+
+        await asyncio.gather(*(send(number) for number in range(12)))
+        await settled(served)
+        (letter,) = await letters(served)
+        assert (letter.tag, letter.kind, letter.status, letter.event_name) == (
+            "Meta",
+            "delivery",
+            400,
+            "purchase",
+        )
+        assert b"poison" in letter.record.request.body
+        accepted = [one.json()["data"] for one in meta.requests("/v") if one.status == 200]
+        ids = sorted(event["event_id"] for events in accepted for event in events)
+        assert ids == sorted(f"e{number}" for number in range(12) if number != 5)
+        assert max(len(one.json()["data"]) for one in meta.requests("/v")) > 1, "it was a batch"
+        # mended at the vendor's end: the replay sends the same event
+        refused = [one.json()["data"] for one in meta.requests("/v") if one.status == 400]
+        before = next(event for events in refused for event in events if event["event_id"] == "poison")
+        monkeypatch.setattr(meta, "_meta_fault", lambda event: 0)
+        (kept,) = await served.worker.outbox.letters()
+        assert await replayed(served, item_of(kept)) == [("sent", 1)]
+        assert meta.requests("/v")[-1].json()["data"] == [before]
+        assert await letters(served) == []
+
+
+async def test_a_preparation_that_raises_leaves_a_letter_of_its_event(serve: Serve, vendor: Vendor) -> None:
+    def prepare(view: Any) -> Any:
+        if view.event.name == "refund":
+            raise KeyError("secret of the visitor")
+        return view.event.data
+
+    explained = WalkedTransformation("Enrich", has_applied=True, before={}, after={})
+    broken = ContainerPreparation("Enrich", lambda view: True, prepare, lambda view: explained)
+    whole = container([hits()], [tag(sending(vendor), "Vendor")])
+    served = await serve(replace(whole, preparations=(broken,)))
+    await ask(served.port, "/c")
+    await settled(served)
+    (kept,) = await served.worker.outbox.letters()
+    letter = kept.letter
+    assert (letter.kind, letter.tag, letter.event_index) == ("build", "", 1)
+    assert letter.reason == "preparation 'Enrich' raised KeyError"
+    served.worker.reload(whole)
+    assert await replayed(served, item_of(kept)) == [("sent", 1)]
+    bodies = [one.body.split()[0] for one in vendor.requests("/in")]
+    assert bodies == [b"purchase", b"refund"], "the other event is not sent again"
