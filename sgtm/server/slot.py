@@ -57,6 +57,8 @@ class Slot:
         self.child: Child | None = None
         """The worker that serves, or None while there is none."""
         self.retiring: set[Child] = set()
+        self._beginning: set[Child] = set()
+        """Workers that do not serve yet."""
         self.ends: Counter[str] = Counter()
         """How many workers ended, by reason."""
         self._ended: Values = {}
@@ -114,13 +116,18 @@ class Slot:
         if self._listening is None:
             self._listening = self._bind()
         child = await Child.started(self.number, self._listening)
+        self._beginning.add(child)
         try:
             async with self._changing:
                 await self._bring_up(child, old)
+            if self._is_ending:
+                raise NoAnswer("the server ends")
         except BaseException:
             child.kill()
             self._keep(child.reap())
             raise
+        finally:
+            self._beginning.discard(child)
         self._keep(child.beat(BEAT_S, self._settings.worker_timeout_s, self._hung))
         log.info("a worker serves", extra={"slot": self.number, "pid": child.pid})
         return child
@@ -134,7 +141,7 @@ class Slot:
                     await old.ask("release", of=type(None), timeout_s=self._settings.worker_timeout_s)
             await child.tell("accept", of=type(None), timeout_s=start_s)
         except BaseException:
-            if old is not None:
+            if old is not None and not self._is_ending:
                 old.kill()  # it has let go of the socket: whoever follows it takes that up
             raise
 
@@ -202,6 +209,7 @@ class Slot:
         """The orderly end of every worker here."""
         self._is_ending = True
         self._close_socket()  # the worker has its own; when that is closed the kernel is to refuse
+        await self._end_beginnings()
         child, self.child = self.child, None
         if child is not None:
             child.reason = "stopped"
@@ -215,10 +223,19 @@ class Slot:
         """The end of every worker here, at once."""
         self._is_ending = True
         self._close_socket()
+        await self._end_beginnings()
         children = self.children
         await asyncio.gather(*(child.end(CLOSE_S) for child in children))
         for task in self._tasks:
             task.cancel()
+
+    async def _end_beginnings(self) -> None:
+        """A worker that is being started would outlive us, with a socket that nobody accepts from."""
+        ends = [child.ended for child in self._beginning]
+        for child in self._beginning:
+            child.kill()
+        if ends:
+            await asyncio.wait(ends)
 
     def _close_socket(self) -> None:
         if self._listening is not None:

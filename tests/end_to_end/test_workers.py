@@ -280,6 +280,32 @@ async def test_a_stop_ends_all_workers_in_order(start: Start) -> None:
     assert [line for line in server.lines if line["level"] not in ("info", "debug")] == []
 
 
+async def test_a_stop_in_the_middle_of_a_restart_leaves_nobody_behind(start: Start) -> None:
+    # SPEC: reliability 6: SIGTERM drains, at whatever moment; a worker that was being started had the socket
+    server = await start()
+    serving = await server.pids()
+    restarting = asyncio.ensure_future(server.admin("POST", "/restart"))
+    children: set[int] = set()
+
+    async def one_begins() -> bool:
+        children.update(_children(server.process.pid))
+        return bool(children - set(serving))
+
+    await until(one_begins)
+    server.process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(server.process.wait(), 20) == 0
+    children.update(_children(server.process.pid))
+    assert [pid for pid in children if is_alive(pid)] == []
+    with suppress(OSError, asyncio.IncompleteReadError):
+        await restarting
+
+
+def _children(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
 async def test_a_second_signal_ends_all_workers_at_once(start: Start) -> None:
     server = await start("--drain-delay-s", "60")
     pids = await server.pids()
