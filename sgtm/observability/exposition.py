@@ -33,8 +33,8 @@ def only_grows(name: str) -> bool:
 
 
 def merge(parts: Iterable[Iterable[Sample]]) -> Values:
-    """One value for each metric and label: the sum over `parts`, or the largest where `names.py` says
-    so. What is not declared here (a newer worker's) is left out."""
+    """One value for each metric and label: the sum over `parts`, or the largest or smallest where
+    `names.py` says so. What is not declared here (a newer worker's) is left out."""
     values: Values = {}
     for part in parts:
         for name, label, value in ((one.name, one.label, one.value) for one in part):
@@ -42,7 +42,8 @@ def merge(parts: Iterable[Iterable[Sample]]) -> Values:
             if name in METRICS or name in _PARTS or (name in GAUGES and GAUGES[name].merge == "sum"):
                 values[key] = values.get(key, 0) + value
             elif name in GAUGES:
-                values[key] = max(values.get(key, value), value)
+                pick = min if GAUGES[name].merge == "min" else max
+                values[key] = pick(values.get(key, value), value)
     return values
 
 

@@ -98,10 +98,10 @@ those of several workers can be added."""
 
 
 class Gauge(Struct, frozen=True):
-    """One value of this moment. `merge`: over the workers, the sum or the largest."""
+    """One value of this moment. `merge`: over the workers, the sum, the largest or the smallest."""
 
     label: str
-    merge: Literal["sum", "max"]
+    merge: Literal["sum", "max", "min"]
     meaning: str
 
 
@@ -115,14 +115,20 @@ GAUGES: dict[str, Gauge] = {
     ),
     "sgtm_outbox_oldest_seconds": Gauge("", "max", "age of the oldest record that still owes something"),
     "sgtm_outbox_full_in_seconds": Gauge(
-        "", "max", "time until the outbox is full at the present rate; missing while it does not grow"
+        "", "min", "time until the outbox is full at the present rate; missing while it does not grow"
     ),
     "sgtm_outbox_suspect_files": Gauge("", "sum", "outbox files that were set aside and not deleted yet"),
     "sgtm_letters": Gauge("", "sum", "dead letters that are kept"),
     "sgtm_archive_bytes": Gauge("", "sum", "bytes of the archive"),
     "sgtm_letter_bytes": Gauge("", "sum", "bytes of these letters"),
     "sgtm_outbox_durability": Gauge(
-        "", "max", "0: lost with the process, 1: survives it, 2: a power cut, 3: a lost disk"
+        "", "min", "0: lost with the process, 1: survives it, 2: a power cut, 3: a lost disk"
+    ),
+    "sgtm_deliveries_held": Gauge(
+        "tag", "sum", "records that wait in the outbox until their destination can take what the tag owes"
+    ),
+    "sgtm_destination_refuses": Gauge(
+        "tag", "max", "1 while a destination refuses the tag: its credential or rights are to be mended"
     ),
     "sgtm_deliveries_pending": Gauge("", "sum", "deliveries taken and not settled"),
     "sgtm_event_loop_lag_seconds": Gauge("", "max", "how late the event loop was at worst, since last asked"),

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sgtm.container.compile import load_container
 from sgtm.container.container import Container
 from sgtm.container.settings_file import read_configured
 from sgtm.delivery.lanes import LaneState
+from sgtm.delivery.outbox import OutboxState
 from sgtm.errors import ContainerError, Problem, SettingsError, SgtmError
 from sgtm.observability.exposition import Sample
 from sgtm.observability.process import cpu_sample, process_samples
@@ -73,6 +75,8 @@ class WorkerHealth(Struct):
     pending: int = 0
     """Deliveries taken and not settled."""
     age_s: float = 0.0
+    outbox: OutboxState | None = None
+    """Room, the oldest record, and when it will be full."""
 
 
 class Pulse(Struct):
@@ -128,6 +132,7 @@ class WorkerAnswers:
             connections=worker.connections,
             pending=worker.lanes.pending,
             age_s=round(time.monotonic() - self._began, 1),
+            outbox=worker.outbox.state(),
         )
 
     async def _pulse(self, _: Raw) -> Pulse:
@@ -135,7 +140,18 @@ class WorkerAnswers:
 
     async def _metrics(self, _: Raw) -> list[Sample]:
         gauges = [Sample(name, "", value) for name, value in self._worker.gauges().items()]
-        return [*self._counters(), *gauges, *process_samples()]
+        return [*self._counters(), *gauges, *self._held(), *process_samples()]
+
+    def _held(self) -> list[Sample]:
+        """What each tag waits for."""
+        held = Counter[str]()
+        for hold, waiting in self._worker.outbox.holds().items():
+            held[hold.tag] += waiting.count
+        refused = {tag for lane in self._worker.lanes.destinations() for tag in lane.refused_tags}
+        return [
+            *(Sample("sgtm_deliveries_held", tag, count) for tag, count in held.items()),
+            *(Sample("sgtm_destination_refuses", tag, 1) for tag in refused),
+        ]
 
     def _counters(self) -> list[Sample]:
         snapshot = self._worker.counters.snapshot()
