@@ -25,8 +25,12 @@ from sgtm.errors import ContainerError, Problem, SettingsError, SgtmError
 from sgtm.observability.exposition import Sample
 from sgtm.observability.process import cpu_sample, process_samples
 from sgtm.server.letters import LettersAsked, LettersNamed, LetterView, letters_of, purge
+from sgtm.server.limit_table import LIMITS
 from sgtm.server.replaying import Asked, Replayed
 from sgtm.server.worker import Worker
+
+_REASONS = tuple(dict.fromkeys((limit.counter, limit.label) for limit in LIMITS if limit.counter))
+"""What every limit counts, so that it is there at 0 before anybody comes up against it."""
 
 
 class Source(Struct):
@@ -162,6 +166,7 @@ class WorkerAnswers:
         }
         return [
             *self._worker.counters.zeros(names),
+            *(Sample(name, label, 0) for name, label in _REASONS if (name, label) not in snapshot),
             *(Sample(name, label, value) for (name, label), value in snapshot.items()),
             *self._worker.counters.histogram_samples(),
         ]

@@ -18,7 +18,8 @@ from sgtm.messages import ServeScript
 FETCH_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 3.0
 MAX_BYTES = 4 * 1024 * 1024
-CONNECTIONS = 32
+CONNECTIONS = 64
+"""As many as fetches (scripts.py), so that none waits for another's connection."""
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "sgtm"}
 _TYPES = {"script": "javascript", "page": "text/html"}
 

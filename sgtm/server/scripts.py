@@ -35,6 +35,8 @@ PATIENCE_S = 1.0
 STALE_MAX_AGE_S = 60
 """How long a browser may keep an old copy that was served because the upstream failed."""
 MAX_FETCHES = 32
+"""Of scripts that are not kept yet, or never. As many again are for those that are: whoever asks for ever
+new queries or previews does not hold up the renewal of what pages load."""
 MAX_FAILURES = 1024
 MAX_NAMED = 4096
 
@@ -142,7 +144,8 @@ class Scripts:
         fetch = self._fetches.get(key)
         if fetch is not None:
             return fetch
-        if self._failures.get(key, 0.0) > self.now() or len(self._fetches) >= MAX_FETCHES:
+        most = MAX_FETCHES if copy is None else 2 * MAX_FETCHES
+        if self._failures.get(key, 0.0) > self.now() or len(self._fetches) >= most:
             return None
         fetch = self._fetches[key] = asyncio.ensure_future(self._refresh(script, copy))
         fetch.add_done_callback(lambda _: self._fetches.pop(key, None))

@@ -200,6 +200,11 @@ async def test_the_admin_listener_speaks_for_all_workers(start: Start, workers: 
         assert (await ask(server.port, "/data?event_name=x")).status // 100 == 2
     assert await server.metric('sgtm_requests_claimed_total{client="Shop"}') == 20
     assert await server.metric("sgtm_workers") == workers
+    # SPEC: reliability 6: every counter exists at 0 from the start
+    assert await server.metric('sgtm_requests_refused_total{reason="slow head"}') == 0
+    assert await server.metric('sgtm_connections_closed_total{reason="worker full"}') == 0
+    assert await server.metric('python_gc_collections_total{generation="2"}') >= workers
+    assert await server.metric('sgtm_outbox_commit_seconds_bucket{le="+Inf"}') == 0
     assert await server.metric("process_resident_memory_bytes") > 10_000_000 * workers
     assert [one["slot"] for one in await server.workers()] == list(range(workers))
     assert (await server.admin("GET", "/destinations")).json() == {"destinations": [], "missing": []}

@@ -14,7 +14,18 @@ from sgtm.settings import Settings
 LIMIT_SETTINGS = re.compile(
     r".*_(bytes|timeout_s|rate|rate_bytes|percent|ratio|beginnings|per_address|requests|age_s|burst|mode)$"
 )
-NO_LIMITS_OF_REQUESTS = {"outbox", "script", "worker", "drain", "disk", "archive", "forwarded", "dead", "hit"}
+NO_LIMITS_OF_REQUESTS = {
+    "outbox",
+    "script",
+    "worker",
+    "drain",
+    "disk",
+    "archive",
+    "forwarded",
+    "dead",
+    "hit",
+    "letter",
+}
 
 
 def test_every_setting_of_a_limit_is_in_the_table() -> None:

@@ -619,6 +619,21 @@ async def test_only_so_many_fetches_run_at_once(start: Any, origin: ScriptOrigin
     assert len(origin.asked) == 32
 
 
+async def test_a_flood_of_new_queries_and_previews_does_not_hold_up_a_renewal(
+    start: Any, origin: ScriptOrigin
+) -> None:
+    site = await start()
+    await site.get()
+    origin.body, origin.delay_s = b"newer", 0.5
+    site.pass_time(2 * HOUR)  # too old to be served while it is renewed
+    flood = [f"{GTM}&n={number}" for number in range(40)]
+    flood += [f"{GTM}&gtm_auth=x{number}&gtm_preview=env-1" for number in range(40)]
+    flooding = asyncio.gather(*(site.get(target) for target in flood))
+    await eventually(lambda: len(origin.asked) == 1 + 32)
+    assert (await site.get()).body == b"newer"
+    await flooding
+
+
 # -- the folder ------------------------------------------------------------------------------------
 
 
