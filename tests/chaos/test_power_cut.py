@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from chaos.power_cut import POLICIES, Disk, read_log
-from chaos.workload import present
+from chaos.workload import kept, present
 
 IS_FULL = os.environ.get("CHAOS") == "full"
 STATES = 5_000 if IS_FULL else 500
@@ -82,3 +82,29 @@ def test_the_test_can_fail(shim, tmp_path, mutant, how):
     operations, root = recorded(shim, tmp_path, mutant)
     losing = sum(bool(judged(*state)[0]) for state in states(operations, root, 60, **how))
     assert losing >= 5
+
+
+def missing(disk, said, policy, chance):
+    """Records that are neither in the outbox nor in the archive; given up and without a letter."""
+    state = Path(tempfile.mkdtemp(dir="/dev/shm", prefix="sgtm-cut-"))
+    try:
+        disk.leave(state, policy, chance)
+        promised = [line.split(b" ") for line in said.splitlines()]
+        acknowledged = {int(number) for what, number in promised if what == b"a"}
+        given_up = {int(number) for what, number in promised if what == b"b"}
+        owing, standing, buried, archived = asyncio.run(kept(state))
+        return acknowledged - standing - archived, given_up - owing - buried
+    finally:
+        shutil.rmtree(state)
+
+
+def test_a_power_cut_costs_no_letter_and_nothing_that_is_archived(shim, tmp_path):
+    # SPEC: reliability 1.5.7: the same recorder serves the archive segments and dead letters
+    operations, root = recorded(shim, tmp_path, "kept")
+    for number, state in enumerate(states(operations, root, STATES // 2)):
+        assert missing(*state) == (set(), set()), (number, state[2])
+
+
+def test_an_archive_that_is_not_synced_is_seen_as_loss(shim, tmp_path):
+    operations, root = recorded(shim, tmp_path, "unsynced_archive")
+    assert sum(bool(missing(*state)[0]) for state in states(operations, root, 60)) >= 5

@@ -1,6 +1,6 @@
 """What a server does to its outbox, without the server: in a process of its own, on a disk that may fail.
 
-    python workload.py record ROOT [normal|no_folder_sync|early]    one run, to be recorded
+    python workload.py record ROOT [normal|no_folder_sync|early|kept|unsynced_archive]      to be recorded
     python workload.py sweep ROOT KIND FIRST LAST STEP              one run with a fault at each call number
     python workload.py fill ROOT BYTES CYCLES                       until it is full, then freed; each time
     python workload.py stall ROOT MS        slow syncs: the loop's longest pause
@@ -20,13 +20,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from delivery.outbox_machine import make_record
 
+from sgtm.delivery.archive import keeping
+from sgtm.delivery.archive.reading import Reading
+from sgtm.delivery.letter import Letter, now_micros
 from sgtm.delivery.outbox import OutboxFull, OutboxUnavailable, file, folder, space, taking_over
 from sgtm.delivery.outbox.opening import open_outbox
+from sgtm.delivery.outbox.records import read_record, split_group
 from sgtm.observability.metrics import Counters
 from sgtm.settings import Settings
 
@@ -49,11 +54,11 @@ class Said:
         os.write(self._file, b"%s %d\n" % (what.encode(), number))
 
 
-async def work(root, rounds=40, *, is_early=False):
+async def work(root, rounds=40, *, is_early=False, is_kept=False):
     """Append, acknowledge, deliver some, in rounds of 1 to 12 hits at a time; half way what another
-    slot has left is taken over."""
+    slot has left is taken over. `is_kept`: with an archive, and some are given up instead."""
     chance = random.Random(1)  # the same work each time
-    outbox = open_in(root)
+    outbox = open_in(root, archive="7d" if is_kept else "")
     said = Said(root)
     number = 0
     for one_round in range(rounds):
@@ -78,7 +83,10 @@ async def work(root, rounds=40, *, is_early=False):
             if not is_early:
                 said.say("a", number_)
             if chance.random() < 0.7:
-                said.say("d", number_)
+                is_dead = is_kept and number_ % 4 == 0
+                said.say("b" if is_dead else "d", number_)
+                if is_dead:
+                    outbox.bury(record_id, make_letter(number_))
                 outbox.ran(record_id, frozenset({"meta"}))
                 outbox.settle(record_id, "meta")
         if one_round == rounds // 2:
@@ -86,6 +94,11 @@ async def work(root, rounds=40, *, is_early=False):
         if one_round % 13 == 12:
             await outbox.ask(lambda store: store.tick())  # as when nothing comes for a second
     return outbox, number
+
+
+def make_letter(number):
+    record = make_record(number, BODY)
+    return Letter(record=record, kind="delivery", tag="meta", reason="400", at_micros=now_micros())
 
 
 async def leave_a_slot(root):
@@ -121,7 +134,7 @@ def promises(root, length=None):
     lines = path.read_bytes()[:length].splitlines() if path.exists() else []
     for line in lines:
         what, _, number = line.partition(b" ")
-        {b"a": acknowledged, b"d": delivered, b"r": set()}[what].add(int(number))
+        {b"a": acknowledged, b"d": delivered, b"b": delivered, b"r": set()}[what].add(int(number))
     return acknowledged, delivered
 
 
@@ -138,7 +151,24 @@ async def present(root):
     return numbers, len(suspects)
 
 
+async def kept(root):
+    """Numbers of records that owe something, that stand in the outbox, in letters, in the archive."""
+    outbox = open_in(root)
+    await outbox._taking_over.run(outbox)
+    owing = {found.record.request.seed async for found in outbox.unfinished()}
+    standing = set()
+    for batch in list(outbox.ledger.in_order()):
+        group = await outbox.ask(lambda store, number=batch.number: store.read(number))
+        standing |= {read_record(payload).request.seed for payload in split_group(group)}
+    buried = {one.letter.record.request.seed for one in await outbox.letters(0, 10_000)}
+    outbox.close()
+    archived = {one.request.seed for one in Reading(Path(root) / "data", 0, 2**62).records()}
+    return owing, standing, buried, archived
+
+
 def record(root, mutant=""):
+    if mutant == "unsynced_archive":
+        keeping.os = SimpleNamespace(**{**vars(os), "fdatasync": lambda descriptor: None})
     if mutant == "normal":
         file.SYNCHRONOUS = "NORMAL"
     if mutant == "no_folder_sync":
@@ -147,7 +177,8 @@ def record(root, mutant=""):
 
     async def run():
         await leave_a_slot(root)
-        outbox, _ = await work(root, is_early=mutant == "early")
+        is_kept = mutant in ("kept", "unsynced_archive")
+        outbox, _ = await work(root, is_early=mutant == "early", is_kept=is_kept)
         outbox.close()
 
     asyncio.run(run())
