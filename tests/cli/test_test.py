@@ -5,6 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.container.google.exports import export, table
+
 ROOT = Path(__file__).parents[2]
 
 GOOD = """
@@ -164,3 +166,16 @@ def test_the_tests_of_the_examples_pass(sgtm, example, count):
     done = sgtm("test", path, env={"META_PIXEL_ID": "123", "META_ACCESS_TOKEN": "t"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith(f"{count} tests passed\n")
+
+
+def test_no_secret_of_an_export_is_written_into_a_golden_file(sgtm, tmp_path):
+    rows = table("eventParameters", {"name": "api_secret", "value": "invented-1"})
+    tag = {"name": "T", "type": "sgtmgaaw", "firingTriggerId": ["2147479574"], "parameter": [rows]}
+    (tmp_path / "GTM-1.json").write_bytes(export(tag=[tag]))
+    (tmp_path / "GTM-1.tests.yaml").write_text("- {name: A, event: {name: e, client: GA4}, golden: true}\n")
+    for words in (["--update"], []):
+        done = sgtm("test", tmp_path / "GTM-1.json", *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+    golden = (tmp_path / "GTM-1.golden.yaml").read_text()
+    assert "ep.api_secret=${" in golden
+    assert "invented-1" not in golden
