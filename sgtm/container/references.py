@@ -25,12 +25,14 @@ Reader = Callable[[View], Any]
 
 
 def references_in(value: Any) -> Iterator[str]:
-    """Names of all variables that `value` (texts, dicts and lists of them) refers to, with repeats."""
+    """Names of all variables that `value` (texts, dicts and lists of them) refers to, with repeats; keys may
+    refer to some too."""
     if isinstance(value, str):
         if "{{" in value:
             yield from REFERENCE.findall(value)
     elif isinstance(value, dict):
-        for item in value.values():
+        for key, item in value.items():
+            yield from references_in(key)
             yield from references_in(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
@@ -71,7 +73,8 @@ def compile_reader(value: Any, type_: inspect.Type, slots: Mapping[str, int]) ->
 
     `type_` is what belongs there; `slots` has the slot of every variable that the value refers to.
     Items of lists and dicts whose reference is undefined are left out (SPEC: sandbox-api 5.10.3.7); a
-    dict whose `Meta` says `extra={"keeps_undefined": True}` has them, as `undefined`.
+    dict whose `Meta` says `extra={"keeps_undefined": True}` has them, as `undefined`. Keys are texts, of two
+    that turn out equal the later one counts (SPEC: google-runtime 1); an empty one is left out.
     """
     if isinstance(value, str):
         return _text_reader(value, is_text_only(type_), slots)
@@ -120,12 +123,16 @@ def _text_of(slot: int) -> Reader:
 
 def _dict_reader(value: dict[str, Any], type_: inspect.Type, slots: Mapping[str, int]) -> Reader | None:
     readers = {key: compile_reader(item, inner_type(type_, key), slots) for key, item in value.items()}
-    if not any(readers.values()):
+    names = {key: name for key in readers if (name := compile_reader(key, inspect.StrType(), slots))}
+    if not names and not any(readers.values()):
         return None
     keeps_undefined = isinstance(type_, inspect.Metadata) and (type_.extra or {}).get("keeps_undefined")
 
     def read(view: View) -> dict[str, Any]:
         result = {key: reader(view) if reader else value[key] for key, reader in readers.items()}
+        if names:
+            named = {names[key](view) if key in names else key: item for key, item in result.items()}
+            result = {key: item for key, item in named.items() if key and key is not undefined}
         if keeps_undefined:
             return result
         return {key: item for key, item in result.items() if item is not undefined}

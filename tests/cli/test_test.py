@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.container.google.exports import export, table
+from tests.container.google.exports import export, table, template
 
 ROOT = Path(__file__).parents[2]
 
@@ -170,7 +170,12 @@ def test_the_tests_of_the_examples_pass(sgtm, example, count):
 
 def test_no_secret_of_an_export_is_written_into_a_golden_file(sgtm, tmp_path):
     rows = table("eventParameters", {"name": "api_secret", "value": "invented-1"})
-    tag = {"name": "T", "type": "sgtmgaaw", "firingTriggerId": ["2147479574"], "parameter": [rows]}
+    tag = {
+        "name": "T",
+        "type": "sgtmgaaw",
+        "firingTriggerId": ["2147479574"],
+        "parameter": [rows, template("measurementId", "G-1")],
+    }
     (tmp_path / "GTM-1.json").write_bytes(export(tag=[tag]))
     (tmp_path / "GTM-1.tests.yaml").write_text("- {name: A, event: {name: e, client: GA4}, golden: true}\n")
     for words in (["--update"], []):

@@ -59,7 +59,7 @@ def test_what_refers_to_nothing_has_no_reader(value):
 
 def test_names_are_found_with_repeats_and_without_the_spaces_at_their_ends():
     written = {"a": "{{ Page URL }}{{x}}", "b": [["{{x}}"]], "{{key}}": 1}
-    assert list(references_in(written)) == ["Page URL", "x", "x"]
+    assert list(references_in(written)) == ["Page URL", "x", "x", "key"]
 
 
 def test_only_one_reference_alone_is_a_whole_value():
@@ -78,3 +78,13 @@ json_values = st.recursive(
 @given(json_values)
 def test_every_value_has_a_text(value):
     assert isinstance(as_text(value), str)
+
+
+def test_keys_are_texts_with_references_too_and_the_later_of_two_equal_ones_counts():
+    # SPEC: google-runtime 1 (map)
+    written = {"{{x}}": 1, "plain": "{{y}}", "a {{y}}": 3, "{{y}}": 4}
+    assert sorted(references_in(written)) == ["x", "y", "y", "y"]
+    read = compile_reader(written, ANY, {"x": 0, "y": 1})
+    assert read(Values("plain", 7)) == {"plain": 7, "a 7": 3, "7": 4}
+    assert read(Values(undefined, "")) == {"plain": "", "a ": 3}, "no name, no entry"
+    assert compile_reader({"plain": 1}, ANY, {}) is None

@@ -62,6 +62,7 @@ def _places_of_references(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     """Each reference, and "" for a `{{` that begins none."""
     if isinstance(value, dict):
         for key, item in value.items():
+            yield from ((path, name) for name in references_in(key))
             yield from _places_of_references(item, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):

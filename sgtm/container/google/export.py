@@ -182,12 +182,12 @@ def snake(word: str) -> str:
 
 
 def literal(value: Any) -> Any:
-    """A value as container.yaml writes it: there `${` begins a variable of the environment. No text of an
-    export means one, wherever it stands: not in a name, not in a key, not in an operator."""
+    """A value as container.yaml writes it: there `${` begins a variable of the environment (not in keys). No
+    text of an export means one, wherever it stands: not in a name, not in an operator."""
     if isinstance(value, str):
         return value.replace("${", "$${")
     if isinstance(value, dict):
-        return {literal(key): literal(item) for key, item in value.items()}
+        return {key: literal(item) for key, item in value.items()}
     return [literal(item) for item in value] if isinstance(value, list) else value
 
 

@@ -130,8 +130,9 @@ def _ga4(export: Export, entity: Entity, written: dict[str, Any]) -> dict[str, A
             found[f"listed_{ours}"] = names if chosen != "none" else []
         found[f"exclude_{ours}"] = column(written.pop(exclude, []), "fieldName")
         found[ours] = {
-            text_of(row.get("fieldName")) or text_of(row.get("name")): row.get("value", "")
+            name: row.get("value", "")
             for row in rows(written.pop(added, []))
+            if (name := text_of(row.get("fieldName")) or text_of(row.get("name")))
         }
     for without_effect in ("isMeasurementIdMandatory", "enableEuid"):
         written.pop(without_effect, None)

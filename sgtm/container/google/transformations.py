@@ -92,7 +92,11 @@ def _exclude(export: Export, entity: Entity, written: dict[str, Any]) -> dict[st
 
 def _augment(export: Export, entity: Entity, written: dict[str, Any]) -> dict[str, Any]:
     table = rows(written.pop("augmentEventTable", []))
-    return {"parameters": {text_of(row.get("paramName")): row.get("paramValue", "") for row in table}}
+    named = {name: row.get("paramValue", "") for row in table if (name := text_of(row.get("paramName")))}
+    if len(named) < len(table):
+        what = "has a row without a name, or two of one name: the first is left out, the later one counts"
+        export.remark(entity, what, "remove the row in Tag Manager")
+    return {"parameters": named}
 
 
 _READ = {"tf_allow_params": _allow, "tf_exclude_params": _exclude, "tf_augment_event": _augment}

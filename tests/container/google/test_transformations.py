@@ -98,3 +98,14 @@ def test_an_expression_that_nobody_reads_is_reported():
         "`booleanExpressionString` is not read"
         in read("tf_augment_event", template("booleanExpressionString", "1"))[1][0]
     )
+
+
+def test_a_row_without_a_name_does_not_keep_tags_from_firing():
+    rows = table(
+        "augmentEventTable",
+        {"paramName": "", "paramValue": "1"},
+        {"paramName": "{{N}}", "paramValue": "{{N}}"},
+    )
+    found = translated(transformation=[{"name": "T", "type": "tf_augment_event", "parameter": [rows]}])
+    assert found.document.data["transformations"][0]["parameters"] == {"parameters": {"{{N}}": "{{N}}"}}
+    assert any("has a row without a name" in text for text in said(found))
