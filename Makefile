@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants slow soak workers chaos durability check clean
+.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants slow soak workers chaos durability corpus check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -78,6 +78,10 @@ workers: fast  ## ten rolling restarts of two workers, and 30 s of reloads, unde
 
 chaos: fast  ## faults of disk and process, at length: kills, power cuts, damaged files, full disks (10 min)
 	CHAOS=full $(BIN)/python -m pytest -q -n 2 tests/chaos
+
+COUNT ?= 1000000
+corpus: fast  ## a million mutants of HTTP requests, read with the edge, without it, and by h11 (COUNT=; 15 min)
+	$(BIN)/python tests/two_ways.py --count $(COUNT)
 
 SECONDS ?= 1800
 soak: fast  ## half an hour of mixed load (SECONDS=), then a million addresses and ids: nothing grows

@@ -119,6 +119,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = ""
 
+    edge: Annotated[
+        Literal["on", "off"],
+        Meta(
+            description="on: plain requests for paths that a client names are answered by the compiled way, "
+            "all others by aiohttp; off: all by aiohttp. The answers are the same."
+        ),
+    ] = "off"
     egress_allow: Annotated[
         tuple[str, ...],
         Meta(

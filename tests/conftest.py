@@ -121,7 +121,13 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
             path = tmp_path / f"container-{len(workers)}.yaml"
             path.write_text(text)
             container = load_container(path)
-        local = {"outbox": "memory", "host": "127.0.0.1", "port": 0, "egress_allow": ("127.0.0.0/8", "::1")}
+        local = {
+            "outbox": "memory",
+            "edge": os.environ.get("SGTM_EDGE", "off"),
+            "host": "127.0.0.1",
+            "port": 0,
+            "egress_allow": ("127.0.0.0/8", "::1"),
+        }
         settings = Settings(**{**local, "drain_timeout_s": 2.0, **changes})
         worker = Worker(container, settings, bind(settings), new_walk=new_walk)
         workers.append(worker)

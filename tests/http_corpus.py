@@ -286,8 +286,8 @@ def mutants(count: int, seed: int) -> Iterator[bytes]:
 
 _MARKS = [
     b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b"\0", b"0", b"Content-Length: 4\r\n", b"Host: b\r\n", b",",
-    b"\x7f", b"\xff", b"Transfer-Encoding: chunked\r\n", b"GET / HTTP/1.1\r\n", b"\r\n\r\n",
-    b"Connection: close\r\n", b"_", b"#", b"?",
+    b"\x7f", b"\xff", b"Transfer-Encoding: chunked\r\n", b"GET / HTTP/1.1\r\n", b"\r\n\r\n", b"_", b"#",
+    b"Connection: close\r\n", b"?",
 ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_requests_unclaimed_total": ("", "requests that no client claimed"),
     "sgtm_requests_refused_total": ("reason", "requests refused before or after the claim"),
     "sgtm_requests_dropped_total": ("reason", "hits answered as if they were taken, and dropped"),
+    "sgtm_requests_lent_total": ("", "requests that the edge did not read itself but lent to aiohttp"),
     "sgtm_rates_exceeded_total": (
         "by",
         "requests beyond a rate (network, client id, measurement id, path), also where that is only observed",

@@ -12,11 +12,12 @@ import logging
 import socket
 import ssl
 from contextlib import suppress
+from typing import Protocol
 
 from sgtm.errors import SettingsError
 from sgtm.observability.metrics import Counters
 from sgtm.server.admission import Admission
-from sgtm.server.connection import Listener, Peer
+from sgtm.server.connection import Peer
 from sgtm.server.listening import BACKLOG
 from sgtm.server.proxy import TrustedProxies
 from sgtm.server.proxy_protocol import MAX_V2_BYTES, read_proxy_header
@@ -39,13 +40,23 @@ def require_trusted_proxies(settings: Settings) -> None:
         )
 
 
+class Makes(Protocol):
+    """Makes the protocol of a connection."""
+
+    def __call__(self) -> asyncio.Protocol:
+        """Of whom the socket says."""
+
+    def connection_of(self, peer: Peer | None) -> asyncio.Protocol:
+        """Of `peer`, who may be another than the socket's."""
+
+
 class Acceptor:
     """Accepts for one worker. `tls`: the context for connections that begin with a handshake."""
 
     def __init__(
         self,
         listening: socket.socket,
-        listener: Listener,
+        listener: Makes,
         settings: Settings,
         counters: Counters,
         admission: Admission,

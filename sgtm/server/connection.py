@@ -6,7 +6,6 @@ bytes nor a library's version.
 
 import asyncio
 import logging
-import random
 from typing import Any, TypeAlias, cast
 
 from aiohttp import http_exceptions, http_parser, web
@@ -15,6 +14,7 @@ from aiohttp.streams import StreamReader
 from sgtm.errors import SettingsError
 from sgtm.observability.metrics import Counters
 from sgtm.server.admission import Admission
+from sgtm.server.lifetime import Lifetime, Reader, notice_waiting
 from sgtm.server.limits import BAD_REQUEST, INTERNAL_ERROR, LARGE_HEADERS, LONG_TARGET, SLOW_HEAD
 from sgtm.server.written import WrittenAnswer, last_words, refusal_answer
 from sgtm.settings import Settings
@@ -30,9 +30,6 @@ LINGER_S = 2.0
 MANY_WAITING = 8
 """Requests that wait on a connection which pipelines; browsers send none before they have an answer."""
 
-AGE_JITTER = 0.1
-"""Connections that were opened together do not all end together."""
-
 
 class Connection(web.RequestHandler):
     """One connection: aiohttp's, but for what it says when something is wrong, and for what aiohttp
@@ -46,16 +43,15 @@ class Connection(web.RequestHandler):
         "_begun",
         "_content",
         "_counters",
-        "_ends_at",
         "_head_timer",
         "_is_handling",
         "_is_pipelined",
+        "_lifetime",
         "_network",
         "_peer",
+        "_reader",
         "_settings",
-        "_unsent",
         "_wire",
-        "_write_timer",
     )
 
     def __init__(
@@ -65,23 +61,25 @@ class Connection(web.RequestHandler):
         counters: Counters,
         admission: Admission,
         peer: Peer | None = None,
+        lifetime: Lifetime | None = None,
     ) -> None:
         self._peer = peer
         self._settings, self._counters, self._admission = settings, counters, admission
-        self._begun = self._unsent = 0
-        self._ends_at = float("inf")
+        self._begun = 0
         self._is_handling = self._is_pipelined = False
         self._network: str | None = None
         self._content: StreamReader | None = None
         self._wire: asyncio.Transport | None = None
         self._head_timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
+        self._reader: Reader | None = None
+        loop = asyncio.get_running_loop()
+        self._lifetime = lifetime or Lifetime(settings, counters, loop.time())
         super().__init__(
             listener,
-            loop=asyncio.get_running_loop(),
+            loop=loop,
             keepalive_timeout=settings.keepalive_s,
             access_log=None,  # type: ignore[arg-type]  # documented: None turns it off
-            max_line_size=_line_limit(settings),
+            max_line_size=line_limit(settings),
             max_field_size=_field_limit(settings),
             max_headers=settings.header_count,
             lingering_time=LINGER_S,
@@ -103,12 +101,8 @@ class Connection(web.RequestHandler):
             self.force_close()
             wire.abort()
             return
-        self._wire = wire
-        # "paused" then means: the kernel's buffer is full, something waits in ours. TLS of asyncio and
-        # uvloop pauses at `>=`, with 0 also when nothing waits, and then nothing ever resumes it.
-        wire.set_write_buffer_limits(high=0 if wire.get_extra_info("sslcontext") is None else 1)
-        if age_s := self._settings.connection_age_s:
-            self._ends_at = self._loop.time() + age_s * random.uniform(1 - AGE_JITTER, 1 + AGE_JITTER)
+        self._wire, self._reader = wire, Reader(wire, self._settings, self._counters)
+        notice_waiting(wire)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -117,7 +111,8 @@ class Connection(web.RequestHandler):
             self._admission.leave(self._network)
             self._network = None
         self._stop_head_timer()
-        self._stop_write_timer()
+        if self._reader is not None:
+            self._reader.stop()
         super().connection_lost(exc)
         self._wire = self._content = None
 
@@ -126,13 +121,10 @@ class Connection(web.RequestHandler):
         self._begun += 1
         self._is_pipelined = self._is_pipelined or self._request_count - self._begun >= MANY_WAITING
         self._content, self._is_handling = content, True
-        if self._begun == self._settings.connection_requests:
-            self._counters.add("sgtm_connections_closed_total", "requests")
-        elif self._loop.time() >= self._ends_at:
-            self._counters.add("sgtm_connections_closed_total", "age")
-        else:
-            return False
-        return True
+        return self._lifetime.begin(self._loop.time())
+
+    async def answered(self, request: web.BaseRequest, answer: WrittenAnswer) -> None:
+        """The answer is complete; whoever wants to see it leave may see to it here."""
 
     def end(self) -> None:
         """The request is answered."""
@@ -169,8 +161,12 @@ class Connection(web.RequestHandler):
             self._start_head_timer()
 
     def _start_head_timer(self) -> None:
-        if seconds := self._settings.head_timeout_s:
+        if seconds := self._head_seconds():
             self._head_timer = self._loop.call_later(seconds, self._give_up_head)
+
+    def _head_seconds(self) -> float:
+        """How long the head that begins now may take; 0: no limit."""
+        return self._settings.head_timeout_s
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -193,32 +189,14 @@ class Connection(web.RequestHandler):
     def pause_writing(self) -> None:
         """The peer does not read as fast as we write."""
         super().pause_writing()
-        self._start_write_timer()
+        if self._reader is not None:
+            self._reader.watch()
 
     def resume_writing(self) -> None:
         """The peer has read everything but what the kernel holds."""
-        self._stop_write_timer()
+        if self._reader is not None:
+            self._reader.stop()
         super().resume_writing()
-
-    def _start_write_timer(self) -> None:
-        if self._wire is not None and (seconds := self._settings.write_timeout_s):
-            self._unsent = self._wire.get_write_buffer_size()
-            self._write_timer = self._loop.call_later(seconds, self._give_up_writing)
-
-    def _stop_write_timer(self) -> None:
-        if self._write_timer is not None:
-            self._write_timer.cancel()
-            self._write_timer = None
-
-    def _give_up_writing(self) -> None:
-        self._write_timer = None
-        if self._wire is None:
-            return
-        if self._wire.get_write_buffer_size() < self._unsent:
-            self._start_write_timer()
-            return
-        self._counters.add("sgtm_connections_closed_total", "nobody reads")
-        self._wire.abort()
 
     # -- what is said when something is wrong ----------------------------------------------------
 
@@ -244,7 +222,7 @@ class Connection(web.RequestHandler):
     def _judge(self, error: BaseException | None) -> tuple[int, str]:
         """What aiohttp found wrong, as one of our refusals. It tells its limits apart by number only."""
         if isinstance(error, http_exceptions.LineTooLong):
-            is_target = len(error.args) > 1 and error.args[1] == _line_limit(self._settings)
+            is_target = len(error.args) > 1 and error.args[1] == line_limit(self._settings)
             return LONG_TARGET if is_target else LARGE_HEADERS
         if isinstance(error, http_exceptions.HttpProcessingError):
             return LARGE_HEADERS if error.message == "Too many headers received" else BAD_REQUEST
@@ -278,12 +256,13 @@ class Listener(web.Server):
         return Connection(self, self._settings, self._counters, self._admission, peer)
 
 
-def _line_limit(settings: Settings) -> int:
+def line_limit(settings: Settings) -> int:
+    """The longest target of any request."""
     return max(settings.collect_line_bytes, settings.request_line_bytes)
 
 
 def _field_limit(settings: Settings) -> int:
-    return settings.header_bytes + (settings.header_bytes == _line_limit(settings))
+    return settings.header_bytes + (settings.header_bytes == line_limit(settings))
 
 
 def require_compiled_parser() -> None:

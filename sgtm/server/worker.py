@@ -38,12 +38,14 @@ from sgtm.server.application import Application
 from sgtm.server.certificates import Certificates
 from sgtm.server.connection import Listener
 from sgtm.server.earlier import EarlierContainers
+from sgtm.server.edge import Edge
 from sgtm.server.health import Health
 from sgtm.server.limits import Limits
 from sgtm.server.listening import url_of
 from sgtm.server.memory import HARD, MemoryGuard, limit_of
 from sgtm.server.proxy import TrustedProxies
 from sgtm.server.rate import Rates
+from sgtm.server.reception import Reception
 from sgtm.server.recovery import Recovery
 from sgtm.server.replaying import Place, Replays
 from sgtm.server.scripts import Scripts
@@ -113,7 +115,7 @@ class Worker:
         )
         proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
         self._admission = Admission(settings, proxies, self.counters)
-        self._application = Application(
+        self._reception = Reception(
             self._pipeline,
             self.health,
             Limits.of(settings, _paths(container)),
@@ -131,6 +133,7 @@ class Worker:
         self._recovery = Recovery(self._pipeline, self.outbox, self.lanes, self.counters, earlier)
         self._listening, self._proxies = listening, proxies
         self._listener: Listener | None = None
+        self._edge: Edge | None = None
         self._runner: web.ServerRunner | None = None
         self._acceptor: Acceptor | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -150,7 +153,9 @@ class Worker:
         """Serve this container from the next request on. An event keeps the one that it began with,
         whose destinations and credentials stay known until the last such event is settled."""
         self.container = self._pipeline.container = container
-        self._application.limits = Limits.of(self.settings, _paths(container))
+        self._reception.limits = Limits.of(self.settings, _paths(container))
+        if self._edge is not None:
+            self._edge.use(container)
         self._also_use(container)
         if self.certificates is not None:
             self.certificates.reload()
@@ -185,7 +190,12 @@ class Worker:
 
     async def start(self) -> None:
         """Accept requests."""
-        self._listener = Listener(self._application.handle, self.settings, self.counters, self._admission)
+        self._listener = Listener(
+            Application(self._reception).handle, self.settings, self.counters, self._admission
+        )
+        if self.settings.edge == "on":
+            self._edge = Edge(self._reception, self._listener, self.settings, self.counters, self._admission)
+            self._edge.use(self.container)
         self._runner = web.ServerRunner(self._listener, shutdown_timeout=self.settings.drain_timeout_s)
         await self._runner.setup()
         await self.scripts.start()
@@ -193,7 +203,7 @@ class Worker:
             self._watching = asyncio.ensure_future(self.certificates.watch())
         self._acceptor = Acceptor(
             self._listening,
-            self._listener,
+            self._edge or self._listener,
             self.settings,
             self.counters,
             self._admission,
@@ -249,13 +259,17 @@ class Worker:
         deadline = asyncio.get_running_loop().time() + within_s
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
-                await self._application.nothing_under_way()
+                await self._reception.nothing_under_way()
                 await self._pipeline.finish()
+        if self._edge is not None:
+            self._edge.close()
         if self._runner is not None and self._listener is not None:
             left_s = max(LAST_ANSWERS_S, deadline - asyncio.get_running_loop().time())
             self._listener.pre_shutdown()
             await self._listener.shutdown(left_s / 2)  # it waits so long twice
             await self._runner.cleanup()
+        if self._edge is not None:
+            await self._edge.finish(max(LAST_ANSWERS_S, deadline - asyncio.get_running_loop().time()))
 
     async def _accept_the_last(self) -> None:
         """Stop accepting, but serve the connections that wait in the kernel's queue: closing the
@@ -286,8 +300,9 @@ class Worker:
         """Let go of what can be had again."""
         self.scripts.copies.clear()
         self._lookups.forget()
-        if self._listener is not None:
-            self._listener.close_idle()
+        front = self._edge or self._listener
+        if front is not None:
+            front.close_idle()
 
     def _accepts(self) -> bool:
         return not self.outbox.state().full_because

@@ -6,12 +6,14 @@ No `Server` header, no default Content-Type; Date, Content-Length and Connection
 import time
 from collections.abc import Sequence
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
 
+from sgtm._fast.http import write_answer
 from sgtm.answers import NO_STORE
 from sgtm.messages import Answer
 
@@ -29,16 +31,27 @@ def refusal_answer(status: int, reason: str, headers: Sequence[tuple[str, str]] 
     )
 
 
-def last_words(answer: Answer) -> bytes:
-    """An answer as bytes, where there is no request that aiohttp could answer."""
-    headers = (
-        *answer.headers,
-        ("Date", http_date()),
-        ("Content-Length", str(len(answer.body))),
-        ("Connection", "close"),
+def answer_bytes(answer: Answer, *, closes: bool) -> bytes | None:
+    """An answer to a request of HTTP/1.1 as `WrittenAnswer` would have it written; None where that would
+    raise ValueError."""
+    body = answer.body if _has_body(answer.status) else None
+    return write_answer(
+        _status_line(answer.status), answer.headers, http_date(), body, "close" if closes else ""
     )
-    lines = (f"HTTP/1.1 {answer.status} {_REASONS[answer.status]}", *(": ".join(pair) for pair in headers))
-    return "\r\n".join((*lines, "", "")).encode() + answer.body
+
+
+def last_words(answer: Answer) -> bytes:
+    """A refusal as bytes, where there is no request that aiohttp could answer."""
+    return answer_bytes(answer, closes=True) or b""
+
+
+def _has_body(status: int) -> bool:
+    return status >= 200 and status not in (204, 304)
+
+
+@lru_cache(maxsize=64)
+def _status_line(status: int) -> str:
+    return f"HTTP/1.1 {status} {_REASONS.get(status, '')}"
 
 
 class WrittenAnswer(web.StreamResponse):
@@ -62,7 +75,7 @@ class WrittenAnswer(web.StreamResponse):
         answer = self._answer
         headers = CIMultiDict(pair for pair in answer.headers if pair[0].lower() not in _FRAMING)
         headers["Date"] = http_date()
-        if answer.status >= 200 and answer.status not in (204, 304):
+        if _has_body(answer.status):
             headers["Content-Length"] = str(len(answer.body))
             self._sends_body = request.method != "HEAD"
         self._closes = self._closes or not request.keep_alive
@@ -70,8 +83,7 @@ class WrittenAnswer(web.StreamResponse):
             headers["Connection"] = "close"
         elif request.version < (1, 1):
             headers["Connection"] = "keep-alive"
-        reason = _REASONS.get(answer.status, "")
-        await request.writer.write_headers(f"HTTP/1.1 {answer.status} {reason}", headers)
+        await request.writer.write_headers(_status_line(answer.status), headers)
         self._writer = request.writer
         return self._writer
 

@@ -176,7 +176,7 @@ async def test_idle_connections_and_copies_go_first(serve: Serve) -> None:
         idle.send(request("/hook"))
         await idle.read_answer()
         busy.send(b"POST /g/collect HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na")
-        while not served.worker._application._under_way:
+        while not served.worker._reception.under_way:
             await ask(served.port, "/live")
         _be(served, used, 85)
         assert await idle.is_closed()

@@ -311,7 +311,7 @@ async def test_a_rate_holds_wherever_the_request_is_cut(path: str, status: int, 
     # SPEC: reliability 0.15
     limits = {"request_rate": 1, "collect_rate": 1, "rate_burst": 1, "connections_per_address": 0}
     served = await serve(ECHO, **limits)
-    served.worker._application._rates.wait_s = lambda *_: 0.5  # full for good, however long the test takes
+    served.worker._reception._rates.wait_s = lambda *_: 0.5  # full for good, however long the test takes
     data = request(path, method="POST", body=b"en=x")
     for cut in range(1, len(data)):
         async with RawConnection(served.port) as connection:
