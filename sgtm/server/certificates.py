@@ -99,7 +99,10 @@ class Certificates:
         """Reload whenever a file changes, for ever."""
         while True:
             await asyncio.sleep(every_s)
-            await asyncio.to_thread(self.reload)
+            try:
+                await asyncio.to_thread(self.reload)
+            except Exception as error:  # else nobody would look any more, and one day all would end
+                log.error("certificates cannot be looked at", extra={"error": type(error).__name__})
 
     def _replace(self, number: int, pair: tuple[str, str], stamp: Stamp) -> None:
         old = self._loaded[number]

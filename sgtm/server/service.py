@@ -84,8 +84,10 @@ class Service:
         """Reload the container, and say what became of it; a refusal problem by problem."""
         self._manager.reloading()
         before = self._crew.version
-        result = await self._crew.reload()
-        self._manager.ready()
+        try:
+            result = await self._crew.reload()
+        finally:
+            self._manager.ready()
         if result.is_done:
             await self._keep_version()
             log.info("the container was reloaded", extra={"version": result.version, "before": before})

@@ -228,6 +228,24 @@ async def test_files_are_watched(pairs, tmp_path):
     watching.cancel()
 
 
+async def test_an_error_of_our_own_does_not_end_the_watching(pairs, tmp_path, monkeypatch, caplog):
+    certificates = Certificates(pairs)
+    reload, errors = certificates.reload, iter([KeyError("notAfter")])
+
+    def reload_after_an_error():
+        for error in errors:
+            raise error
+        return reload()
+
+    monkeypatch.setattr(certificates, "reload", reload_after_an_error)
+    watching = asyncio.ensure_future(certificates.watch(0.02))
+    old = certificates.expires_s
+    write_pair(tmp_path, "b", AUTHORITY.issue("shop-b.example", ends=20 * DAY))
+    await eventually(lambda: certificates.expires_s < old - 30 * 86_400)
+    assert "certificates cannot be looked at" in caplog.messages
+    watching.cancel()
+
+
 async def test_a_link_that_is_pointed_elsewhere_is_noticed(pairs, tmp_path):
     """As Kubernetes and certbot change secrets: nothing is written, a link moves."""
     newer = write_pair(tmp_path, "newer", AUTHORITY.issue("shop-a.example", ends=10 * DAY))

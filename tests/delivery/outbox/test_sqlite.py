@@ -108,6 +108,9 @@ async def test_a_group_has_at_most_500_records_or_a_megabyte_and_one_more(outbox
     assert outbox._counters.value("sgtm_outbox_commits_total") == 3
     await kept(outbox, *([bytes(300_000)] * 5))
     assert outbox._counters.value("sgtm_outbox_commits_total") == 5
+    took = {one.name: one.value for one in outbox._counters.histogram_samples()}
+    assert took["sgtm_outbox_commit_seconds_count"] == 5
+    assert 0 < took["sgtm_outbox_commit_seconds_sum"] < 60
 
 
 async def test_what_is_committed_is_in_the_file_as_one_row_and_synced(tmp_path, outbox):
