@@ -10,7 +10,7 @@ Discovery imports every module of `sgtm.clients`, `sgtm.variables`, `sgtm.transf
 
 import inspect
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -95,6 +95,9 @@ class Component(Struct, frozen=True, kw_only=True):
     """Adjusts by itself what it sends to the consent in the event, as Google's own tags do."""
     consent: tuple[ConsentType, ...] = ()
     """Consent types that `gate: all` asks for when the tag has no consent settings of its own."""
+    answers_browser: Callable[[Mapping[str, Any]], bool] | None = None
+    """Whether a tag with these parameters, as written, may set cookies or send pixels: then it runs where
+    the browser is answered, also where others deliver (`--role collect`). None: never."""
     read: Read
     envelope: Envelope | None = None
     max_batch: int = 1
@@ -172,8 +175,8 @@ def transformation(type_: str, **declared: Any) -> Callable[[F], F]:
 def tag(type_: str, **declared: Any) -> Callable[[F], F]:
     """Register `build(event, parameters) -> TagResult | list[OutgoingRequest] | Pending` as a tag type.
 
-    Keywords: aliases, status, check, vendor, hosts, is_advertising, is_consent_aware, consent, read,
-    envelope, max_batch, late, expires_after_s."""
+    Keywords: aliases, status, check, vendor, hosts, is_advertising, is_consent_aware, consent,
+    answers_browser, read, envelope, max_batch, late, expires_after_s."""
     return _decorator("tag", type_, declared)
 
 

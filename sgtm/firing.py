@@ -71,7 +71,8 @@ class Firing:
         candidates = hit.container.tags_worth_a_look(view)
         # only somebody who looks wants to hear of tags that the event's name has ruled out
         for tag in candidates if walked is None else hit.container.tags:
-            if hit.skips(tag.name) and not leads_to_partner(hit, tag):
+            is_kept_out = not (hit.delivers or tag.answers_browser)
+            if is_kept_out or (hit.skips(tag.name) and not leads_to_partner(hit, tag)):
                 continue
             walked_tag = run.walk_tag(tag)
             times = _times(tag, view, candidates, walked_tag)
@@ -190,7 +191,7 @@ class Firing:
     ) -> bool:
         """Whether no other record has sent the same event; it is this one's from now on."""
         requests = result.requests if isinstance(result, TagResult) else result
-        if self._keys is None or not requests:
+        if self._keys is None or not requests or not run.hit.delivers:
             return True
         claimed = await claim(self._keys, run.hit, tag, run.view.event)
         if isinstance(claimed, str):
@@ -213,13 +214,14 @@ class Firing:
         hit = run.hit
         hit.cookies.extend(result.cookies)
         hit.pixels.extend(result.pixels)
-        self._count(tag, result)
         if walked is not None:
             walked.note(result)
+        if hit.delivers:
+            self._count(tag, result)
         life_s = min(tag.delivery.expires_after_s, tag.component.expires_after_s)
         latest = hit.begun_micros + int(life_s * 1_000_000)
         is_over, claimed = False, run.claims.pop(tag.name, None)
-        for request in result.requests:
+        for request in result.requests if hit.delivers else ():
             if not hit.may_cause(request, self._bounds):
                 is_over = True
                 self._refuse(hit, tag, walked)

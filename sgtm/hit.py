@@ -117,6 +117,7 @@ class Hit:
         "commit",
         "container",
         "cookies",
+        "delivers",
         "has_failed",
         "is_over",
         "keys",
@@ -129,7 +130,11 @@ class Hit:
         "walk",
     )
 
-    def __init__(self, run: Run, client: ContainerClient, claimed: Claimed, outbox: Debts) -> None:
+    def __init__(
+        self, run: Run, client: ContainerClient, claimed: Claimed, outbox: Debts, *, delivers: bool = True
+    ) -> None:
+        self.delivers = delivers
+        """False: its record is delivered elsewhere; here only tags that answer the browser run."""
         self.container, self.request, self.walk, self.again = run.container, run.request, run.walk, run.again
         self.client, self.claimed = client, claimed
         self.record_id = -1 if run.again is None else run.again.record_id
@@ -286,6 +291,8 @@ class Hit:
         return record_of(self.request, self.claimed, self.container.version)
 
     def _bury(self, letter: Letter) -> None:
+        if not self.delivers:
+            return
         events, index = self.claimed.events, letter.event_index
         data = events[index] if index is not None and index < len(events) else {}
         name = data.get("event_name")

@@ -51,7 +51,10 @@ _UNSEEN = Answer(204)
 
 
 class Pipeline:
-    """The corridor from a request to its answer, for one worker. `container` may be swapped."""
+    """The corridor from a request to its answer, for one worker. `container` may be swapped.
+
+    Where it does not deliver, whoever takes up a record runs its tags (`run_again`); of those only what
+    answers the browser runs here."""
 
     def __init__(
         self,
@@ -63,8 +66,11 @@ class Pipeline:
         lookups: Lookups | None = None,
         bounds: HitBounds = HIT_BOUNDS,
         keys: Keys | None = None,
+        *,
+        delivers: bool = True,
     ) -> None:
         self.container = container
+        self._delivers = delivers
         self._outbox, self._counters = outbox, counters
         self._lookups, self._bounds, self._keys = lookups, bounds, keys
         self._firing = Firing(lanes, counters, lookups, bounds, keys)
@@ -199,7 +205,7 @@ class Pipeline:
     # -- 2 the record, then the events -----------------------------------------------------------
 
     def _run_claimed(self, run: Run, client: ContainerClient, claimed: Claimed) -> Answer | Awaitable[Answer]:
-        hit = Hit(run, client, claimed, self._outbox)
+        hit = Hit(run, client, claimed, self._outbox, delivers=self._delivers or run.again is not None)
         if run.again is not None:
             self._run_events(hit)
             return self._run_pending(hit) if hit.pending else _UNSEEN
@@ -207,14 +213,15 @@ class Pipeline:
             return self._refuse(hit, Answer(403, (NO_STORE,)), OTHER_ORIGIN.reason)
         self._counters.add("sgtm_requests_claimed_total", client.name)
         commit = None
-        if claimed.events:
+        if claimed.events and not self._was_collected(hit):
             try:
                 record = record_of(run.request, claimed, run.container.version)
                 hit.record_id, commit = self._outbox.append(record)
                 hit.commit = commit
             except OutboxFull:
                 return self._refuse_full(hit)
-        self._run_events(hit)
+        if hit.delivers or hit.container.answers_browser:
+            self._run_events(hit)
         if (
             commit is None
             and not hit.pending
@@ -223,6 +230,15 @@ class Pipeline:
         ):
             return finish_answer(hit)
         return self._answer_later(hit, commit)
+
+    def _was_collected(self, hit: Hit) -> bool:
+        """Whether a hit whose record is delivered elsewhere came before, with all its events; it is
+        remembered when its record is kept, since what was refused comes again."""
+        keys = hit.claimed.repeat_keys
+        if hit.delivers or not keys or not all(map(self._repeats.has_seen, keys)):
+            return False
+        self._counters.add("sgtm_events_repeated_total", hit.client.name, len(keys))
+        return True
 
     def _run_events(self, hit: Hit) -> None:
         claimed = hit.claimed
@@ -234,6 +250,7 @@ class Pipeline:
             if (
                 claimed.repeat_keys
                 and hit.again is None
+                and hit.delivers
                 and self._repeats.is_repeat(claimed.repeat_keys[index])
             ):
                 self._counters.add("sgtm_events_repeated_total", hit.client.name)
@@ -255,7 +272,8 @@ class Pipeline:
     # -- 3 one event: what is made of it before its tags fire ------------------------------------
 
     def _run_event(self, hit: Hit, event: Event) -> None:
-        self._counters.add("sgtm_events_total", event.client_name)
+        if hit.delivers:
+            self._counters.add("sgtm_events_total", event.client_name)
         walked = hit.walk_event(event)
         view = self._prepare(hit, View(event, hit.container), walked)
         if view is not None:
@@ -295,6 +313,7 @@ class Pipeline:
             async with asyncio.timeout(hit.client.claim_timeout_s):
                 if commit is not None:
                     await commit
+                    self._collected(hit)
                 if hit.waits:
                     if running is not None:
                         await asyncio.shield(running)
@@ -306,6 +325,11 @@ class Pipeline:
         except OutboxFull:
             return self._refuse_full(hit)
         return finish_answer(hit)
+
+    def _collected(self, hit: Hit) -> None:
+        if not hit.delivers:
+            for key in hit.claimed.repeat_keys:
+                self._repeats.is_repeat(key)
 
     async def _script(self, script: ServeScript, request: IncomingRequest) -> Answer:
         if self._serve_script is None:

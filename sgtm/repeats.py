@@ -18,12 +18,20 @@ class Repeats:
         self._size = size
         self._seen: dict[bytes, None] = {}
 
+    def has_seen(self, key: str) -> bool:
+        """Whether this hit was seen before."""
+        return _digest(key) in self._seen
+
     def is_repeat(self, key: str) -> bool:
         """Whether this hit was seen before; it is remembered from now on."""
-        digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        digest = _digest(key)
         if digest in self._seen:
             return True
         if len(self._seen) >= self._size:
             del self._seen[next(iter(self._seen))]
         self._seen[digest] = None
         return False
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()

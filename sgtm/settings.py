@@ -308,12 +308,51 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 10.0
 
     outbox: Annotated[
-        Literal["memory", "sqlite"],
+        Literal["memory", "sqlite", "nats"],
         Meta(
             description="Where records of hits are kept until they are delivered: memory (lost with the "
-            "process) or sqlite (survives it, and a power cut)."
+            "process), sqlite (survives it, and a power cut) or nats (a JetStream stream, for many machines; "
+            "needs `sgtm[nats]` and `sgtm outbox init`)."
         ),
     ] = "sqlite"
+    role: Annotated[
+        Literal["all", "collect", "deliver"],
+        Meta(
+            description="With nats: collect (claim, answer and append hits), deliver (run the tags of what "
+            "was appended; serves nothing but health), or all (both)."
+        ),
+    ] = "all"
+    nats_urls: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Server of the broker, as nats://10.0.0.5:4222 or tls://...; several of one cluster.",
+            extra={"flag": "--nats-url", "metavar": "URL"},
+        ),
+    ] = ("nats://127.0.0.1:4222",)
+    nats_stream: Annotated[
+        str, Meta(description="Stream that holds the records.", pattern=r"^[A-Za-z0-9_-]{1,32}$")
+    ] = "sgtm"
+    nats_credentials_file: Annotated[
+        str, Meta(description="File of NATS credentials (a JWT and its seed) to connect with.")
+    ] = ""
+    nats_user: Annotated[str, Meta(description="User of the broker, with --nats-password-file.")] = ""
+    nats_password_file: Annotated[
+        str, Meta(description="File that holds the user's password; read again at each connection.")
+    ] = ""
+    nats_tls_ca: Annotated[
+        str, Meta(description="PEM file of an authority that is trusted for the broker besides the system's.")
+    ] = ""
+    nats_tls_certificate: Annotated[
+        str, Meta(description="PEM file of a certificate (and key) that the broker knows us by.")
+    ] = ""
+    nats_monitoring_urls: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Monitoring address of each server of the broker, as http://10.0.0.5:8222: it says "
+            "when they sync.",
+            extra={"flag": "--nats-monitoring-url", "metavar": "URL"},
+        ),
+    ] = ()
     require_durable: Annotated[
         bool, Meta(description="Refuse to start if what is acknowledged would not survive a power cut.")
     ] = False

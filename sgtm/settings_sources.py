@@ -20,6 +20,8 @@ from sgtm.settings import FILE, Settings
 
 _LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*", re.IGNORECASE | re.ASCII)
+_BROKER = re.compile(r"(nats|tls)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_MONITORING = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _NUMBERS = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)", re.IGNORECASE | re.ASCII)
 """What ends in a number is an address (WHATWG URL, 3.5), so it is to be a proper one."""
 
@@ -115,8 +117,25 @@ def read_host(text: str) -> str:
     return text.lower()
 
 
+def _read_broker(text: str) -> str:
+    """The address of a server of NATS, without credentials. Raises ValueError."""
+    if _BROKER.fullmatch(text) is None:
+        raise ValueError(
+            "write nats://HOST:PORT or tls://HOST:PORT; user and password are settings of their own"
+        )
+    return text
+
+
+def _read_monitoring(text: str) -> str:
+    if _MONITORING.fullmatch(text) is None:
+        raise ValueError("write http://HOST:PORT")
+    return text
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "host_names": read_host,
+    "nats_urls": _read_broker,
+    "nats_monitoring_urls": _read_monitoring,
     "trusted_proxies": ipaddress.ip_network,
     "egress_allow": read_destination,
     "egress_sources": ipaddress.ip_address,

@@ -272,6 +272,8 @@ class ContainerTag(Struct, frozen=True):
     one wave at once, then those that need them."""
     schedule: tuple[int, int] | None = None
     """Unix times in microseconds: not before the first, not from the second on."""
+    answers_browser: bool = False
+    """It may set cookies or send pixels."""
     is_live_only: bool = False
     is_unlimited: bool = False
     is_sequenced: bool = False
@@ -315,9 +317,12 @@ class Container(Struct, frozen=True, weakref=True):
     """(host, port) of all that it names; see `destinations.py`."""
     candidates: Mapping[str, tuple[ContainerClient, ...]] = {}
     """Path -> clients that may claim it; made from `clients`."""
+    answers_browser: bool = False
+    """Whether any of `tags` does; made from them."""
 
     def __post_init__(self) -> None:
         force_setattr(self, "candidates", candidates_of(self.clients))
+        force_setattr(self, "answers_browser", any(tag.answers_browser for tag in self.tags))
 
     def endpoint(self, path: str, host: str) -> Endpoint | None:
         """Whose a request is; None where no client for this host names the path."""

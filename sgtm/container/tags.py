@@ -63,6 +63,8 @@ class TagCompiler:
             transformations=transformations,
             awaits=self._lookups.needed_by(tag.parameters),
             schedule=micros_of(tag.schedule),
+            answers_browser=component.answers_browser is not None
+            and component.answers_browser(tag.parameters),
             is_live_only=tag.is_live_only,
             is_unlimited=tag.firing_option == "unlimited",
             setup_tag=setup.tag if setup else "",

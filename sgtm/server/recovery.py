@@ -41,7 +41,8 @@ EXPIRY_S = 5.0
 
 
 class Recovery:
-    """The tasks that run records again, from `start` to `stop`."""
+    """The tasks that run records again, from `start` to `stop`. `is_only_way`: all records come so (nats),
+    and there are no hits that go first."""
 
     def __init__(
         self,
@@ -51,9 +52,12 @@ class Recovery:
         counters: Counters,
         earlier: EarlierContainers,
         now_micros: Callable[[], int] = lambda: time.time_ns() // 1_000,
+        *,
+        is_only_way: bool = False,
     ) -> None:
         self._pipeline, self._outbox, self._lanes = pipeline, outbox, lanes
         self._counters, self._earlier, self._now_micros = counters, earlier, now_micros
+        self._pause_s = 0.0 if is_only_way else _PAUSE_S
         self._swept_micros = 0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -76,7 +80,7 @@ class Recovery:
             records += 1
             self._counters.add("sgtm_records_run_again_total", "left over")
             if records % _AT_ONCE == 0:
-                await asyncio.sleep(_BUSY_S if self._lanes.is_busy else _PAUSE_S)
+                await asyncio.sleep(_BUSY_S if self._lanes.is_busy else self._pause_s)
 
     async def _run_again(self, record: Record, again: Again) -> None:
         container = await self._earlier.of(record.container_version, self._pipeline.container)

@@ -43,6 +43,7 @@ from sgtm.server.health import Health
 from sgtm.server.limits import Limits
 from sgtm.server.listening import url_of
 from sgtm.server.memory import HARD, MemoryGuard, limit_of
+from sgtm.server.nothing_served import NothingServed
 from sgtm.server.proxy import TrustedProxies
 from sgtm.server.rate import Rates
 from sgtm.server.reception import Reception
@@ -112,11 +113,12 @@ class Worker:
             self._lookups,
             bounds=HitBounds(settings.hit_requests, settings.hit_bytes),
             keys=self._keys,
+            delivers=settings.outbox != "nats",
         )
         proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
         self._admission = Admission(settings, proxies, self.counters)
         self._reception = Reception(
-            self._pipeline,
+            self._pipeline if settings.role != "deliver" else NothingServed(),
             self.health,
             Limits.of(settings, _paths(container)),
             Rates(settings, self.counters),
@@ -130,7 +132,14 @@ class Worker:
         """Those that serve or that some event began with, oldest first."""
         earlier = EarlierContainers(Versions(settings.data_folder), self._also_use, self.counters)
         self.replays = Replays(self._pipeline, self.outbox, self.lanes, Place(slot, workers), earlier)
-        self._recovery = Recovery(self._pipeline, self.outbox, self.lanes, self.counters, earlier)
+        self._recovery = Recovery(
+            self._pipeline,
+            self.outbox,
+            self.lanes,
+            self.counters,
+            earlier,
+            is_only_way=settings.outbox == "nats",
+        )
         self._listening, self._proxies = listening, proxies
         self._listener: Listener | None = None
         self._edge: Edge | None = None
@@ -211,7 +220,8 @@ class Worker:
             self.certificates.context if self.certificates is not None else None,
         )
         await self._acceptor.start()
-        self._recovery.start()
+        if self.settings.role != "collect":
+            self._recovery.start()
         self.health.start()
         self._memory.start()
 

@@ -181,6 +181,7 @@ def _body(items: Sequence[bytes], shared: Mapping[str, str]) -> bytes:
     hosts=("graph.facebook.com",),
     is_advertising=True,
     consent=("ad_storage", "ad_user_data"),
+    answers_browser=lambda written: bool(written.get("extend_cookies") or written.get("enhance_events")),
     check=check,
     envelope=envelope,
     read=read,

@@ -20,6 +20,8 @@ from sgtm.delivery.letter import LetterBounds
 from sgtm.delivery.outbox import Outbox
 from sgtm.delivery.outbox.folder import FolderInUse, SlotFolder, medium_of, suspects_in
 from sgtm.delivery.outbox.memory import MemoryOutbox
+from sgtm.delivery.outbox.nats import NatsOutbox
+from sgtm.delivery.outbox.nats_broker import Broker
 from sgtm.delivery.outbox.sqlite import SqliteOutbox
 from sgtm.delivery.outbox.store import FILE_NAME, Store
 from sgtm.delivery.outbox.taking_over import Taken, TakingOver
@@ -38,11 +40,19 @@ _FOLDER = re.compile(r"slot-([0-9]{1,4})-([0-9]{1,4})")
 def open_outbox(settings: Settings, slot: int, workers: int, counters: Counters) -> Outbox:
     """The outbox of one slot of so many. Blocks for as long as the disk takes; call it before anything
     is accepted. Raises SettingsError, FolderInUse."""
+    if settings.role != "all" and settings.outbox != "nats":
+        raise SettingsError(
+            f"{settings.outbox} is this machine's alone, so nobody else can {settings.role}",
+            where="--role",
+            mend="use --outbox nats, or --role all",
+        )
     archive = open_archive(settings, slot, workers, counters)
     if settings.outbox == "memory":
         outbox: Outbox = MemoryOutbox(
             settings.outbox_records, settings.outbox_bytes, letter_bounds(settings), counters, archive
         )
+    elif settings.outbox == "nats":
+        outbox = _open_nats(settings, slot, counters, archive)
     else:
         outbox = _open_sqlite(settings, slot, workers, counters, archive)
     state = outbox.state()
@@ -51,7 +61,7 @@ def open_outbox(settings: Settings, slot: int, workers: int, counters: Counters)
         raise SettingsError(
             f"is {describe(settings)}; --require-durable asks for more",
             where="outbox",
-            mend="use --outbox sqlite with a --data-folder on a disk",
+            mend="use --outbox sqlite with a --data-folder on a disk, or mend the broker (see the log)",
         )
     return outbox
 
@@ -74,9 +84,18 @@ def describe(settings: Settings) -> str:
     """For the log: which engine it is and what it promises. Raises SettingsError."""
     if settings.outbox == "memory":
         return "memory: what is queued is lost when the process dies"
+    if settings.outbox == "nats":
+        broker = Broker(settings)
+        broker.close()
+        return str(broker.view.promise)
     if medium_of(Path(settings.data_folder), allows_fuse=settings.outbox_on_fuse) == "memory":
         return "sqlite on a disk that is memory: survives kill -9, lost with the machine"
     return "sqlite: survives kill -9 and a power cut"
+
+
+def _open_nats(settings: Settings, slot: int, counters: Counters, archive: Archive | None) -> NatsOutbox:
+    wanted = DURABLE if settings.require_durable else 0
+    return NatsOutbox(Broker(settings, archive), counters, wanted, archive, tells_letters=slot == 0)
 
 
 def _open_sqlite(
