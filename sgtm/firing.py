@@ -71,8 +71,7 @@ class Firing:
         candidates = hit.container.tags_worth_a_look(view)
         # only somebody who looks wants to hear of tags that the event's name has ruled out
         for tag in candidates if walked is None else hit.container.tags:
-            is_kept_out = not (hit.delivers or tag.answers_browser)
-            if is_kept_out or (hit.skips(tag.name) and not leads_to_partner(hit, tag)):
+            if hit.skips(tag.name, tag.answers_browser) and not leads_to_partner(hit, tag):
                 continue
             walked_tag = run.walk_tag(tag)
             times = _times(tag, view, candidates, walked_tag)

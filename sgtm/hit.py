@@ -170,10 +170,10 @@ class Hit:
         """Whether what `tag` owes for this record was settled in an earlier run."""
         return self.again is not None and tag in self.again.settled
 
-    def skips(self, tag: str) -> bool:
+    def skips(self, tag: str, answers_browser: bool = True) -> bool:
         """Whether `tag` does not fire in this run, whatever the event says."""
         if self.again is None:
-            return False
+            return not (self.delivers or answers_browser)
         return tag not in self.again.only if self.again.only is not None else tag in self.again.settled
 
     @property

@@ -473,6 +473,9 @@ def test_nothing_else_of_the_product_opens_connections():
     assert found == {
         "cli/_admin.py": {"http.client"},  # an operator's command, to the admin listener
         "delivery/egress.py": {"TCPConnector("},
+        "delivery/outbox/nats_connection.py": {
+            "ClientSession("
+        },  # the broker of the settings, its monitoring
         "delivery/sender.py": {"ClientSession("},
         "server/script_upstream.py": {"ClientSession("},  # on a connector of the door's
     }
