@@ -12,6 +12,7 @@ from sgtm.container.container import Container, ContainerClient
 from sgtm.cookies import CookieError, set_cookie_header
 from sgtm.hit import Hit
 from sgtm.messages import Answer, IncomingRequest, ServeScript
+from sgtm.observability.walk import Walk
 
 log = logging.getLogger("sgtm.answers")
 
@@ -112,3 +113,10 @@ def hint_at_path(container: Container, request: IncomingRequest) -> str:
         return f"the path {request.path} belongs to a client, which declined"
     near = difflib.get_close_matches(request.path[:200], paths, n=1, cutoff=0.3)
     return f"the nearest client path is {near[0]}" if near else "no client path is like it"
+
+
+def noted(answer: Answer, walk: Walk | None) -> Answer:
+    """The answer, put on the walk if there is one."""
+    if walk is not None:
+        walk.answer = answer
+    return answer

@@ -39,7 +39,7 @@ def leads_to_partner(hit: Hit, tag: ContainerTag) -> bool:
         name = names.pop()
         partner = hit.container.tags_by_name.get(name) if name not in seen else None
         if partner is not None:
-            if not hit.skips(name):
+            if not hit.skips(name, partner.answers_browser):
                 return True
             seen.add(name)
             names += (partner.setup_tag, partner.cleanup_tag)

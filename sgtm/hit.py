@@ -83,6 +83,7 @@ class Run(Struct):
     request: IncomingRequest
     walk: Walk | None = None
     again: Again | None = None
+    delivers: bool = True  # False: others do, and here only tags that answer the browser run
     raised: str = ""
     """Which client raised while it looked at the request, and what."""
 
@@ -130,13 +131,9 @@ class Hit:
         "walk",
     )
 
-    def __init__(
-        self, run: Run, client: ContainerClient, claimed: Claimed, outbox: Debts, *, delivers: bool = True
-    ) -> None:
-        self.delivers = delivers
-        """False: its record is delivered elsewhere; here only tags that answer the browser run."""
+    def __init__(self, run: Run, client: ContainerClient, claimed: Claimed, outbox: Debts) -> None:
         self.container, self.request, self.walk, self.again = run.container, run.request, run.walk, run.again
-        self.client, self.claimed = client, claimed
+        self.client, self.claimed, self.delivers = client, claimed, run.delivers
         self.record_id = -1 if run.again is None else run.again.record_id
         self.cookies: list[Cookie] = []
         self.pixels: list[str] = []
@@ -151,14 +148,13 @@ class Hit:
         """Outgoing requests of its tags."""
         self.is_over = False
         """Whether that was more than it may."""
-        self.has_failed = False
+        self.has_failed = self._has_run = False
         self.waits = claimed.waits_for_tags and run.again is None
-        self._outbox = outbox if run.again is None or run.again.debts is None else run.again.debts
+        self._outbox = (run.again and run.again.debts) or outbox
         self._owed: dict[str, int] = {}
         self._given_back: dict[str, dict[Hold, int]] = {}
         """By tag what its deliveries wait for that the lanes handed back, and when the first expires:
         still owed by the record."""
-        self._has_run = False
         self._all_settled: asyncio.Future[None] | None = None
         if self.walk is not None:
             self.walk.claimed_by = client.name
@@ -273,6 +269,8 @@ class Hit:
 
     def build_failed(self, tag: str, event_index: int, reason: str) -> None:
         """A tag, or before it a preparation (`tag` is empty), raised: keep the letter (SPEC: R301)."""
+        if not self.delivers:  # whoever delivers it finds that out too
+            return
         self._bury(
             Letter(
                 record=self._record(),
@@ -291,8 +289,6 @@ class Hit:
         return record_of(self.request, self.claimed, self.container.version)
 
     def _bury(self, letter: Letter) -> None:
-        if not self.delivers:
-            return
         events, index = self.claimed.events, letter.event_index
         data = events[index] if index is not None and index < len(events) else {}
         name = data.get("event_name")

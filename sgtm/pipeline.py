@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Any
 
-from sgtm.answers import NO_STORE, finish_answer, hint_at_path, preflight
+from sgtm.answers import NO_STORE, finish_answer, hint_at_path, noted, preflight
 from sgtm.container.container import Container, ContainerClient, Endpoint, View
 from sgtm.delivery.outbox import Outbox, OutboxFull
 from sgtm.event import Event, make_event
@@ -66,12 +66,10 @@ class Pipeline:
         lookups: Lookups | None = None,
         bounds: HitBounds = HIT_BOUNDS,
         keys: Keys | None = None,
-        *,
         delivers: bool = True,
     ) -> None:
         self.container = container
-        self._delivers = delivers
-        self._outbox, self._counters = outbox, counters
+        self._outbox, self._counters, self._delivers = outbox, counters, delivers
         self._lookups, self._bounds, self._keys = lookups, bounds, keys
         self._firing = Firing(lanes, counters, lookups, bounds, keys)
         self._unclaimed_letters = Unclaimed(outbox, counters)
@@ -87,7 +85,7 @@ class Pipeline:
             answer = preflight(self.container, request)
             if answer is not None:
                 return noted(answer, walk)
-        return self._claim(Run(self.container, request, walk), 0)
+        return self._claim(Run(self.container, request, walk, delivers=self._delivers), 0)
 
     async def run_again(
         self, record: Record, again: Again, container: Container | None = None, walk: Walk | None = None
@@ -205,7 +203,7 @@ class Pipeline:
     # -- 2 the record, then the events -----------------------------------------------------------
 
     def _run_claimed(self, run: Run, client: ContainerClient, claimed: Claimed) -> Answer | Awaitable[Answer]:
-        hit = Hit(run, client, claimed, self._outbox, delivers=self._delivers or run.again is not None)
+        hit = Hit(run, client, claimed, self._outbox)
         if run.again is not None:
             self._run_events(hit)
             return self._run_pending(hit) if hit.pending else _UNSEEN
@@ -213,7 +211,9 @@ class Pipeline:
             return self._refuse(hit, Answer(403, (NO_STORE,)), OTHER_ORIGIN.reason)
         self._counters.add("sgtm_requests_claimed_total", client.name)
         commit = None
-        if claimed.events and not self._was_collected(hit):
+        if not hit.delivers and self._repeats.have_all(claimed.repeat_keys):
+            self._counters.add("sgtm_events_repeated_total", client.name, len(claimed.events))
+        elif claimed.events:
             try:
                 record = record_of(run.request, claimed, run.container.version)
                 hit.record_id, commit = self._outbox.append(record)
@@ -230,15 +230,6 @@ class Pipeline:
         ):
             return finish_answer(hit)
         return self._answer_later(hit, commit)
-
-    def _was_collected(self, hit: Hit) -> bool:
-        """Whether a hit whose record is delivered elsewhere came before, with all its events; it is
-        remembered when its record is kept, since what was refused comes again."""
-        keys = hit.claimed.repeat_keys
-        if hit.delivers or not keys or not all(map(self._repeats.has_seen, keys)):
-            return False
-        self._counters.add("sgtm_events_repeated_total", hit.client.name, len(keys))
-        return True
 
     def _run_events(self, hit: Hit) -> None:
         claimed = hit.claimed
@@ -313,7 +304,8 @@ class Pipeline:
             async with asyncio.timeout(hit.client.claim_timeout_s):
                 if commit is not None:
                     await commit
-                    self._collected(hit)
+                    if not hit.delivers:  # what is refused comes again
+                        self._repeats.remember(hit.claimed.repeat_keys)
                 if hit.waits:
                     if running is not None:
                         await asyncio.shield(running)
@@ -325,11 +317,6 @@ class Pipeline:
         except OutboxFull:
             return self._refuse_full(hit)
         return finish_answer(hit)
-
-    def _collected(self, hit: Hit) -> None:
-        if not hit.delivers:
-            for key in hit.claimed.repeat_keys:
-                self._repeats.is_repeat(key)
 
     async def _script(self, script: ServeScript, request: IncomingRequest) -> Answer:
         if self._serve_script is None:
@@ -359,10 +346,3 @@ def sound(said: Any) -> Said:
         if said.repeat_keys and len(said.repeat_keys) != len(said.events):
             raise TypeError("there is one repeat key per event")
     return said
-
-
-def noted(answer: Answer, walk: Walk | None) -> Answer:
-    """The answer, put on the walk if there is one."""
-    if walk is not None:
-        walk.answer = answer
-    return answer

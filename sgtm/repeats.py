@@ -6,6 +6,7 @@ memory is this worker's own, bounded, and gone with it: a lost memory means a do
 """
 
 import hashlib
+from collections.abc import Sequence
 
 SIZE = 65_536
 """Hits remembered at most, 16 bytes of digest each; at 1,000 hits a second that is a minute."""
@@ -18,9 +19,14 @@ class Repeats:
         self._size = size
         self._seen: dict[bytes, None] = {}
 
-    def has_seen(self, key: str) -> bool:
-        """Whether this hit was seen before."""
-        return _digest(key) in self._seen
+    def have_all(self, keys: Sequence[str]) -> bool:
+        """Whether there are hits of these names, and all were seen before."""
+        return bool(keys) and all(_digest(key) in self._seen for key in keys)
+
+    def remember(self, keys: Sequence[str]) -> None:
+        """These were seen."""
+        for key in keys:
+            self.is_repeat(key)
 
     def is_repeat(self, key: str) -> bool:
         """Whether this hit was seen before; it is remembered from now on."""

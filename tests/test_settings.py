@@ -55,6 +55,8 @@ def test_every_field_can_be_given_as_flag_and_as_variable(field: Any) -> None:
         "trusted_proxies": "10.0.0.0/8",
         "egress_allow": "::1",
         "script_upstream": "http://127.0.0.1:7",
+        "nats_urls": "nats://127.0.0.1:7",
+        "nats_monitoring_urls": "http://127.0.0.1:7",
         "path_prefix": "/x",
         "egress_proxy": "http://proxy:7",
         "egress_sources": "::1",
