@@ -6,7 +6,9 @@ import socket
 from sgtm.errors import SettingsError, SgtmError
 from sgtm.settings import Settings
 
-BACKLOG = 1024
+BACKLOG = 4096
+"""Connections that wait to be accepted, or what the kernel allows (`somaxconn`): thousands that come at once
+shall not hold up the one behind them by seconds, which is what a dropped packet costs."""
 
 
 class AddressInUse(SgtmError):
