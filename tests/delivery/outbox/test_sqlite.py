@@ -81,7 +81,7 @@ class SqliteMachine(OutboxMachine):
 
 
 TestSqliteMachine = SqliteMachine.TestCase
-TestSqliteMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestSqliteMachine.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
 
 
 @pytest.fixture
