@@ -115,7 +115,9 @@ class Lane:
     @property
     def is_busy(self) -> bool:
         """Whether what waits outside should go on waiting."""
-        return self._queue.count >= BACKLOG
+        queue, limits = self._queue, self._limits
+        is_long = queue.count >= min(BACKLOG, limits.max_queued)
+        return is_long or 2 * queue.size_bytes >= limits.max_queued_bytes
 
     def flush(self) -> None:
         """Let no batch wait for company any longer."""

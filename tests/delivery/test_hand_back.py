@@ -188,3 +188,17 @@ async def test_a_tag_that_is_refused_alone_waits_outside_and_takes_no_place_from
         assert not it.lanes.wants(hold)
         it.clock.advance(1.0)
         assert it.lanes.wants(hold)
+
+
+async def test_a_lane_that_is_full_by_bytes_asks_for_nothing_that_it_would_turn_away():
+    limits = LaneLimits(concurrency=1, max_queued_bytes=10_000)
+    async with bench(hands_back=True, limits=limits) as it:
+        it.vendor.fail("/collect", Fault(latency_ms=200, times=1))
+        first = it.deliver()
+        (hold,) = [Hold("tag", key) for key in it.lanes._lanes]
+        assert it.lanes.wants(hold)
+        it.deliver(body=bytes(6_000))
+        assert not it.lanes.wants(hold)
+        await it.until(lambda: len(it.settled) == 2)
+        assert it.outcome_of(first).kind == "done"
+        assert it.lanes.wants(hold)
