@@ -4,6 +4,7 @@ import shutil
 import stat
 import tempfile
 import tracemalloc
+from contextlib import aclosing
 from pathlib import Path
 
 import apsw
@@ -554,3 +555,14 @@ async def test_after_a_restart_what_waited_is_left_over(tmp_path, outbox):
     assert not again.holds()
     assert [found.record_id for found in await left_over(again, 1)] == [record_id]
     again.close()
+
+
+async def test_who_stops_reading_leaves_the_others_waiting_and_has_what_came(outbox):
+    hold = Hold("ga4", "there")
+    for record_id in await kept(outbox, b"a", b"b", b"c"):
+        outbox.ran(record_id, frozenset({"ga4"}))
+        outbox.hand_back(record_id, hold, 10)
+    async with aclosing(outbox.handed_back(hold)) as found:
+        assert (await anext(found)).record.request.body == b"a"
+    assert outbox.holds()[hold].count == 2
+    assert await handed_back(outbox, hold) == [b"b", b"c"]
