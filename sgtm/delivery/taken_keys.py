@@ -154,6 +154,7 @@ class _Store:
             raise apsw.Error(f"SQLite {apsw.sqlite_lib_version()} must not be shared by processes")
         self._path, self._forgets_at = path, 0.0
         if path is not None:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         self._connection = apsw.Connection(str(path) if path is not None else ":memory:")
         self._inode = path.stat().st_ino if path is not None else 0

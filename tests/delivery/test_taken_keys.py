@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import stat
 import time
 
 import pytest
@@ -93,6 +94,13 @@ async def test_a_sqlite_with_the_wal_reset_race_is_not_shared(opened, monkeypatc
     assert await keys.take(take())
     assert await keys.take(take(record=b"2"))
     assert keys._counters.value("sgtm_deduplication_failures_total") == 2
+
+
+async def test_the_file_is_its_owner_s_alone_in_a_folder_that_need_not_be_there(opened, tmp_path):
+    path = tmp_path / "data" / "taken-keys.sqlite"
+    assert await opened(path).take(take())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
 async def test_in_memory_it_is_the_worker_s_own(opened):
