@@ -1,17 +1,25 @@
-"""What an outgoing request costs: the sender, and lanes in front of it, beside a bare ClientSession.
+"""What an outgoing request costs: the senders, and lanes in front of them, beside a bare ClientSession.
 
-    python -m benchmarks.send [--rounds 5] [--requests 2000]
+    python -m benchmarks.send [--rounds 9] [--requests 2000] [--memory]
 
-The stand-in vendor runs in a process of its own, once without delay and once with 50 ms. Every answer is
-checked and every request counted at the vendor; CPU is this process's, user and system, per request.
+The stand-in vendor runs in a process of its own: without delay, with 50 ms and with 100 ms, over plain HTTP
+and over TLS. Every answer is checked and every request counted at the vendor; CPU is this process's, user and
+system, per request. `--memory`: instead, what 1,000 kept connections hold.
 """
 
 import argparse
 import asyncio
+import gc
+import os
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Literal
 
 import aiohttp
 import uvloop
@@ -22,7 +30,8 @@ from sgtm.component import Component, read_status
 from sgtm.delivery.credentials import Credentials, CredentialSource
 from sgtm.delivery.egress import Egress
 from sgtm.delivery.lanes import Delivery, DeliveryRules, LaneLimits, Lanes
-from sgtm.delivery.sender import PooledSender
+from sgtm.delivery.sender import SENDERS
+from sgtm.delivery.tls import verified_context
 from sgtm.messages import CredentialUse, OutgoingRequest
 from sgtm.observability.metrics import Counters
 
@@ -40,8 +49,12 @@ PLAIN = Component(
     read=read_status,
 )
 
+HELD = 1_000
+SenderKind = Literal["lean", "pooled"]
 Send = Callable[[int], Awaitable[None]]
 """Sends that many requests, checks every answer."""
+Make = Callable[[str, int, str | None], AbstractAsyncContextManager[Send]]
+"""With the vendor's address, requests in flight, and the file of the authority that vouches for it."""
 
 
 async def in_flight_at_once(count: int, in_flight: int, send: Callable[[], Awaitable[None]]) -> None:
@@ -56,10 +69,11 @@ async def in_flight_at_once(count: int, in_flight: int, send: Callable[[], Await
 
 
 @asynccontextmanager
-async def bare(url: str, in_flight: int) -> AsyncIterator[Send]:
+async def bare(url: str, in_flight: int, ca_file: str | None) -> AsyncIterator[Send]:
     """What anybody would write first."""
     headers = {**dict(HEADERS), "Authorization": "Bearer " + "t" * 180}
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    connector = aiohttp.TCPConnector(limit=0, ssl=verified_context(ca_file))
+    async with aiohttp.ClientSession(connector=connector) as session:
 
         async def send() -> None:
             async with session.post(url, data=BODY, headers=headers) as answer:
@@ -69,39 +83,53 @@ async def bare(url: str, in_flight: int) -> AsyncIterator[Send]:
         yield lambda count: in_flight_at_once(count, in_flight, send)
 
 
-@asynccontextmanager
-async def sender(url: str, in_flight: int) -> AsyncIterator[Send]:
-    """PooledSender alone."""
-    request = OutgoingRequest("POST", url, HEADERS, BODY, TOKEN)
-    async with PooledSender(CREDENTIALS, Egress(["127.0.0.1"])) as pooled:
+def sender(kind: SenderKind) -> Make:
+    """A sender alone."""
 
-        async def send() -> None:
-            assert (await pooled.send(request, 5.0)).status == 204
+    @asynccontextmanager
+    async def make(url: str, in_flight: int, ca_file: str | None) -> AsyncIterator[Send]:
+        request = OutgoingRequest("POST", url, HEADERS, BODY, TOKEN)
+        async with SENDERS[kind](CREDENTIALS, Egress(["127.0.0.1"]), ca_file=ca_file) as running:
 
-        yield lambda count: in_flight_at_once(count, in_flight, send)
+            async def send() -> None:
+                assert (await running.send(request, 5.0)).status == 204
 
+            yield lambda count: in_flight_at_once(count, in_flight, send)
 
-@asynccontextmanager
-async def lanes(url: str, in_flight: int) -> AsyncIterator[Send]:
-    """Lanes in front of PooledSender: queue, worker, judge, settle."""
-    request = OutgoingRequest("POST", url, HEADERS, BODY, TOKEN)
-    rules, counters = DeliveryRules(), Counters()
-    expires = time.time_ns() // 1_000 + 3_600_000_000
-    async with PooledSender(CREDENTIALS, Egress(["127.0.0.1"])) as pooled:
-        running = Lanes(pooled, counters, limits=LaneLimits(concurrency=in_flight))
-
-        async def send(count: int) -> None:
-            before = counters.value("sgtm_deliveries_done_total", "tag")
-            for _ in range(count):
-                running.deliver(Delivery("tag", PLAIN, request, rules, lambda outcome: None, expires))
-            assert await running.drain(60.0) == 0
-            assert counters.value("sgtm_deliveries_done_total", "tag") == before + count
-
-        yield send
-        await running.close()
+    return make
 
 
-CONTENDERS = {"bare ClientSession": bare, "PooledSender": sender, "lanes + sender": lanes}
+def lanes(kind: SenderKind) -> Make:
+    """Lanes in front of it: queue, worker, judge, settle."""
+
+    @asynccontextmanager
+    async def make(url: str, in_flight: int, ca_file: str | None) -> AsyncIterator[Send]:
+        request = OutgoingRequest("POST", url, HEADERS, BODY, TOKEN)
+        rules, counters = DeliveryRules(), Counters()
+        expires = time.time_ns() // 1_000 + 3_600_000_000
+        async with SENDERS[kind](CREDENTIALS, Egress(["127.0.0.1"]), ca_file=ca_file) as running:
+            queued = Lanes(running, counters, limits=LaneLimits(concurrency=in_flight))
+
+            async def send(count: int) -> None:
+                before = counters.value("sgtm_deliveries_done_total", "tag")
+                for _ in range(count):
+                    queued.deliver(Delivery("tag", PLAIN, request, rules, lambda outcome: None, expires))
+                assert await queued.drain(60.0) == 0
+                assert counters.value("sgtm_deliveries_done_total", "tag") == before + count
+
+            yield send
+            await queued.close()
+
+    return make
+
+
+CONTENDERS: dict[str, Make] = {
+    "bare ClientSession": bare,
+    "pooled sender": sender("pooled"),
+    "lean sender": sender("lean"),
+    "lanes + pooled sender": lanes("pooled"),
+    "lanes + lean sender": lanes("lean"),
+}
 
 
 async def measure(send: Send, count: int) -> tuple[float, float]:
@@ -116,7 +144,7 @@ async def compare(vendor: StartedStandIn, title: str, in_flight: int, rounds: in
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in CONTENDERS}
     async with AsyncExitStack() as stack:
         sends = {
-            name: await stack.enter_async_context(make(f"{vendor.url}/collect", in_flight))
+            name: await stack.enter_async_context(make(f"{vendor.url}/collect", in_flight, vendor.ca_file))
             for name, make in CONTENDERS.items()
         }
         for send in sends.values():
@@ -138,17 +166,43 @@ async def compare(vendor: StartedStandIn, title: str, in_flight: int, rounds: in
         raise SystemExit("a request was lost or doubled")
 
 
+def hold(name: str, is_tls: bool) -> float:
+    """KB of memory that each of 1,000 kept connections holds in this process."""
+
+    async def grow(vendor: StartedStandIn) -> float:
+        async with CONTENDERS[name](f"{vendor.url}/collect", HELD, vendor.ca_file) as send:
+            await send(1)
+            before = _resident_bytes()
+            await send(3 * HELD)
+            return (_resident_bytes() - before) / HELD / 1_024
+
+    with started_stand_in(300.0, is_tls=is_tls) as vendor:
+        return uvloop.run(grow(vendor))
+
+
+def _resident_bytes() -> int:
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def main() -> None:
     """A table for each kind of vendor."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--requests", type=int, default=2_000)
+    parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
-    for delay_ms, in_flight in ((0, 64), (50, 250)):
-        title = f"vendor at {delay_ms} ms, {in_flight} in flight"
-        with started_stand_in(delay_ms) as vendor:
+    if options.memory:
+        for is_tls, name in product((False, True), ("bare ClientSession", "pooled sender", "lean sender")):
+            with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+                kilobytes = alone.submit(hold, name, is_tls).result()
+            print(f"{name:22}{'TLS' if is_tls else 'plain':8}{kilobytes:7.1f} KB a connection")
+        return
+    for is_tls, (delay_ms, in_flight) in product((False, True), ((0, 64), (50, 250), (100, 1_000))):
+        title = f"{'TLS' if is_tls else 'plain'}, vendor at {delay_ms} ms, {in_flight} in flight"
+        with started_stand_in(delay_ms, is_tls=is_tls) as vendor:
             uvloop.run(compare(vendor, title, in_flight, options.rounds, options.requests))
 
 

@@ -1,17 +1,19 @@
 """A stand-in for the vendors that costs next to nothing, in a process of its own.
 
-`python -m benchmarks.stand_in [DELAY_MS]` prints its address and ends with its standard input. It answers
-each request after the delay: 204, or Meta's JSON where the path ends in `/events`. What arrived is told at
-`/arrived`: requests of others, then events of Meta.
+`python -m benchmarks.stand_in [DELAY_MS] [PEM]` prints its address and ends with its standard input. It
+answers each request after the delay: 204, or Meta's JSON where the path ends in `/events`. What arrived is
+told at `/arrived`: requests of others, then events of Meta.
 """
 
 import asyncio
 import re
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
@@ -80,10 +82,13 @@ class StartedStandIn(Struct):
 
     url: str
     process: int
+    ca_file: str | None = None
+    """Who vouches for its certificate, over TLS."""
 
     def arrived(self) -> Arrived:
         """What has arrived so far. Blocks for a moment."""
-        with urlopen(f"{self.url}/arrived", timeout=5) as answer:
+        context = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
+        with urlopen(f"{self.url}/arrived", timeout=5, context=context) as answer:
             others, events = answer.read().split()
         return Arrived(int(others), int(events))
 
@@ -102,26 +107,38 @@ class StartedStandIn(Struct):
         return abs(owed.others - latest.others) + abs(owed.events - latest.events)
 
 
+CERTIFICATES = Path(__file__).parents[1] / "tests" / "delivery" / "tls"
+
+
 @contextmanager
-def started_stand_in(delay_ms: float) -> Iterator[StartedStandIn]:
+def started_stand_in(delay_ms: float, *, is_tls: bool = False) -> Iterator[StartedStandIn]:
     """A stand-in for as long as the block lasts."""
     command = [sys.executable, "-m", "benchmarks.stand_in", str(delay_ms)]
+    ca_file = None
+    if is_tls:
+        command.append(str(CERTIFICATES / "good.pem"))
+        ca_file = str(CERTIFICATES / "authority.pem")
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield StartedStandIn(process.stdout.readline().strip(), process.pid)
+            yield StartedStandIn(process.stdout.readline().strip(), process.pid, ca_file)
         finally:
             process.communicate(timeout=10)
 
 
-async def _serve(delay_ms: float) -> None:
-    arrived = Arrived()
+async def _serve(delay_ms: float, certificate: str | None) -> None:
+    arrived, context = Arrived(), None
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: StandIn(delay_ms / 1000, arrived), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(
+        lambda: StandIn(delay_ms / 1000, arrived), "127.0.0.1", 0, backlog=1024, ssl=context
+    )
     host, port = server.sockets[0].getsockname()
-    print(f"http://{host}:{port}", flush=True)
+    print(f"{'https' if context else 'http'}://{host}:{port}", flush=True)
     await asyncio.to_thread(sys.stdin.read)
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0))
+    uvloop.run(_serve(float((sys.argv[1:] or ["0"])[0]), (sys.argv[2:] or [None])[0]))

@@ -36,7 +36,7 @@ from sgtm.delivery.egress import Egress
 from sgtm.delivery.judge import request_of
 from sgtm.delivery.lanes import Delivery, Lanes
 from sgtm.delivery.outbox.memory import MemoryOutbox
-from sgtm.delivery.sender import PooledSender
+from sgtm.delivery.sender import SENDERS, Sender
 from sgtm.event import make_event
 from sgtm.messages import (
     DONE,
@@ -233,8 +233,9 @@ def looped(loop: asyncio.AbstractEventLoop, vendor: str) -> Iterator[Workload]:
     for tag, request in sent_by_shop(vendor):
         sendable = request_of([Delivery(tag.name, tag.component, request, tag.delivery, id, 0)])
         assert isinstance(sendable, OutgoingRequest)
-        sender = PooledSender(credentials, Egress(["127.0.0.1"]))
-        yield Workload(f"- sender for {tag.name}", _send(loop, sender, sendable), 5, 64)
+        for kind, make in SENDERS.items():
+            sender = make(credentials, Egress(["127.0.0.1"]))
+            yield Workload(f"- {kind} sender for {tag.name}", _send(loop, sender, sendable), 5, 64)
     yield Workload("- server", _serve(loop, AnswerAtOnce()), 5, 64)
     yield Workload("- server, refused by id", _serve(loop, _refusing_pipeline("G-ANOTHER")), 5, 64)
 
@@ -283,9 +284,7 @@ def _through_lane(
     return lambda: loop.run_until_complete(deliver(lanes))
 
 
-def _send(
-    loop: asyncio.AbstractEventLoop, sender: PooledSender, request: OutgoingRequest
-) -> Callable[[], bool]:
+def _send(loop: asyncio.AbstractEventLoop, sender: Sender, request: OutgoingRequest) -> Callable[[], bool]:
     async def send() -> bool:
         answers = await asyncio.gather(*(sender.send(request, 30.0) for _ in range(64)))
         return all(answer.status < 300 for answer in answers)

@@ -150,6 +150,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             extra={"flag": "--egress-source", "metavar": "ADDRESS"},
         ),
     ] = ()
+    sender: Annotated[
+        Literal["lean", "pooled"],
+        Meta(
+            description="What sends to vendors: lean (connections of our own on the event loop) or pooled "
+            "(the client of aiohttp, which takes several times the CPU)."
+        ),
+    ] = "pooled"
     hit_requests: Annotated[
         Limit,
         Meta(

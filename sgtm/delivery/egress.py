@@ -113,11 +113,20 @@ class Egress:
             socket_factory=self.open_socket,
         )
 
+    @property
+    def resolver(self) -> AbstractResolver | None:
+        """Who is asked for addresses; None: the machine's own."""
+        return self._resolver
+
     def admit(self, url: str) -> Passage:
         """Let a request in, before any name is looked up. What it connects to is seen then.
 
         Raises Refused: it is no URL, names a metadata service or, airgapped, what nobody listed."""
         _, host, port = origin_of(url)
+        return self.admit_host(host, port)
+
+    def admit_host(self, host: str, port: int) -> Passage:
+        """The same for a URL that `origin_of` has read."""
         passage = Passage(_bare(host), port)
         if passage.host in METADATA_NAMES:
             raise self._refused(passage, _METADATA_NAME)

@@ -7,6 +7,7 @@ target is percent-encoded and never decoded again. The credential enters here an
 import hmac
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -17,6 +18,9 @@ from sgtm.protocols.outgoing_http import TOKEN, may_be_set, read_origin
 
 Written = tuple[str, str, list[tuple[str, str]]]
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""Methods that say no length where there is no body (RFC 9110, 8.6)."""
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 _VISIBLE_ONLY = re.compile(r"[!-~]*")
@@ -60,6 +64,37 @@ def write_parts(method: str, url: str, headers: Sequence[tuple[str, str]]) -> Wr
     if _VISIBLE_ONLY.fullmatch(url) is None:
         url = quote(url, safe=_VISIBLE)
     return method, url, [_checked_header(name, value) for name, value in headers]
+
+
+def request_bytes(written: Written, origin: tuple[str, str, int], body: bytes, *, to_proxy: bool) -> bytes:
+    """All of a request, for one write. A proxy is told the whole URL. Raises Refused."""
+    method, url, headers = written
+    scheme, host, port = origin
+    host = host.rstrip(".")
+    authority = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
+    target = target_of(url)
+    if to_proxy:
+        target = f"{scheme}://{authority}{target}"
+    lines = [f"{method} {target} HTTP/1.1\r\nHost: {authority}\r\n"]
+    accepts = False
+    for name, value in headers:
+        lines.append(f"{name}: {value}\r\n")
+        accepts = accepts or name.lower() == "accept"
+    if not accepts:
+        lines.append("Accept: */*\r\n")
+    lines.append(f"Content-Length: {len(body)}\r\n\r\n" if body or method not in _WITHOUT_BODY else "\r\n")
+    with suppress(UnicodeEncodeError):
+        return "".join(lines).encode() + body
+    raise Refused("a header holds what is no text", where="headers", mend="write text")
+
+
+def target_of(url: str) -> str:
+    """What follows the authority of an absolute URL, from its / on."""
+    start = url.find("://") + 3
+    path, query = url.find("/", start), url.find("?", start)
+    if path >= 0 and (query < 0 or path < query):
+        return url[path:]
+    return "/" if query < 0 else f"/{url[query:]}"
 
 
 def _put(

@@ -24,7 +24,7 @@ from sgtm.delivery.lanes import Lanes
 from sgtm.delivery.lookups import Lookups
 from sgtm.delivery.outbox.gauges import outbox_gauges
 from sgtm.delivery.outbox.opening import open_outbox
-from sgtm.delivery.sender import PooledSender
+from sgtm.delivery.sender import make_sender
 from sgtm.delivery.taken_keys import FILE_NAME, TakenKeys
 from sgtm.geo_database import use_database
 from sgtm.hit import HitBounds
@@ -93,7 +93,7 @@ class Worker:
             sources=settings.egress_sources,
         )
         self._egress, self._credentials = egress, Credentials(container.credentials)
-        self._sender = PooledSender(self._credentials, egress)
+        self._sender = make_sender(settings.sender, self._credentials, egress)
         self.lanes = Lanes(self._sender, self.counters, hands_back=self.outbox.reads_again)
         self.health = Health()
         self.health.ready_checks["outbox full"] = self._accepts

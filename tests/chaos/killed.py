@@ -11,10 +11,10 @@ import sys
 import threading
 
 from sgtm.cli import main
+from sgtm.delivery.http_sender import HttpSender
 from sgtm.delivery.outbox.file import OutboxFile
 from sgtm.delivery.outbox.group import Group
 from sgtm.delivery.outbox.sqlite import SqliteOutbox
-from sgtm.delivery.sender import PooledSender
 
 HOOKS = (
     "before_commit",
@@ -71,7 +71,7 @@ def install(hook, count):
         case "after_answer":
             before(Group, "done", count, lambda: asyncio.get_running_loop().call_later(0.002, die))
         case "request_sent":
-            before(PooledSender, "send", count, lambda: asyncio.get_running_loop().call_later(0.001, die))
+            before(HttpSender, "send", count, lambda: asyncio.get_running_loop().call_later(0.001, die))
         case "answer_read":
             before(SqliteOutbox, "settle", count)
         case "checkpoint":

@@ -12,7 +12,8 @@ from sgtm.component import Component, read_status
 from sgtm.delivery.credentials import Credentials, CredentialSource
 from sgtm.delivery.egress import Egress
 from sgtm.delivery.lanes import Delivery, DeliveryRules, Lanes
-from sgtm.delivery.sender import PooledSender
+from sgtm.delivery.lean_sender import LeanSender
+from sgtm.delivery.pooled_sender import PooledSender
 from sgtm.demo.vendor import Vendor
 from sgtm.messages import CredentialUse, Outcome, OutgoingRequest
 from sgtm.observability.metrics import Counters
@@ -20,6 +21,10 @@ from sgtm.observability.walk import WalkedDelivery
 
 NOON_MICROS = 1_764_000_000_000_000
 TOKEN = CredentialUse(name="META_TOKEN", place="header", key="Authorization", prefix="Bearer ")
+
+SENDERS = {"lean": LeanSender, "pooled": PooledSender}
+new_sender = LeanSender
+"""What tests send with; `each_sender` changes it."""
 
 
 def to_loopback(**settings):
@@ -126,7 +131,7 @@ class Bench:
         self.counters = Counters()
         self.dead = []
         self.settled = []
-        self.sender = PooledSender(Credentials(credentials or {}), to_loopback())
+        self.sender = new_sender(Credentials(credentials or {}), to_loopback())
         self.lanes = Lanes(
             self.sender,
             self.counters,

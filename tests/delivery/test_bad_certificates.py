@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 from certificates import CLIENT, DAY, Authority, key_pem, pem, write_pair
+from delivery import deliveries
 from delivery.deliveries import to_loopback
 from delivery.test_egress import Answering
 
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.errors import ConnectFailed
-from sgtm.delivery.sender import PooledSender
 from sgtm.messages import OutgoingRequest
+
+pytestmark = pytest.mark.usefixtures("each_sender")
 
 HOST = "api.vendor.example"
 ROOT = Authority("Root")
@@ -116,7 +118,7 @@ async def send_to(tmp_path, host, pair):
     egress = to_loopback(resolver=Answering(["127.0.0.1"]))
     async with (
         Vendor(tmp_path, pair) as vendor,
-        PooledSender(Credentials({}), egress, ca_file=str(root)) as sender,
+        deliveries.new_sender(Credentials({}), egress, ca_file=str(root)) as sender,
     ):
         try:
             answer = await sender.send(

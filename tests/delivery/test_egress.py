@@ -13,18 +13,20 @@ from pathlib import Path
 import pytest
 from aiohttp.abc import AbstractResolver
 from certificates import Authority, pem, write_pair
-from delivery.deliveries import literal, to_loopback
+from delivery import deliveries
+from delivery.deliveries import literal, to_loopback, until
 
 import sgtm
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
 from sgtm.delivery.errors import AddressRefused, ConnectFailed, CredentialRefused, Refused, SendError
 from sgtm.delivery.judge import judge_error
-from sgtm.delivery.sender import PooledSender
 from sgtm.demo.vendor import Fault
 from sgtm.errors import SettingsError
 from sgtm.messages import ClientCredentials, CredentialUse, OutgoingRequest
 from sgtm.observability.metrics import Counters
+
+pytestmark = pytest.mark.usefixtures("each_sender")
 
 
 class Answering(AbstractResolver):
@@ -50,14 +52,30 @@ class Listening:
 
     def __init__(self, host="127.0.0.1", port=0):
         self._at, self.connections, self.heard = (host, port), 0, b""
+        self._talking = 0
 
     async def __aenter__(self):
-        self._server = await asyncio.start_server(self._talk, *self._at)
+        self._server = await asyncio.start_server(self.serve, *self._at)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_):
         self._server.close()
+        await self.ended()
+
+    async def ended(self):
+        """Until every connection is closed; clients have closed theirs."""
+        await until(lambda: not self._talking)
+
+    async def serve(self, reader, writer):
+        self._talking += 1
+        try:
+            await self._talk(reader, writer)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+            self._talking -= 1
 
     async def _talk(self, reader, writer):
         self.connections += 1
@@ -68,7 +86,7 @@ class Listening:
 
 
 async def send(egress, *urls, credential=None, secrets=None):
-    async with PooledSender(Credentials(secrets or {}), egress) as sender:
+    async with deliveries.new_sender(Credentials(secrets or {}), egress) as sender:
         for url in urls:
             answer = await sender.send(OutgoingRequest("POST", url, credential=credential), 2)
     return answer.status
@@ -276,17 +294,21 @@ async def test_tls_to_the_vendor_is_verified_through_the_proxy(tmp_path):
     (tmp_path / "root.pem").write_bytes(pem(root.certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*write_pair(tmp_path, "vendor", root.issue("vendor.example")))
-    server = await asyncio.start_server(Listening()._talk, "127.0.0.1", 0, ssl=context)
+    vendor = Listening()
+    server = await asyncio.start_server(vendor.serve, "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
     async with Connecting() as proxy:
         egress = through(proxy, destinations={("vendor.example", port), ("other.example", port)})
-        async with PooledSender(Credentials({}), egress, ca_file=str(tmp_path / "root.pem")) as sender:
+        async with deliveries.new_sender(
+            Credentials({}), egress, ca_file=str(tmp_path / "root.pem")
+        ) as sender:
             answer = await sender.send(OutgoingRequest("POST", f"https://vendor.example:{port}/"), 5)
             assert answer.status == 204
             with pytest.raises(ConnectFailed, match="certificate"):
                 await sender.send(OutgoingRequest("POST", f"https://other.example:{port}/"), 5)
     assert proxy.asked == [f"CONNECT vendor.example:{port}", f"CONNECT other.example:{port}"]
     server.close()
+    await vendor.ended()
 
 
 @pytest.mark.parametrize("status", [403, 407, 502])
@@ -476,6 +498,7 @@ def test_nothing_else_of_the_product_opens_connections():
         "delivery/outbox/nats_connection.py": {
             "ClientSession("
         },  # the broker of the settings, its monitoring
-        "delivery/sender.py": {"ClientSession("},
+        "delivery/dialing.py": {"create_connection("},  # on a socket that the door opened
+        "delivery/pooled_sender.py": {"ClientSession("},
         "server/script_upstream.py": {"ClientSession("},  # on a connector of the door's
     }

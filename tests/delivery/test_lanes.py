@@ -10,6 +10,8 @@ from sgtm.delivery.lanes import DeliveryRules, LaneLimits
 from sgtm.demo.vendor import Fault, Vendor
 from sgtm.messages import Outcome
 
+pytestmark = pytest.mark.usefixtures("each_sender")
+
 # SPEC: reliability 1.3 Lanes, 1.4 faults 11 and 12; R92-R97, R136, R303.
 BRIEF = DeliveryRules(timeout_s=0.2)
 TRANSIENT = {

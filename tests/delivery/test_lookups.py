@@ -7,6 +7,7 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
+from delivery import deliveries
 from delivery.deliveries import FakeClock, literal, to_loopback
 from doubles import eventually
 
@@ -14,11 +15,12 @@ from sgtm.delivery import lookups as module
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
 from sgtm.delivery.lookups import Lookups
-from sgtm.delivery.sender import PooledSender
 from sgtm.demo.vendor import Fault, Vendor
 from sgtm.event import undefined
 from sgtm.messages import CredentialUse, Lookup, OutgoingRequest
 from sgtm.observability.metrics import Counters
+
+pytestmark = pytest.mark.usefixtures("each_sender")
 
 
 class Store:
@@ -26,7 +28,7 @@ class Store:
 
     def __init__(self, vendor, egress=None, secrets=None, **settings):
         self.vendor, self.counters, self.clock = vendor, Counters(), FakeClock()
-        self.sender = PooledSender(Credentials(secrets or {}), egress or to_loopback())
+        self.sender = deliveries.new_sender(Credentials(secrets or {}), egress or to_loopback())
         self.lookups = Lookups(self.sender, self.counters, clock=self.clock, **settings)
 
     def says(self, path, *, status=200, body=b'{"a": 1}', **fault):

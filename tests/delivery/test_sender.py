@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from delivery import deliveries
 from delivery.deliveries import TOKEN, literal, to_loopback, until
 
 from sgtm.delivery.credentials import Credentials
@@ -17,9 +18,11 @@ from sgtm.delivery.errors import (
     SendError,
     TimedOut,
 )
-from sgtm.delivery.sender import MAX_KEPT_BYTES, PooledSender
+from sgtm.delivery.http_sender import MAX_KEPT_BYTES
 from sgtm.demo.vendor import Fault, Vendor
 from sgtm.messages import CredentialUse, OutgoingRequest
+
+pytestmark = pytest.mark.usefixtures("each_sender")
 
 # SPEC: reliability 1.4 fault 11 (vendor faults), 3 rules 4, 6, 7, 8, 9.
 TLS = Path(__file__).parent / "tls"
@@ -31,8 +34,10 @@ def post(url, **said):
 
 @pytest.fixture
 async def sender():
-    async with PooledSender(
-        Credentials(literal(META_TOKEN="canary-token", API="canary&secret")), to_loopback()
+    async with deliveries.new_sender(
+        Credentials(literal(META_TOKEN="canary-token", API="canary&secret")),
+        to_loopback(),
+        connect_timeout_s=20.0,
     ) as running:
         yield running
 
@@ -162,7 +167,7 @@ async def test_a_connection_that_was_closed_after_its_last_use_is_a_disconnect_a
     vendor.fail("/x", Fault(breaks="close after", times=1))
     assert (await sender.send(post(vendor.url + "/x"), 2)).status == 204
     with pytest.raises(Disconnected):
-        await sender.send(post(vendor.url + "/x"), 2)
+        await sender.send(post(vendor.url + "/x", can_be_repeated=False), 2)
     assert (await sender.send(post(vendor.url + "/x"), 2)).status == 204
 
 
@@ -202,7 +207,7 @@ def vendor_with(certificate, **limits):
 async def tls_status(vendor, ca_file=TLS / "authority.pem"):
     async with (
         vendor,
-        PooledSender(Credentials({}), to_loopback(), ca_file=ca_file and str(ca_file)) as sender,
+        deliveries.new_sender(Credentials({}), to_loopback(), ca_file=ca_file and str(ca_file)) as sender,
     ):
         return (await sender.send(post(vendor.url + "/x"), 2)).status
 
@@ -251,7 +256,7 @@ async def test_no_error_text_and_no_exception_behind_it_knows_url_body_or_secret
 
 async def test_after_close_nothing_is_left_open(vendor):
     before = asyncio.all_tasks()
-    sender = PooledSender(Credentials({}), to_loopback())
+    sender = deliveries.new_sender(Credentials({}), to_loopback())
     await asyncio.gather(*(sender.send(post(vendor.url + "/x"), 2) for _ in range(50)))
     await sender.close()
     gc.collect()  # an open transport would warn now, and warnings are errors
@@ -271,7 +276,7 @@ async def test_a_thousand_requests_are_under_way_at_once(sender, vendor):
 
 def test_all_that_holds_on_uvloop_too():
     async def main():
-        async with Vendor() as vendor, PooledSender(Credentials({}), to_loopback()) as sender:
+        async with Vendor() as vendor, deliveries.new_sender(Credentials({}), to_loopback()) as sender:
             assert (await sender.send(post(vendor.url + "/x"), 2)).status == 204
             for fault, error in [
                 (Fault(breaks="reset"), Disconnected),

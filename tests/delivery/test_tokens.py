@@ -11,12 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from delivery import deliveries
 from delivery.deliveries import META, NOON_MICROS, FakeClock, bench, literal, to_loopback, until
 from delivery.token_endpoint import EC_PEM, RSA_KEY, TokenEndpoint, assertion_of, pem
 
 from sgtm.delivery.credentials import Credentials, CredentialSource
 from sgtm.delivery.errors import CredentialMissing, CredentialRefused, TimedOut, TokenUnavailable
-from sgtm.delivery.sender import PooledSender
 from sgtm.demo.vendor import Fault, Vendor
 from sgtm.messages import (
     ClientCredentials,
@@ -27,6 +27,8 @@ from sgtm.messages import (
     OutgoingRequest,
 )
 from sgtm.observability.walk import WalkedDelivery
+
+pytestmark = pytest.mark.usefixtures("each_sender")
 
 TLS = Path(__file__).parent / "tls"
 SECRETS = literal(CLIENT="client-secret", REFRESH="refresh-token")
@@ -52,7 +54,7 @@ class Stage:
 
     def __init__(self, endpoint, vendor, sources):
         self.endpoint, self.vendor, self.clock = endpoint, vendor, FakeClock()
-        self.sender = PooledSender(Credentials(sources), to_loopback(), clock=self.clock)
+        self.sender = deliveries.new_sender(Credentials(sources), to_loopback(), clock=self.clock)
 
     async def send(self, use, timeout_s=5.0, path="/x", body=b""):
         request = OutgoingRequest("POST", self.vendor.url + path, body=body, credential=use)
@@ -394,7 +396,7 @@ async def test_a_certificate_that_is_not_accepted_gets_no_secret():
             await it.send(refresh(secure))
         assert not secure.asked
         ca_file = str(TLS / "authority.pem")
-        async with PooledSender(Credentials(SECRETS), to_loopback(), ca_file=ca_file) as knows_it:
+        async with deliveries.new_sender(Credentials(SECRETS), to_loopback(), ca_file=ca_file) as knows_it:
             request = OutgoingRequest("POST", it.vendor.url, credential=refresh(secure))
             assert (await knows_it.send(request, 5)).status == 204
 
@@ -419,7 +421,7 @@ async def test_closing_does_not_wait_for_an_endpoint_and_leaves_no_task():
     before = asyncio.all_tasks()
     async with TokenEndpoint() as endpoint:
         endpoint.is_silent = True
-        sender = PooledSender(Credentials(SECRETS), to_loopback())
+        sender = deliveries.new_sender(Credentials(SECRETS), to_loopback())
         request = OutgoingRequest("POST", "http://127.0.0.1:9/", credential=refresh(endpoint))
         sending = asyncio.create_task(sender.send(request, 30))
         await until(lambda: endpoint.under_way)

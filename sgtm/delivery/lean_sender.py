@@ -1,0 +1,96 @@
+"""The lean sender: a pool of kept connections for each origin, straight on the event loop's transports.
+
+    request -> bytes -> door -> a connection that rests (else dial) -> one write -> answer -> it rests again
+
+It does what `PooledSender` does for a fraction of the work, and raises the same errors. What is here decides
+the cost of a delivery: no task, one future and one timer a request. SPEC: design.md Delivery; reliability 3.
+"""
+
+import asyncio
+from functools import partial
+
+from sgtm.delivery.clock import Clock
+from sgtm.delivery.connection import Connection
+from sgtm.delivery.credentials import Credentials
+from sgtm.delivery.dialing import Dialer
+from sgtm.delivery.egress import Egress, Passage
+from sgtm.delivery.errors import ConnectFailed, Disconnected
+from sgtm.delivery.http_sender import HttpSender
+from sgtm.delivery.pool import Pool
+from sgtm.delivery.request_writer import Written, origin_of, request_bytes
+from sgtm.delivery.tls import verified_context
+from sgtm.messages import VendorAnswer
+
+Origin = tuple[str, str, int]
+MAX_UNUSED_POOLS = 1_000
+
+
+class LeanSender(HttpSender):
+    """Sends over kept connections; see HttpSender. `ca_file` adds an authority.
+
+    `connections` bounds the sockets to one origin. A kept connection may be closed by the vendor in the
+    very moment in which a request leaves: if nothing of an answer came and the request can be repeated, it
+    is sent once more, over a new connection.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        egress: Egress | None = None,
+        *,
+        connect_timeout_s: float = 3.0,
+        connections: int = 1_000,
+        ca_file: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(credentials, egress, clock)
+        self._connect_timeout_s, self._connections = connect_timeout_s, connections
+        self._tls = verified_context(ca_file)
+        self._pools: dict[Origin, Pool] = {}
+        self._dialer: Dialer | None = None
+
+    async def _close_connections(self) -> None:
+        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+        if self._dialer is not None:
+            await self._dialer.names.settle()
+
+    async def _exchange(
+        self, written: Written, body: bytes, timeout_s: float, can_be_repeated: bool
+    ) -> VendorAnswer:
+        method, url, _ = written
+        origin = origin_of(url)
+        passage = self._egress.admit_host(origin[1], origin[2])
+        if self._is_closed:
+            raise ConnectFailed("the sender is closed")
+        request = request_bytes(
+            written, origin, body, to_proxy=self._egress.proxy is not None and origin[0] == "http"
+        )
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        pool = self._pools.get(origin) or self._new_pool(origin)
+        connection = pool.take()
+        if connection is not None:
+            try:
+                return await connection.exchange(request, is_head=method == "HEAD", deadline=deadline)
+            except Disconnected:
+                if self._is_closed or not (can_be_repeated and connection.is_untouched):
+                    raise
+        connection = await self._open(pool, origin, passage, deadline)
+        return await connection.exchange(request, is_head=method == "HEAD", deadline=deadline)
+
+    async def _open(self, pool: Pool, origin: Origin, passage: Passage, deadline: float) -> Connection:
+        """A new connection or, where there are enough, the next that is free. Raises ConnectFailed or the
+        door's Refused."""
+        dialer = self._dialer = self._dialer or Dialer(self._egress, self._tls, self._connect_timeout_s)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await pool.open(partial(dialer.dial, origin, passage))
+        except TimeoutError:
+            pass
+        raise ConnectFailed("no connection in time")
+
+    def _new_pool(self, origin: Origin) -> Pool:
+        """Hosts may come from events: pools that hold nothing are forgotten when there are many."""
+        if len(self._pools) >= MAX_UNUSED_POOLS:
+            self._pools = {key: pool for key, pool in self._pools.items() if not pool.is_unused}
+        pool = self._pools[origin] = Pool(self._connections)
+        return pool
