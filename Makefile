@@ -76,7 +76,7 @@ slow: fast  ## 2,000 slow requesters against one worker: latency of the others, 
 workers: fast  ## ten rolling restarts of two workers, and 30 s of reloads, under load
 	RESTARTS=10 LOAD_S=30 $(BIN)/python -m pytest -q -s tests/end_to_end/test_workers.py -k under_load
 
-chaos: fast  ## faults of disk and process, at length: kills, power cuts, damaged files, full disks (10 min)
+chaos: fast  ## faults of disk, process and broker, at length: kills, power cuts, damaged files, full disks
 	CHAOS=full $(BIN)/python -m pytest -q -n 2 tests/chaos
 
 COUNT ?= 1000000

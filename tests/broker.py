@@ -37,8 +37,8 @@ class BrokerProcess:
         self.port, self.monitoring = free_port(), free_port()
         self.process = None
         folder.mkdir(parents=True, exist_ok=True)
-        self._config = folder / "nats.conf"
-        self._config.write_text(
+        self.config = folder / "nats.conf"
+        self.config.write_text(
             CONFIG.format(port=self.port, monitoring=self.monitoring, store=self.store, sync=sync, more=more)
         )
 
@@ -62,7 +62,7 @@ class BrokerProcess:
     def start(self, wrapper=()):
         """Start it, and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
-            command = [*wrapper, str(SERVER), "-c", str(self._config)]
+            command = [*wrapper, str(SERVER), "-c", str(self.config)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         until = time.monotonic() + 20
         while time.monotonic() < until:

@@ -279,11 +279,11 @@ class NatsOutbox:
         self._publishing.close(until)
         work: list[concurrent.futures.Future[Any]] = [self._broker.submit(self._broker.say_all(self._words))]
         for taken, parts in self._hand.give_up():
-            done = archived(taken) if self._archive is not None and parts else None
-            word = self._broker.end(taken.reply, taken.letters, parts, done)
-            work.append(
-                self._broker.submit(word if parts else self._broker.say_all([(taken.reply, later(0))]))
-            )
+            if parts:
+                done = archived(taken) if self._archive is not None else None
+                work.append(self._broker.submit(self._broker.end(taken.reply, taken.letters, parts, done)))
+            else:
+                work.append(self._broker.submit(self._broker.say_all([(taken.reply, later(0))])))
         concurrent.futures.wait(work, max(1.0, until - time.monotonic()))
         self._broker.close()
 

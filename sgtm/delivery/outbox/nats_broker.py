@@ -23,6 +23,7 @@ from sgtm.delivery.archive.keeping import Archive, Group
 from sgtm.delivery.outbox import OutboxFull, OutboxUnavailable
 from sgtm.delivery.outbox.nats_connection import (
     CONSUMER,
+    REFUSED,
     Connection,
     NoAnswer,
     NoStream,
@@ -239,7 +240,7 @@ class Broker:
                 await self._look()
         except TimeoutError:
             self._failing_since = -GRACE_S
-            if "credentials" in self.connection.last_error:
+            if self.connection.last_error == REFUSED:
                 mend = "see --nats-credentials-file, --nats-user and --nats-password-file"
                 raise SettingsError(self.connection.last_error, where="outbox (nats)", mend=mend) from None
             raise NoAnswer(self.connection.last_error, where="outbox (nats)") from None

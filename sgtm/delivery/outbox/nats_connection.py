@@ -39,6 +39,7 @@ TRY_S = 2.0
 """One try to publish."""
 FULL_CODE = 10_077
 """`maximum bytes exceeded`, where the stream discards what is new (SPEC: reliability 0.3)."""
+REFUSED = "the broker refuses our credentials"
 _UNANSWERED = (TimeoutError, OSError)
 
 
@@ -216,14 +217,17 @@ class Connection:
 
     async def _on_error(self, error: Exception) -> None:
         text = str(error)
-        refused = "uthorization" in text or "uthentication" in text or "Permissions" in text
-        self.last_error = "the broker refuses our credentials" if refused else type(error).__name__
+        if "uthorization" in text or "uthentication" in text or "Permissions" in text:
+            self.last_error = REFUSED
+        elif self.last_error != REFUSED:  # what follows a refusal explains less
+            self.last_error = type(error).__name__
 
     async def _on_lost(self) -> None:
         if not self._client.is_closed:
             log.error("the connection to the broker is lost")
 
     async def _on_back(self) -> None:
+        self.last_error = ""
         log.info("the connection to the broker is back")
 
 

@@ -1,0 +1,226 @@
+"""kill -9 of brokers, deliverers and collectors under load: what was answered arrives at every vendor.
+
+SPEC: reliability 1.4 rows 9 and 10. `CHAOS=full`: 50 kills of each; else 3. Two collectors and two deliverers
+are real processes, the broker is a real one that always syncs.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from broker import BrokerProcess, free_port
+from raw_http import RawConnection, ask, request
+
+from sgtm.delivery.outbox.opening import open_outbox
+from sgtm.demo.vendor import Vendor
+from sgtm.observability.metrics import Counters
+
+IS_FULL = os.environ.get("CHAOS") == "full"
+KILLS = 50 if IS_FULL else 3
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(1_500 if IS_FULL else 120)
+CONTAINER = """
+sgtm: 1
+name: chaos
+consent: {unset: granted, gate: declared}
+clients:
+  - {name: Shop, type: json, parameters: {paths: [/data]}}
+triggers: [{name: Every, type: all_events}]
+tags:
+  - {name: A, type: http_request, firing_triggers: [Every], parameters: {url: "VENDOR/a"}}
+  - {name: B, type: http_request, firing_triggers: [Every], parameters: {url: "VENDOR/b"}}
+"""
+
+
+class Rig:
+    """A broker, and servers that come and go."""
+
+    def __init__(self, folder, vendor, broker):
+        self.vendor, self.broker, self._folder = vendor, broker, folder
+        self._path = folder / "container.yaml"
+        self._path.write_text(CONTAINER.replace("VENDOR", vendor.url))
+        self.acknowledged, self.statuses = set(), Counter()
+        self._names, self.processes, self._folders = iter(range(10**9)), [], iter(range(10**9))
+
+    async def start(self, role):
+        """A server with its port, when it is ready."""
+        port, data = free_port(), self._folder / f"data-{next(self._folders)}"
+        flags = ("--host", "127.0.0.1", "--port", port, "--no-admin", "--role", role, "--data-folder", data)
+        flags += (*self.broker.flags(), "--egress-allow", "127.0.0.1", "--log-level", "error")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "sgtm", "serve", *map(str, (self._path, *flags))),
+            cwd=ROOT,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        self.processes.append(process)
+        async with asyncio.timeout(40):
+            while process.returncode is None:
+                with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                    if (await ask(port, "/ready")).status == 200:
+                        break
+                await asyncio.sleep(0.05)
+        return process, port
+
+    async def end(self):
+        """Nothing is left running."""
+        for process in self.processes:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    async def load(self, port, until):
+        """Visitors, until the event is set; what is answered is written down."""
+
+        async def visit():
+            while not until.is_set():
+                try:
+                    async with RawConnection(port) as connection, asyncio.timeout(40):
+                        while not until.is_set():
+                            name = f"hit-{next(self._names)}"
+                            body = json.dumps({"event_name": "x", "id": name}).encode()
+                            connection.send(request("/data", method="POST", body=body))
+                            answer = await connection.read_answer()
+                            self.statuses[answer.status] += 1
+                            if answer.status // 100 == 2:
+                                self.acknowledged.add(name)
+                            else:
+                                await asyncio.sleep(0.02)
+                            if answer.header("Connection") == "close":
+                                break
+                except (OSError, asyncio.IncompleteReadError):
+                    await asyncio.sleep(0.02)
+
+        await asyncio.gather(*(visit() for _ in range(4)))
+
+    def received(self, path):
+        bodies = {}
+        for received in self.vendor.requests(path):
+            if received.status // 100 == 2:
+                bodies.setdefault(received.json()["id"], []).append(received.body)
+        return bodies
+
+    async def settle_accounts(self, what):
+        """Wait for what was acknowledged, and compare."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(60):
+                while any(self.acknowledged - self.received(path).keys() for path in ("/a", "/b")):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+        copies = Counter()
+        for path in ("/a", "/b"):
+            received = self.received(path)
+            assert self.acknowledged - received.keys() == set(), f"lost at {path}"
+            for name, bodies in received.items():
+                assert len(set(bodies)) == 1, f"{name} came with different bodies"
+                copies[path] += len(bodies) - 1
+        said = f"{len(self.acknowledged)} acknowledged, 0 lost, copies {dict(copies)}, {dict(self.statuses)}"
+        print(f"\n{what}: {said}")
+
+
+@pytest.fixture
+async def rig(tmp_path):
+    broker = BrokerProcess(tmp_path / "broker").start()
+    await broker.init(ack_wait_s=2.0)
+    async with Vendor() as vendor:
+        rig = Rig(tmp_path, vendor, broker)
+        yield rig
+        await rig.end()
+    broker.kill()
+
+
+@contextlib.asynccontextmanager
+async def loaded(rig, ports):
+    over = asyncio.Event()
+    loading = asyncio.gather(*(rig.load(port, over) for port in ports))
+    try:
+        yield
+    finally:
+        over.set()
+        await loading
+
+
+async def crew(rig):
+    """Two collectors and two deliverers."""
+    started = await asyncio.gather(
+        *(rig.start(role) for role in ("collect", "collect", "deliver", "deliver"))
+    )
+    return started[:2], [process for process, _ in started[2:]]
+
+
+async def test_kills_of_broker_deliverers_and_collectors_lose_nothing(rig):
+    chance = random.Random(21)
+    collectors, deliverers = await crew(rig)
+    async with loaded(rig, [port for _, port in collectors]):
+        for _ in range(KILLS):
+            await asyncio.sleep(chance.uniform(0.05, 0.5))
+            rig.broker.kill()
+            await asyncio.sleep(chance.uniform(0.0, 0.3))
+            rig.broker.start()
+            await asyncio.sleep(chance.uniform(0.05, 0.5))
+            victim = deliverers.pop(0)
+            victim.kill()
+            await victim.wait()
+            process, _ = await rig.start("deliver")
+            deliverers.append(process)
+        collectors[1][0].kill()
+        await asyncio.sleep(0.3)
+    assert len(rig.acknowledged) > 100
+    await rig.settle_accounts(f"{KILLS} kills of the broker and of deliverers, one of a collector")
+
+
+async def test_a_broker_that_stands_still_is_named_and_loses_nothing(rig):
+    collectors, _ = await crew(rig)
+    port = collectors[0][1]
+    async with loaded(rig, [port]):
+        await asyncio.sleep(0.5)
+        rig.broker.send(signal.SIGSTOP)
+        async with asyncio.timeout(30):
+            while not rig.statuses[503]:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        answer = await ask(port, "/ready")
+        assert (answer.status, answer.json()["because"]) == (503, ["outbox full"])
+        rig.broker.send(signal.SIGCONT)
+        before = len(rig.acknowledged)
+        async with asyncio.timeout(30):
+            while len(rig.acknowledged) < before + 20:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+    await rig.settle_accounts("the broker stood still")
+
+
+async def test_every_acknowledged_message_was_synced(tmp_path):
+    # SPEC: reliability 0.1, 1.5.6
+    assert shutil.which("strace"), "the tests need strace"
+    trace = tmp_path / "trace"
+    wrapper = ("strace", "-f", "-e", "trace=fsync,fdatasync", "-o", str(trace))
+    broker = BrokerProcess(tmp_path / "broker").start(wrapper)
+    try:
+        await broker.init()
+        outbox = open_outbox(broker.settings(), 0, 1, Counters())
+        before = syncs_in(trace)
+        for number in range(20):
+            assert outbox._broker.wait(outbox._broker.publish(f"one-{number}.0", b"x")) is False
+        assert syncs_in(trace) - before >= 20
+        outbox.close()
+    finally:
+        for pid in children_of(broker.process.pid):
+            os.kill(pid, signal.SIGKILL)
+        broker.process.wait()
+
+
+def children_of(pid):
+    """Processes that a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def syncs_in(trace):
+    """Syncs that have returned, as strace wrote them down."""
+    lines = trace.read_text().splitlines()
+    return sum(("sync(" in line and "unfinished" not in line) or "sync resumed" in line for line in lines)
