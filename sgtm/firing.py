@@ -1,6 +1,6 @@
 """Which tags fire on an event, in which order, and what becomes of what they build.
 
-    fire_tags -> (triggers, schedule, consent) -> build -> deliver
+    fire_tags -> (triggers, schedule, sample, consent) -> build -> deliver
                   \\-> in sequence: set-up tag -> tag -> clean-up tag
                   \\-> first what stands elsewhere (lookups), then build
 
@@ -85,7 +85,7 @@ class Firing:
             self._counters.add("sgtm_variable_errors_total", name)
 
     def _may_fire(self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None) -> bool:
-        outcome, reason = "held back", held_back(run.hit, tag)
+        outcome, reason = "held back", held_back(run.hit, run.view.event, tag)
         if not reason:
             outcome, reason = "blocked by consent", blocked_by_consent(run.hit, run.view.event, tag)
         if not reason:

@@ -1,6 +1,6 @@
 """What keeps a tag from firing although its triggers want it: its own settings, and consent.
 
-SPEC: requirements R99, R171; sandbox-api 5.10.2 (K13, K15); design.md, Consent gates.
+SPEC: requirements R98, R99, R171; sandbox-api 5.10.2 (K13, K15); design.md, Consent gates.
 """
 
 from sgtm.container.container import ContainerTag
@@ -8,7 +8,7 @@ from sgtm.event import Event
 from sgtm.hit import Hit
 
 
-def held_back(hit: Hit, tag: ContainerTag) -> str:
+def held_back(hit: Hit, event: Event, tag: ContainerTag) -> str:
     """Why the tag's own settings keep it from firing, or ""."""
     if tag.missing_setup_tag:
         return f"its set-up tag {tag.missing_setup_tag!r} is paused, cannot run or is not there"
@@ -16,6 +16,8 @@ def held_back(hit: Hit, tag: ContainerTag) -> str:
         return "it fires for a published version only"
     if tag.schedule is not None and not tag.schedule[0] <= hit.request.received_micros < tag.schedule[1]:
         return "outside its schedule"
+    if tag.sample is not None and not tag.sample.holds(event):
+        return f"not in the sample of {tag.sample.percent} %"
     return ""
 
 

@@ -9,9 +9,11 @@ from corridor import Nothing, claim, make_client, make_container, make_tag, send
 from doubles import HeldLanes, NotingOutbox, eventually
 
 from sgtm.container.container import ContainerPreparation, ContainerTransformation, ContainerVariable
+from sgtm.container.model import Sample
+from sgtm.container.sample import sampled
 from sgtm.event import undefined
 from sgtm.hit import Again, HitBounds
-from sgtm.messages import DONE, Answer, Dropped, Lookup, Outcome, OutgoingRequest, Record, TagResult
+from sgtm.messages import DONE, Answer, Claimed, Dropped, Lookup, Outcome, OutgoingRequest, Record, TagResult
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk, WalkedTransformation, WalkedTrigger
 from sgtm.pipeline import Pipeline
@@ -88,6 +90,21 @@ async def test_a_tag_fires_within_its_schedule_only(schedule, fires):
     await world.run(walk)
     assert world.sent == (["t"] if fires else [])
     assert walk.events[0].tags[0].reason == ("" if fires else "outside its schedule")
+    assert world.counters.value("sgtm_tags_held_back_total", "t") == (not fires)
+
+
+@pytest.mark.parametrize("fires", [True, False])
+async def test_a_tag_fires_for_events_of_its_sample_only(fires):
+    # SPEC: requirements R98
+    said = Claimed(({"event_name": "e", "client_id": "7.1"},), Answer(204))
+    share = 88.1 if fires else 88.0  # blake2b of "7.1" is at 88.02 % of 64 bits
+    world, walk = World(tag("t", sample=sampled(Sample(share))), said=said), Walk()
+    await world.run(walk)
+    assert world.sent == (["t"] if fires else [])
+    walked = walk.events[0].tags[0]
+    assert (walked.outcome, walked.reason) == (
+        ("fired", "") if fires else ("held back", "not in the sample of 88 %")
+    )
     assert world.counters.value("sgtm_tags_held_back_total", "t") == (not fires)
 
 

@@ -2,7 +2,7 @@
 
 Who claimed it and why the others declined; what each preparation and transformation changed; each
 tag, and why it fires or not: the first condition that failed with both values, exceptions, consent,
-schedule, sequence; the variables that were read; the requests that would go out.
+schedule, sample, sequence; the variables that were read; the requests that would go out.
 
   sgtm explain container.yaml --hit '/g/collect?v=2&tid=G-1&cid=1.2&en=purchase'
   sgtm explain GTM-XXXX.json --event '{"name": "purchase", "data": {"value": 9}}' --client GA4

@@ -13,6 +13,7 @@ from msgspec.structs import force_setattr, replace
 
 from sgtm.component import Component
 from sgtm.consent import ConsentType
+from sgtm.container.sample import Sampled
 from sgtm.delivery.credentials import CredentialSource
 from sgtm.delivery.delivery import DeliveryRules
 from sgtm.event import Event, undefined
@@ -272,6 +273,7 @@ class ContainerTag(Struct, frozen=True):
     one wave at once, then those that need them."""
     schedule: tuple[int, int] | None = None
     """Unix times in microseconds: not before the first, not from the second on."""
+    sample: Sampled | None = None
     answers_browser: bool = False
     """It may set cookies or send pixels."""
     is_live_only: bool = False

@@ -145,6 +145,31 @@ class Deduplication(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
 
 
+class Sample(Struct, frozen=True, forbid_unknown_fields=True):
+    """A tag fires for a share of the events only: all those of one visitor, or none (R98)."""
+
+    percent: Annotated[
+        float,
+        Meta(gt=0, le=100, description="For how many of 100 values the tag fires, as `10` or `0.5`."),
+    ]
+    by: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Key path of what is sampled: all events with one value are in the sample, or none "
+            "is. Where it is missing, the request's own chance decides.",
+        ),
+    ] = "client_id"
+    salt: Annotated[
+        str,
+        Meta(
+            max_length=16,
+            description="Draws another sample. Tags with the same one fire for the same values, and a larger "
+            "percentage takes in a smaller one.",
+        ),
+    ] = ""
+
+
 class Tag(Struct, frozen=True, forbid_unknown_fields=True):
     """Sends something to a vendor when one of its triggers fires and consent allows it."""
 
@@ -177,6 +202,9 @@ class Tag(Struct, frozen=True, forbid_unknown_fields=True):
         False
     )
     schedule: Annotated[Schedule | None, Meta(description="When it may fire; without it: always.")] = None
+    sample: Annotated[
+        Sample | None, Meta(description="For which share it fires, as `{percent: 10}`; without it: all.")
+    ] = None
     setup_tag: Annotated[SetupTag | None, Meta(description="A tag that has to run before it.")] = None
     cleanup_tag: Annotated[CleanupTag | None, Meta(description="A tag that runs after it.")] = None
     delivery: Annotated[DeliveryRules, Meta(description="How its requests are sent.")] = DeliveryRules()

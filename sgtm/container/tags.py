@@ -1,4 +1,4 @@
-"""Tags, compiled, in firing order: consent, triggers, transformations, schedule, partners.
+"""Tags, compiled, in firing order: consent, triggers, transformations, schedule, sample, partners.
 
 A set-up or clean-up tag that is paused, cannot run or is not there is as if none were named (`check` says
 so); but a tag that is to stop where its set-up tag fails never fires then, since nobody has set it up.
@@ -16,6 +16,7 @@ from sgtm.container.container import ContainerDeduplication, ContainerTag, Conta
 from sgtm.container.model import ConsentPolicy, Deduplication, Schedule, Tag, Variable
 from sgtm.container.parameters import ParametersCompiler, component_of
 from sgtm.container.references import references_in, references_of
+from sgtm.container.sample import sampled
 from sgtm.container.triggers import TriggerCompiler
 
 _FOREVER = (1 << 63) - 1
@@ -63,6 +64,7 @@ class TagCompiler:
             transformations=transformations,
             awaits=self._lookups.needed_by(tag.parameters),
             schedule=micros_of(tag.schedule),
+            sample=sampled(tag.sample),
             answers_browser=component.answers_browser is not None
             and component.answers_browser(tag.parameters),
             is_live_only=tag.is_live_only,

@@ -34,7 +34,10 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_tags_fired_total": ("tag", "events for which the tag built something to send"),
     "sgtm_tags_silent_total": ("tag", "events for which the tag had nothing to send, and said why"),
     "sgtm_tags_blocked_total": ("tag", "events for which consent held the tag back"),
-    "sgtm_tags_held_back_total": ("tag", "firings that schedule, live only or a failed set-up tag prevented"),
+    "sgtm_tags_held_back_total": (
+        "tag",
+        "firings that schedule, sample, live only or a failed set-up tag prevented",
+    ),
     "sgtm_tags_failed_total": ("tag", "events for which the tag raised an exception"),
     "sgtm_tag_warnings_total": ("tag", "warnings that the tag gave about an event"),
     "sgtm_events_repeated_total": ("client", "events dropped because the same hit had come before"),
