@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from sgtm._fast.javascript cimport number_text
 from sgtm._fast.sandbox_values cimport Callable, HostObject, Opaque, Promise, Run
+from sgtm._fast.sandbox_whole cimport of_whole
 
 from sgtm._fast.sandbox_values import LimitError, ScriptError
 
@@ -110,7 +111,14 @@ cdef long long int_of(Run run, object value, long long missing) except? -7777:
 
 
 cdef unsigned int uint32_of(Run run, object value) except? 7777:
-    cdef double result = double_of(run, value)
+    cdef double result
+    cdef int overflow = 0
+    cdef long long whole
+    if type(value) is int:
+        whole = PyLong_AsLongLongAndOverflow(value, &overflow)
+        if -9007199254740992 <= whole <= 9007199254740992 and not overflow:
+            return <unsigned int> whole
+    result = double_of(run, value)
     if not isfinite(result):
         return 0
     result = fmod(trunc(result), 4294967296.0)
@@ -300,6 +308,10 @@ cdef int operator_of(str sign) except -1:
 cdef object arithmetic(Run run, int operator, object left, object right):
     cdef double first, second
     cdef unsigned int bits, shift
+    if type(left) is int and type(right) is int:
+        result = of_whole(operator, left, right)
+        if result is not None:
+            return result
     if operator == ADD:
         return plus(run, left, right)
     if operator < BIT_AND:

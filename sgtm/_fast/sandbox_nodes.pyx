@@ -13,6 +13,7 @@ from sgtm._fast.sandbox_convert cimport (
 )
 from sgtm._fast.sandbox_text cimport Method, string_method
 from sgtm._fast.sandbox_values cimport Callable
+from sgtm._fast.sandbox_whole cimport of_whole
 
 from sgtm._fast.sandbox_values import FatalError, ScriptError
 
@@ -176,7 +177,8 @@ cdef class ChangeMember(Change):
 
 cdef object changed(Change node, Frame frame, object old, object owner, object key):
     if node.value is None:
-        old = number(double_of(frame.run, old))
+        if type(old) is not int:
+            old = number(double_of(frame.run, old))
         new = arithmetic(frame.run, node.operator, old, 1)
     else:
         new = arithmetic(frame.run, node.operator, old, node.value.eval(frame))
@@ -198,9 +200,10 @@ cdef class Sum(Node):
         self.parts = parts
 
     cdef object eval(self, Frame frame):
+        cdef Py_ssize_t index
         total = (<Node> self.parts[0]).eval(frame)
-        for part in self.parts[1:]:
-            total = plus(frame.run, total, (<Node> part).eval(frame))
+        for index in range(1, len(self.parts)):
+            total = plus(frame.run, total, (<Node> self.parts[index]).eval(frame))
         return total
 
 
@@ -215,6 +218,11 @@ cdef class Binary(Node):
         cdef int order
         left = self.left.eval(frame)
         right = self.right.eval(frame)
+        # PERF: two small whole numbers are most of what is compared and calculated
+        if type(left) is int and type(right) is int:
+            result = of_whole(self.operator, left, right)
+            if result is not None:
+                return result
         if self.operator == SAME:
             return same(left, right)
         if self.operator == NOT_SAME:

@@ -6,7 +6,7 @@ the classes below. SPEC: google-runtime 5.2, reliability 4.
 
 from collections import deque
 from collections.abc import Callable as Function
-from typing import Any
+from typing import Any, final
 
 from typing_extensions import disjoint_base
 
@@ -40,6 +40,7 @@ class LimitError(SandboxError):
     """Name of the setting."""
     def __init__(self, limit: str, what: str) -> None: ...
 
+@final
 @disjoint_base
 class Run:
     """What one run may still use, and where it is. Every host function charges before it works; a limit

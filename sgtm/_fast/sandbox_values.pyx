@@ -6,6 +6,8 @@ this file. What JavaScript makes of them stands in `sandbox_convert.pyx`.
 
 from collections import deque
 
+cimport cython
+
 from msgspec import UNSET
 
 __all__ = [
@@ -38,6 +40,7 @@ class LimitError(SandboxError):
         super().__init__(what)
 
 
+@cython.final
 cdef class Run:
     """What one run may still use, and where it is. A limit that is reached is a LimitError."""
 
@@ -66,7 +69,7 @@ cdef class Run:
             raise LimitError("text_length", f"a text of {length:,} characters is too long")
         if self.texts < 0:
             raise LimitError("text_total", "all texts of the run together are too long")
-        return self.charge(length >> 6)
+        return 0 if length < 64 else self.charge(length >> 6)
 
     cpdef int make_elements(self, long long count) except -1:
         self.elements -= count

@@ -12,37 +12,18 @@ from urllib.parse import quote, unquote_to_bytes
 import msgspec
 from msgspec import UNSET
 
-from sgtm._fast.sandbox_convert import copy_value, to_number, to_text, type_name
+from sgtm._fast.sandbox_convert import copy_value, to_text
+from sgtm._fast.sandbox_functions import GetType, MakeInteger, MakeNumber, MakeString
 from sgtm._fast.sandbox_json import adopted, stringify
 from sgtm._fast.sandbox_values import Callable, HostObject, Native, Regex, Run, ScriptError
 from sgtm.patterns import PatternError
 from sgtm.templates.addresses import parsed_url, registrable_domain_of
 from sgtm.templates.arguments import Arguments, argument, refused
-from sgtm.templates.numbers import MATH, rounded
+from sgtm.templates.numbers import MATH
 from sgtm.templates.patterns import compiled, finds
 from sgtm.templates.promises import PROMISE
 
 # -- values ------------------------------------------------------------------------------------------
-
-
-def _make_string(run: Run, args: Arguments) -> str:
-    return to_text(run, argument(args, 0))
-
-
-def _make_number(run: Run, args: Arguments) -> int | float:
-    return to_number(run, argument(args, 0)) if args else float("nan")
-
-
-def _make_integer(run: Run, args: Arguments) -> int | float:
-    value = rounded(to_number(run, argument(args, 0)))
-    return 0 if value != value else value
-
-
-def _get_type(run: Run, args: Arguments) -> str:
-    value = argument(args, 0)
-    if value is None:
-        return "null"
-    return "array" if isinstance(value, list) else type_name(value)
 
 
 def _make_table_map(run: Run, args: Arguments) -> Any:
@@ -261,10 +242,6 @@ def _effective_domain(run: Run, args: Arguments) -> Any:
 # -- the table -----------------------------------------------------------------------------------------------
 
 _FUNCTIONS = {
-    "makeString": _make_string,
-    "makeNumber": _make_number,
-    "makeInteger": _make_integer,
-    "getType": _get_type,
     "makeTableMap": _make_table_map,
     "toBase64": _to_base64,
     "fromBase64": _from_base64,
@@ -278,6 +255,10 @@ _FUNCTIONS = {
 
 LIBRARY: dict[str, Any] = {
     **{name: Native(name, function) for name, function in _FUNCTIONS.items()},
+    "getType": GetType(),
+    "makeString": MakeString(),
+    "makeNumber": MakeNumber(),
+    "makeInteger": MakeInteger(),
     "encodeUri": _encoder("encodeUri", _SAFE_IN_URI),
     "encodeUriComponent": _encoder("encodeUriComponent", _SAFE),
     "decodeUri": _decoder("decodeUri", _KEPT_BY_DECODE_URI),

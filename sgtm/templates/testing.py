@@ -132,7 +132,7 @@ class _Test:
         mocked = self._mocks.get(name, UNSET) if isinstance(name, str) else UNSET
         if isinstance(mocked, HostObject):
             return mocked
-        if mocked is not UNSET and not isinstance(self._real.get(name), Native):
+        if mocked is not UNSET and not isinstance(self._real.get(name), Callable):
             if not isinstance(mocked, (Callable, dict)):
                 return mocked
             return self._record(name, mocked) if isinstance(mocked, Callable) else HostObject(name, mocked)

@@ -1,0 +1,60 @@
+"""APIs of the template engine that templates call most: they need no Python function between."""
+
+from libc.math cimport floor, isnan
+from msgspec import UNSET
+
+from sgtm._fast.sandbox_convert cimport double_of, number, text_of, type_of
+from sgtm._fast.sandbox_values cimport Callable, Run
+
+__all__ = ["GetType", "MakeInteger", "MakeNumber", "MakeString"]
+
+cdef object UNDEFINED = UNSET
+
+
+cdef inline object first(list args):
+    return args[0] if args else UNDEFINED
+
+
+cdef class GetType(Callable):
+    def __init__(self):
+        self.name = "getType"
+
+    cdef object call(self, Run run, list args):
+        run.charge(1)
+        value = first(args)
+        if value is None:
+            return "null"
+        return "array" if type(value) is list else type_of(value)
+
+
+cdef class MakeString(Callable):
+    def __init__(self):
+        self.name = "makeString"
+
+    cdef object call(self, Run run, list args):
+        run.charge(1)
+        return text_of(run, first(args))
+
+
+cdef class MakeNumber(Callable):
+    def __init__(self):
+        self.name = "makeNumber"
+
+    cdef object call(self, Run run, list args):
+        run.charge(1)
+        return number(double_of(run, first(args)))
+
+
+cdef class MakeInteger(Callable):
+    def __init__(self):
+        self.name = "makeInteger"
+
+    cdef object call(self, Run run, list args):
+        cdef double value = double_of(run, first(args))
+        run.charge(1)
+        # halves go up; beyond 2**52 there are none, and a half added would round
+        if isnan(value):
+            return 0
+        if not -4503599627370496.0 < value < 4503599627370496.0:
+            return number(value)
+        return number(floor(value) + (1 if value - floor(value) >= 0.5 else 0))
