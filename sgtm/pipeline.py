@@ -303,9 +303,11 @@ class Pipeline:
         try:
             async with asyncio.timeout(hit.client.claim_timeout_s):
                 if commit is not None:
-                    await commit
-                    if not hit.delivers:  # what is refused comes again
-                        self._repeats.remember(hit.claimed.repeat_keys)
+                    keys = hit.claimed.repeat_keys
+                    if not keys:
+                        await commit
+                    elif not await self._repeats.are_kept(keys, commit, hit.delivers):
+                        return self._refuse_full(hit)
                 if hit.waits:
                     if running is not None:
                         await asyncio.shield(running)

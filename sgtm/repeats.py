@@ -6,7 +6,7 @@ memory is this worker's own, bounded, and gone with it: a lost memory means a do
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 SIZE = 65_536
 """Hits remembered at most, 16 bytes of digest each; at 1,000 hits a second that is a minute."""
@@ -23,10 +23,21 @@ class Repeats:
         """Whether there are hits of these names, and all were seen before."""
         return bool(keys) and all(_digest(key) in self._seen for key in keys)
 
-    def remember(self, keys: Sequence[str]) -> None:
-        """These were seen."""
+    async def are_kept(self, keys: Sequence[str], commit: Awaitable[None], were_asked: bool) -> bool:
+        """Wait for the commit of the hits' record; whether they may be acknowledged. What is refused comes
+        again and is no repeat then; nor is a repeat acknowledged whose first was not kept. `were_asked`:
+        `is_repeat` was asked about each before. Raises what the commit raises."""
+        try:
+            await commit
+            if were_asked and not self.have_all(keys):
+                return False
+        except BaseException:
+            for key in keys:
+                self._seen.pop(_digest(key), None)
+            raise
         for key in keys:
             self.is_repeat(key)
+        return True
 
     def is_repeat(self, key: str) -> bool:
         """Whether this hit was seen before; it is remembered from now on."""

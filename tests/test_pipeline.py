@@ -10,6 +10,7 @@ from doubles import HeldLanes, NotingOutbox
 
 from sgtm.container.container import ContainerVariable, Origins
 from sgtm.delivery.delivery import HandedBack
+from sgtm.delivery.outbox import OutboxUnavailable
 from sgtm.delivery.outbox.held import Hold
 from sgtm.errors import ParametersError
 from sgtm.messages import (
@@ -248,6 +249,29 @@ def test_a_hit_that_comes_twice_is_one_event_if_its_client_asks_for_that():
     assert [event.note for event in walk.events] == ["dropped: the same hit had come before"] * 2
     assert pipeline._counters.value("sgtm_events_repeated_total", "client") == 2
     assert outbox.told[-1] == ("ran", 7, frozenset()), "a repeat owes nothing"
+
+
+async def test_a_hit_that_was_refused_is_no_repeat_when_it_comes_again():
+    # SPEC: requirements R115; design.md Delivery: only what is committed is acknowledged
+    said = Claimed([{"event_name": "a"}], Answer(204), repeat_keys=("1",))
+    first, second, third, fourth = commits = [asyncio.Future() for _ in range(4)]
+    waiting = iter(commits)
+    lanes, outbox = HeldLanes(), NotingOutbox()
+    outbox.append = lambda record: (0, next(waiting))
+    pipeline = make_pipeline(
+        make_container([make_client(lambda r: said)], [make_tag(send_one)]), outbox, lanes
+    )
+    answers = [asyncio.ensure_future(pipeline.run(REQUEST)) for _ in range(2)]  # the second repeats the first
+    assert len(lanes.deliveries) == 1
+    first.set_exception(OutboxUnavailable("failed"))
+    second.set_result(None)
+    assert [answer.status for answer in await asyncio.gather(*answers)] == [503, 503]
+    third.set_result(None)
+    assert (await pipeline.run(REQUEST)).status == 204
+    assert len(lanes.deliveries) == 2, "what comes again is an event of its own"
+    fourth.set_result(None)
+    assert (await pipeline.run(REQUEST)).status == 204
+    assert len(lanes.deliveries) == 2, "and known from then on"
 
 
 def test_what_identifies_the_person_is_counted_by_key():

@@ -96,6 +96,7 @@ class Worker:
         self._sender = make_sender(settings.sender, self._credentials, egress)
         self.lanes = Lanes(self._sender, self.counters, hands_back=self.outbox.reads_again)
         self.health = Health()
+        self.health.live_checks["outbox"] = lambda: self.outbox.state().is_alive
         self.health.ready_checks["outbox full"] = self._accepts
         self._memory = MemoryGuard(limit_of(settings), settings, self.counters, self._give_back)
         self.health.ready_checks["short of memory"] = lambda: self._memory.level < HARD

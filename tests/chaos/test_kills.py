@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import sys
@@ -17,12 +18,20 @@ from pathlib import Path
 
 import pytest
 from chaos.killed import HOOKS
+from delivery.outbox_machine import listed
 from raw_http import RawConnection, ask, request
 
+from sgtm.container.compile import load_container
+from sgtm.delivery.outbox.opening import open_outbox
+from sgtm.demo.hits import read_hit
+from sgtm.demo.tour import SHOP, stand_in_environment
 from sgtm.demo.vendor import Fault, Vendor
+from sgtm.observability.metrics import Counters
+from sgtm.settings import Settings
 
 IS_FULL = os.environ.get("CHAOS") == "full"
 HERE = Path(__file__).parent
+PURCHASE = next(path.name for path in (SHOP / "hits").glob("*-purchase.http"))
 pytestmark = pytest.mark.timeout(1_500 if IS_FULL else 120)
 CONTAINER = """
 sgtm: 1
@@ -40,10 +49,10 @@ tags:
 class Rig:
     """One address, one data folder, one vendor; servers come and go."""
 
-    def __init__(self, folder, vendor):
-        self.vendor, self._data = vendor, folder / "data"
+    def __init__(self, folder, vendor, container=CONTAINER, *flags):
+        self.vendor, self._data, self._flags = vendor, folder / "data", flags
         self._path = folder / "container.yaml"
-        self._path.write_text(CONTAINER.replace("VENDOR", vendor.url))
+        self._path.write_text(container.replace("VENDOR", vendor.url))
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.acknowledged = set()
@@ -55,7 +64,17 @@ class Rig:
         """A server that serves, in a process group of its own."""
         flags = ("--host", "127.0.0.1", "--port", self.port, "--workers", workers, "--no-admin")
         flags += ("--outbox", "sqlite", "--data-folder", self._data, "--egress-allow", "127.0.0.1")
-        command = (HERE / "killed.py", hook, count, "serve", self._path, *flags, "--log-level", "error")
+        command = (
+            HERE / "killed.py",
+            hook,
+            count,
+            "serve",
+            self._path,
+            *flags,
+            *self._flags,
+            "--log-level",
+            "error",
+        )
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *map(str, command),
@@ -227,3 +246,50 @@ async def test_killed_after_the_commit_and_before_the_answer_every_vendor_gets_i
     await rig.kill(survivor)
     for name, bodies in rig.received("/a").items():
         assert set(bodies) == set(rig.received("/b")[name])
+
+
+async def test_killed_before_any_tag_has_run_vendors_get_what_an_undisturbed_run_sends(
+    tmp_path, serve, monkeypatch
+):
+    """Method, target, headers and body of every request, by GA4's, Meta's and the HTTP tag; ids and times are
+    those of the record."""
+    async with Vendor() as vendor:
+        for name, value in stand_in_environment(vendor.url).items():
+            monkeypatch.setenv(name, value)
+        rig = Rig(tmp_path, vendor, (SHOP / "container.yaml").read_text(), "--trusted-proxies", "127.0.0.0/8")
+        process = await rig.start("before_tags", 1)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            async with RawConnection(rig.port) as connection:
+                connection.send(read_hit(SHOP / "hits" / PURCHASE).wire())
+                await connection.read_answer()
+        await process.wait()
+        assert not vendor.received
+        record = await only_record_in(tmp_path / "data", tmp_path / "copy")
+        survivor = await rig.start()
+        await vendor.wait_for(3, timeout_s=20)
+        await rig.kill(survivor)
+        after_the_crash = sent_to(vendor)
+
+        vendor.received.clear()
+        served = await serve(load_container(SHOP / "container.yaml"))
+        assert (await served.worker._pipeline.run(record.request)).status == 204
+        await vendor.wait_for(3, timeout_s=20)
+        assert sent_to(vendor) == after_the_crash
+        assert {received[1] for received in after_the_crash} == {
+            "/g/collect",
+            "/v25.0/1234567890/events",
+            "/orders",
+        }
+
+
+def sent_to(vendor):
+    return sorted((it.method, it.path, it.query, sorted(it.headers), it.body) for it in vendor.received)
+
+
+async def only_record_in(data, copy):
+    """The record that a dead server has left, read from a copy."""
+    shutil.copytree(data, copy)
+    outbox = open_outbox(Settings(outbox="sqlite", data_folder=str(copy)), 0, 1, Counters())
+    (found,) = await listed(outbox.unfinished())
+    outbox.close()
+    return found.record

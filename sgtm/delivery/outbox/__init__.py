@@ -45,6 +45,8 @@ class OutboxState(Struct, frozen=True):
     """Records that still owe something."""
     full_because: str = ""
     """Why no record is taken; "" when it takes them."""
+    is_alive: bool = True
+    """Whether it can still do anything; if not, only a new process can."""
     used_bytes: int = 0
     budget_bytes: int = 0
     free_bytes: int | None = None

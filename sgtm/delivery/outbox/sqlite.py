@@ -302,6 +302,7 @@ class SqliteOutbox:
             durability=self._durability,
             records=len(self),
             full_because="closed" if self._is_closed else room.full_because,
+            is_alive=self._is_closed or self._writer.is_alive,
             used_bytes=room.used_bytes,
             budget_bytes=room.budget_bytes,
             free_bytes=room.free_bytes,

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import apsw
 import pytest
+from containers import container
 from delivery.outbox_machine import OutboxMachine, listed, make_record
 from doubles import eventually
 from hypothesis import settings
 from hypothesis.stateful import rule
+from raw_http import ask
 
 from sgtm.delivery.outbox import Outbox, OutboxFull, OutboxUnavailable
 from sgtm.delivery.outbox import sqlite as engine
@@ -566,3 +568,11 @@ async def test_who_stops_reading_leaves_the_others_waiting_and_has_what_came(out
         assert (await anext(found)).record.request.body == b"a"
     assert outbox.holds()[hold].count == 2
     assert await handed_back(outbox, hold) == [b"b", b"c"]
+
+
+async def test_a_worker_whose_writer_thread_is_dead_is_not_live(serve, tmp_path):
+    # SPEC: reliability 6 (probes): writer thread answers
+    served = await serve(container([]), outbox="sqlite", data_folder=str(tmp_path / "data"))
+    assert (await ask(served.port, "/live")).status == 200
+    served.worker.outbox._writer.stop(5.0)
+    assert (await ask(served.port, "/live")).status == 503
