@@ -63,7 +63,8 @@ class Rig:
     async def start(self, hook="-", count=0, workers=1):
         """A server that serves, in a process group of its own."""
         flags = ("--host", "127.0.0.1", "--port", self.port, "--workers", workers, "--no-admin")
-        flags += ("--outbox", "sqlite", "--data-folder", self._data, "--egress-allow", "127.0.0.1")
+        flags += ("--log-level", "error", "--outbox", "sqlite")
+        flags += ("--data-folder", self._data, "--egress-allow", "127.0.0.1")
         command = (
             HERE / "killed.py",
             hook,
@@ -256,7 +257,7 @@ async def test_killed_before_any_tag_has_run_vendors_get_what_an_undisturbed_run
     async with Vendor() as vendor:
         for name, value in stand_in_environment(vendor.url).items():
             monkeypatch.setenv(name, value)
-        rig = Rig(tmp_path, vendor, (SHOP / "container.yaml").read_text(), "--trusted-proxies", "127.0.0.0/8")
+        rig = Rig(tmp_path, vendor, (SHOP / "container.yaml").read_text(), "--trusted-proxy", "127.0.0.0/8")
         process = await rig.start("before_tags", 1)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             async with RawConnection(rig.port) as connection:
@@ -272,7 +273,7 @@ async def test_killed_before_any_tag_has_run_vendors_get_what_an_undisturbed_run
 
         vendor.received.clear()
         served = await serve(load_container(SHOP / "container.yaml"))
-        assert (await served.worker._pipeline.run(record.request)).status == 204
+        assert served.worker._pipeline.run(record.request).status // 100 == 2
         await vendor.wait_for(3, timeout_s=20)
         assert sent_to(vendor) == after_the_crash
         assert {received[1] for received in after_the_crash} == {
