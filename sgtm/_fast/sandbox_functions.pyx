@@ -6,7 +6,7 @@ from msgspec import UNSET
 from sgtm._fast.sandbox_convert cimport double_of, number, text_of, type_of
 from sgtm._fast.sandbox_values cimport Callable, Run
 
-__all__ = ["GetType", "MakeInteger", "MakeNumber", "MakeString"]
+__all__ = ["FUNCTIONS"]
 
 cdef object UNDEFINED = UNSET
 
@@ -58,3 +58,9 @@ cdef class MakeInteger(Callable):
         if not -4503599627370496.0 < value < 4503599627370496.0:
             return number(value)
         return number(floor(value) + (1 if value - floor(value) >= 0.5 else 0))
+
+
+FUNCTIONS = {
+    "getType": GetType(), "makeString": MakeString(), "makeNumber": MakeNumber(),
+    "makeInteger": MakeInteger(),
+}

@@ -85,7 +85,10 @@ cdef Function closure(Code code, Frame frame, list captured):
     cdef Function function = Function.__new__(Function)
     cdef list cells = []
     for is_local, place in captured:
-        cells.append(frame.slots[<Py_ssize_t> place] if is_local else frame.cells[<Py_ssize_t> place])
+        cell = frame.slots[<Py_ssize_t> place] if is_local else frame.cells[<Py_ssize_t> place]
+        if type(cell) is not Cell:  # its scope is not entered yet: `for (const x of [() => x])`
+            cell = frame.slots[<Py_ssize_t> place] = new_cell(UNDEFINED)
+        cells.append(cell)
     function.name, function.code, function.cells = code.name, code, tuple(cells)
     return function
 
@@ -201,7 +204,7 @@ cdef class For(Node):
             if status == RETURN:
                 return status
             for slot in self.cells:
-                frame.slots[<Py_ssize_t> slot] = new_cell((<Cell> frame.slots[<Py_ssize_t> slot]).value)
+                frame.slots[<Py_ssize_t> slot] = new_cell((<Cell?> frame.slots[<Py_ssize_t> slot]).value)
             if self.step is not None:
                 self.step.eval(frame)
         return NORMAL

@@ -41,7 +41,6 @@ class LimitError(SandboxError):
     def __init__(self, limit: str, what: str) -> None: ...
 
 @final
-@disjoint_base
 class Run:
     """What one run may still use, and where it is. Every host function charges before it works; a limit
     that is reached is a LimitError."""

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET
 
 from sgtm._fast.sandbox_convert import copy_value, to_text
-from sgtm._fast.sandbox_functions import GetType, MakeInteger, MakeNumber, MakeString
+from sgtm._fast.sandbox_functions import FUNCTIONS
 from sgtm._fast.sandbox_json import adopted, stringify
 from sgtm._fast.sandbox_values import Callable, HostObject, Native, Regex, Run, ScriptError
 from sgtm.patterns import PatternError
@@ -255,10 +255,7 @@ _FUNCTIONS = {
 
 LIBRARY: dict[str, Any] = {
     **{name: Native(name, function) for name, function in _FUNCTIONS.items()},
-    "getType": GetType(),
-    "makeString": MakeString(),
-    "makeNumber": MakeNumber(),
-    "makeInteger": MakeInteger(),
+    **FUNCTIONS,
     "encodeUri": _encoder("encodeUri", _SAFE_IN_URI),
     "encodeUriComponent": _encoder("encodeUriComponent", _SAFE),
     "decodeUri": _decoder("decodeUri", _KEPT_BY_DECODE_URI),

@@ -24,6 +24,8 @@ from sgtm.templates.syntax import ScriptSyntaxError
         ("let r = []; for (let i = 0; i < 3; i++) r.push(() => i); return r.map(f => f())", [0, 1, 2]),
         ("let r = []; for (const x of [1, 2]) r.push(() => x); return r.map(f => f())", [1, 2]),
         ("let r = []; for (var i = 0; i < 2; i++) r.push(() => i); return r.map(f => f())", [2, 2]),
+        ("for (const x of [() => x]) { return x(); }", UNSET),
+        ("for (const x in { a: (() => x)() }) { return (() => x)(); }", "a"),
         ("let r = ''; for (const c of 'ab') r += c + '.'; return r", "a.b."),
         ("let r = ''; for (const i in [7, 8]) r += typeof i + i; return r", "string0string1"),
         ("let i = 0; do { i++; if (i === 2) continue; if (i > 3) break; } while (true); return i", 4),
