@@ -101,9 +101,9 @@ def number_text(value: int | float) -> str:
             value = math.copysign(math.inf, 1 if value > 0 else -1)
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"
-    if value.is_integer() and abs(value) < 1e21:
+    if value.is_integer() and abs(value) < 2**53:
         return str(int(value))
-    text = repr(value)
+    text = repr(value).removesuffix(".0")
     if "e" not in text:
         return text
     if 1e-6 <= abs(value) < 1e21:  # Python changes to exponents below 1e-4
