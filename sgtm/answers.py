@@ -22,25 +22,43 @@ ALWAYS_ALLOWED_HEADERS = ("content-type", "x-gtm-server-preview")
 
 def preflight(container: Container, request: IncomingRequest) -> Answer | None:
     """Answer an OPTIONS request for a path that some client owns; None where no client does."""
-    owners = [
-        client for client in container.clients if request.path in client.paths and client.is_for(request.host)
-    ]
+    owners = [client for client in container.clients if _may_own(client, request)]
     if not owners:
         return None
     origin = request.header(b"origin")
-    client = next((one for one in owners if origin is None or one.origins.allows(origin)), None)
-    if client is None:
+    asked = [one for one in owners if origin is None or one.origins.allows(origin)]
+    if not asked:
         return Answer(403, (NO_STORE,))
+    client = asked[0]
+    methods, headers = _allowed(asked)
     return Answer(
         204,
         (
             NO_STORE,  # for caches in between; the browser keeps it for Access-Control-Max-Age
-            ("Access-Control-Allow-Methods", ", ".join((*client.component.methods, "OPTIONS"))),
-            ("Access-Control-Allow-Headers", ", ".join((*ALWAYS_ALLOWED_HEADERS, *client.allowed_headers))),
+            ("Access-Control-Allow-Methods", ", ".join((*methods, "OPTIONS"))),
+            ("Access-Control-Allow-Headers", ", ".join((*ALWAYS_ALLOWED_HEADERS, *headers))),
             ("Access-Control-Max-Age", str(client.preflight_max_age_s)),
             *cors_headers(client, origin),
         ),
     )
+
+
+def _may_own(client: ContainerClient, preflight: IncomingRequest) -> bool:
+    is_named = preflight.path in client.paths and client.is_for(preflight.host)
+    return is_named and (client.match is None or client.match.may_hold(preflight))
+
+
+def _allowed(asked: list[ContainerClient]) -> tuple[dict[str, None], dict[str, None]]:
+    """Methods and headers of the client that will be asked first, and of those behind it as long as what
+    the request will hold may make it another's (`match`)."""
+    methods: dict[str, None] = {}
+    headers: dict[str, None] = {}
+    for client in asked:
+        methods |= dict.fromkeys(client.component.methods)
+        headers |= dict.fromkeys(client.allowed_headers)
+        if client.match is None:
+            break
+    return methods, headers
 
 
 def cors_headers(client: ContainerClient, origin: str | None) -> tuple[tuple[str, str], ...]:

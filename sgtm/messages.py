@@ -173,6 +173,10 @@ class Refused(Struct, frozen=True):
     """Label of the counter: one of few texts, nothing of the request."""
 
 
+CREDENTIALS = ("api_secret", "authorization", "proxy-authorization", "x-api-key")
+"""Query parameters and headers (lower case) that hold credentials, whoever reads them."""
+
+
 class Claimed(Struct, frozen=True):
     """The client owns the request: these events run through the container, this is the answer.
 

@@ -145,6 +145,8 @@ class Pipeline:
         if client.hosts is not None and not client.hosts.serves(run.request.host):
             return Declined("the host is none of this client's hosts")
         try:
+            if client.match is not None and (why := client.match.failure(run.request)):
+                return Declined(why)
             return sound(client.component.function(run.request, client.parameters))
         except Exception as error:
             return self._client_failed(run, client, error)

@@ -9,15 +9,13 @@ from msgspec.structs import replace
 
 from sgtm.delivery.letter import MAX_REASON, Letter, now_micros
 from sgtm.hit import Again, Debts, Run
-from sgtm.messages import Answer, Claimed, Record, record_of
+from sgtm.messages import CREDENTIALS, Answer, Claimed, Record, record_of
 from sgtm.observability.metrics import Counters
 
 AT_ONCE = 60
 A_SECOND = 1.0
-CREDENTIALS = ("api_secret", "authorization", "proxy-authorization", "x-api-key")
-"""Nobody has looked at the request, so nobody has said what in it is one."""
-
 _NOBODY = Claimed([], Answer(400), conceal=CREDENTIALS)
+"""Nobody has looked at the request, so nobody has said what in it is a credential."""
 
 
 class Unclaimed:

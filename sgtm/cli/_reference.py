@@ -16,6 +16,7 @@ from sgtm.component import Component, Kind, Secret, components
 from sgtm.container.built_in import BUILT_IN_VARIABLES
 from sgtm.container.field_types import is_secret, limits, members, type_words
 from sgtm.container.fields import Field, fields_of
+from sgtm.container.matching import RequestCondition
 from sgtm.container.model import (
     AffectedTagType,
     CleanupTag,
@@ -49,6 +50,7 @@ _ENTITIES: tuple[tuple[str, type[Struct]], ...] = (
     ("The top", ContainerVersion),
     ("`consent:`", ConsentPolicy),
     ("One of `clients:`", Client),
+    ("One of `match:` of a client", RequestCondition),
     ("One of `variables:`", Variable),
     ("`format_value:` of a variable", FormatValue),
     ("One of `preparations:`", Preparation),

@@ -13,6 +13,7 @@ from msgspec import inspect
 from sgtm.component import find
 from sgtm.container.container import Container, ContainerClient, Hosts, Origins, View
 from sgtm.container.field_types import inner_type
+from sgtm.container.matching import compile_matching
 from sgtm.container.model import Client, ConsentPolicy, Variable
 from sgtm.container.parameters import ParametersCompiler, component_of, convert_constant, problem_with
 from sgtm.container.references import compile_reader, references_of
@@ -77,6 +78,7 @@ class ClientCompiler:
             preflight_max_age_s=client.preflight_max_age_s,
             claim_timeout_s=client.claim_timeout_s,
             hosts=Hosts.of(client.hosts) if client.hosts else None,
+            match=compile_matching(client.match),
             collect_paths=tuple(component.collect_paths(parameters)) if component.collect_paths else (),
         )
 

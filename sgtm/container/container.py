@@ -13,6 +13,7 @@ from msgspec.structs import force_setattr, replace
 
 from sgtm.component import Component
 from sgtm.consent import ConsentType
+from sgtm.container.matching import Matching
 from sgtm.container.sample import Sampled
 from sgtm.delivery.credentials import CredentialSource
 from sgtm.delivery.delivery import DeliveryRules
@@ -189,6 +190,7 @@ class ContainerClient(Struct, frozen=True):
     """Hosts that it claims requests for; None: any."""
     collect_paths: tuple[str, ...] = ()
     """Those of `paths` where browsers send hits."""
+    match: Matching | None = None
 
     def is_for(self, host: str) -> bool:
         """Whether it may claim requests for this host (R12)."""
@@ -201,7 +203,7 @@ class Endpoint(Struct, frozen=True):
     owner: ContainerClient
     """The first client that names the path."""
     is_first: bool
-    """No client above could claim it."""
+    """No client above could claim it, and nothing but path and host decides whether the owner may."""
     is_sole: bool
     """No other client could."""
     is_collect: bool
@@ -333,7 +335,8 @@ class Container(Struct, frozen=True, weakref=True):
         if owner is None:
             return None
         is_collect = any(path in client.collect_paths for client in candidates)
-        return Endpoint(owner, owner is candidates[0], len(candidates) == 1, is_collect)
+        is_first = owner is candidates[0] and owner.match is None
+        return Endpoint(owner, is_first, len(candidates) == 1, is_collect)
 
     def tags_for(self, event_name: str) -> tuple[ContainerTag, ...]:
         """Tags that an event of this name could fire, in firing order."""

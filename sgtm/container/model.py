@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import UNSET, Meta, Struct
 
 from sgtm.consent import ConsentType
+from sgtm.container.matching import RequestCondition
 from sgtm.delivery.delivery import DeliveryRules
 from sgtm.triggers.condition import Condition
 from sgtm.triggers.trigger import Trigger
@@ -47,6 +48,10 @@ class Client(Struct, frozen=True, forbid_unknown_fields=True):
             description="Hosts that requests must address for this client to claim them, as `sst.a.example` "
             "or `*.a.example`; empty: any. So several sites share one server.",
         ),
+    ] = ()
+    match: Annotated[
+        tuple[RequestCondition, ...],
+        Meta(description="All must hold before the client is asked, besides its own rules."),
     ] = ()
     allowed_origins: Annotated[
         tuple[str, ...],

@@ -9,9 +9,14 @@ from sgtm.component import find
 from sgtm.container.container import Hosts
 from sgtm.container.document import Path
 from sgtm.container.environment import with_secret_names
+from sgtm.container.matching import RequestCondition, members_of
 from sgtm.container.model import Client, by_priority
 from sgtm.container.native import Reading
 from sgtm.container.report import listed
+from sgtm.javascript import number_of, text_of
+from sgtm.messages import CREDENTIALS
+from sgtm.patterns import PatternError, compile_pattern
+from sgtm.triggers.operators import NUMBER_OPERATORS
 
 _ORIGIN = re.compile(r"https?://(\*\.)?[a-z0-9\[\]:._-]+", re.IGNORECASE)
 
@@ -22,6 +27,8 @@ def check_clients(reading: Reading) -> None:
     for client, path in reading.entities("clients"):
         _origins(reading, client, path)
         _wildcards(reading, client, path)
+        for index, condition in enumerate(client.match):
+            _match(reading, condition, (*path, "match", index))
     places = {client.name: path for client, path in active}
     ordered = by_priority(client for client, _ in active)
     for index, client in enumerate(ordered):
@@ -29,12 +36,45 @@ def check_clients(reading: Reading) -> None:
             _compare(reading, earlier, client, places[client.name])
 
 
+def _match(reading: Reading, condition: RequestCondition, path: Path) -> None:
+    """What can never hold, or cannot be judged (SPEC: requirements R44)."""
+    is_named = condition.part not in ("path", "method")
+    if is_named != bool(condition.name):
+        what = "it does not say which one" if is_named else f"a request has one {condition.part} only"
+        mend = "write which one, as `name:`" if is_named else "remove it"
+        reading.report.error((*path, "name"), what, mend)
+    if condition.part in ("header", "query_parameter") and condition.name.lower() in CREDENTIALS:
+        what = f"{condition.name!r} holds a credential, which no record keeps: run again, it would not match"
+        reading.report.error((*path, "name"), what, "match by something else; the client judges credentials")
+    if not members_of(condition.compare_with):
+        what = "an empty list: nothing is any of it"
+        reading.report.warning((*path, "compare_with"), what, "write what it is compared with")
+    for member in members_of(condition.compare_with):
+        _member(reading, condition, member, (*path, "compare_with"))
+
+
+def _member(reading: Reading, condition: RequestCondition, member: Any, place: Path) -> None:
+    if condition.operator == "matches_regex":
+        try:
+            compile_pattern(text_of(member))
+        except PatternError as error:
+            reading.report.error(place, f"this pattern cannot be used: {error.what}", error.mend)
+    elif condition.operator in NUMBER_OPERATORS and number_of(member) != number_of(member):
+        what = f"{text_of(member)!r} is no number, and nothing compares with that"
+        reading.report.warning(place, what, "write a number")
+    elif condition.part == "method" and text_of(member) != text_of(member).upper():
+        what = f"{text_of(member)!r} is no method: they are written in capitals"
+        reading.report.warning(place, what, f"write {text_of(member).upper()}")
+
+
 def _compare(reading: Reading, earlier: Client, client: Client, path: Path) -> None:
     """Two clients of which `earlier` is asked first (SPEC: requirements R52, R263, X1)."""
     if not _may_meet(earlier, client):
         return
     taken = _paths(client)
-    is_for_all = not earlier.hosts or (client.hosts and _lower(client.hosts) <= _lower(earlier.hosts))
+    is_for_all = not earlier.match and (
+        not earlier.hosts or (client.hosts and _lower(client.hosts) <= _lower(earlier.hosts))
+    )
     if taken and earlier.type == client.type and taken <= _paths(earlier) and is_for_all:
         what = f'never claims: client "{earlier.name}" is of its type and is asked first for '
         what += listed(sorted(taken))
