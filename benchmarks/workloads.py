@@ -51,13 +51,15 @@ from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
 from sgtm.pipeline import Pipeline
 from sgtm.server.admission import Admission
-from sgtm.server.application import Application, Runs
-from sgtm.server.connection import Connection, Listener
+from sgtm.server.application import Application
+from sgtm.server.connection import Listener
+from sgtm.server.edge import Edge
 from sgtm.server.health import Health
 from sgtm.server.limits import Limits
 from sgtm.server.memory import MemoryGuard
 from sgtm.server.proxy import TrustedProxies
 from sgtm.server.rate import Rates
+from sgtm.server.reception import Reception, Runs
 from sgtm.settings import Settings
 
 COOKIES = dict(HEADERS)[b"cookie"]
@@ -236,8 +238,12 @@ def looped(loop: asyncio.AbstractEventLoop, vendor: str) -> Iterator[Workload]:
         for kind, make in SENDERS.items():
             sender = make(credentials, Egress(["127.0.0.1"]))
             yield Workload(f"- {kind} sender for {tag.name}", _send(loop, sender, sendable), 5, 64)
-    yield Workload("- server", _serve(loop, AnswerAtOnce()), 5, 64)
-    yield Workload("- server, refused by id", _serve(loop, _refusing_pipeline("G-ANOTHER")), 5, 64)
+    for way, is_edge in (("server", False), ("edge", True)):
+        yield Workload(f"- {way}", _serve(loop, AnswerAtOnce(), is_edge=is_edge), 5, 64)
+        ingest = _refusing_pipeline("G-ABC123DEF4")
+        yield Workload(f"- {way}, hit without tags", _serve(loop, ingest, is_edge=is_edge), 5, 64)
+        refusing = _refusing_pipeline("G-ANOTHER")
+        yield Workload(f"- {way}, refused by id", _serve(loop, refusing, is_edge=is_edge), 5, 64)
 
 
 def sent_by_shop(vendor: str = "http://127.0.0.1:9") -> list[tuple[ContainerTag, OutgoingRequest]]:
@@ -331,11 +337,11 @@ class Written(asyncio.Transport):
         return False
 
 
-def _serve(loop: asyncio.AbstractEventLoop, pipeline: Runs) -> Callable[[], bool]:
+def _serve(loop: asyncio.AbstractEventLoop, pipeline: Runs, *, is_edge: bool) -> Callable[[], bool]:
     settings, counters = Settings(connections_per_address=0), Counters()
     health = Health()
     proxies = TrustedProxies((), "x-forwarded")
-    application = Application(
+    reception = Reception(
         pipeline,
         health,
         Limits.of(settings, ["/g/collect"]),
@@ -346,9 +352,12 @@ def _serve(loop: asyncio.AbstractEventLoop, pipeline: Runs) -> Callable[[], bool
     )
     admission = Admission(settings, proxies, counters)
 
-    async def connect() -> tuple[Connection, Written]:
+    async def connect() -> tuple[asyncio.Protocol, Written]:
         transport = Written()
-        connection = Listener(application.handle, settings, counters, admission)()
+        listener = Listener(Application(reception).handle, settings, counters, admission)
+        edge = Edge(reception, listener, settings, counters, admission)
+        edge.paths = frozenset({"/g/collect"})
+        connection = edge() if is_edge else listener()
         connection.connection_made(transport)
         return connection, transport
 
