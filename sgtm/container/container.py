@@ -219,6 +219,17 @@ def candidates_of(clients: Sequence[ContainerClient]) -> dict[str, tuple[Contain
     }
 
 
+def endpoint_of(path: str, candidates: Sequence[ContainerClient]) -> Endpoint | None:
+    """Whose a request is for which these are the candidates, in claim order; None where no one of them
+    names the path."""
+    owner = next((client for client in candidates if client.paths), None)
+    if owner is None:
+        return None
+    is_collect = any(path in client.collect_paths for client in candidates)
+    is_first = owner is candidates[0] and owner.match is None
+    return Endpoint(owner, is_first, len(candidates) == 1, is_collect)
+
+
 class ContainerTransformation(Struct, frozen=True):
     """A compiled transformation. Both functions may raise."""
 
@@ -323,20 +334,25 @@ class Container(Struct, frozen=True, weakref=True):
     """Path -> clients that may claim it; made from `clients`."""
     answers_browser: bool = False
     """Whether any of `tags` does; made from them."""
+    endpoints: Mapping[str, Endpoint | None] = {}
+    """Of the paths where the host makes no difference; made from `clients`."""
 
     def __post_init__(self) -> None:
         force_setattr(self, "candidates", candidates_of(self.clients))
         force_setattr(self, "answers_browser", any(tag.answers_browser for tag in self.tags))
+        endpoints = {
+            path: endpoint_of(path, candidates)
+            for path, candidates in self.candidates.items()
+            if all(client.hosts is None for client in candidates)
+        }
+        force_setattr(self, "endpoints", endpoints)
 
     def endpoint(self, path: str, host: str) -> Endpoint | None:
         """Whose a request is; None where no client for this host names the path."""
-        candidates = [client for client in self.candidates.get(path, ()) if client.is_for(host)]
-        owner = next((client for client in candidates if client.paths), None)
-        if owner is None:
-            return None
-        is_collect = any(path in client.collect_paths for client in candidates)
-        is_first = owner is candidates[0] and owner.match is None
-        return Endpoint(owner, is_first, len(candidates) == 1, is_collect)
+        # PERF: asked several times for every hit
+        if path in self.endpoints:
+            return self.endpoints[path]
+        return endpoint_of(path, [one for one in self.candidates.get(path, ()) if one.is_for(host)])
 
     def tags_for(self, event_name: str) -> tuple[ContainerTag, ...]:
         """Tags that an event of this name could fire, in firing order."""

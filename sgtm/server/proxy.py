@@ -21,6 +21,9 @@ Headers = Iterable[tuple[bytes, bytes]]
 MAX_HOPS = 32
 """Hops that are looked at, from the right; no chain of real proxies is as long."""
 
+MAX_HOST_BYTES = 261
+"""The longest name (RFC 1035 2.3.4) with a port; what is longer is not remembered."""
+
 _HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9._-]+")
 _PORT = re.compile(r":[0-9]{0,5}$")
 
@@ -107,11 +110,11 @@ class TrustedProxies:
     def requester(self, peer: str, headers: Headers, scheme: str) -> Requester:
         """Whose request it is: `peer` is the socket's address, header names are in lower case."""
         address, is_trusted = self.judge_peer(peer)
-        host = next((value.decode("latin-1") for name, value in headers if name == b"host"), "")
+        host = _host_of(headers)
         if not is_trusted:
-            return Requester(address, False, scheme, canonical_host(host))
+            return Requester(address, False, scheme, host)
         hop = self._requesting_hop(address, headers)
-        return Requester(hop.address, True, hop.scheme or scheme, hop.host or canonical_host(host))
+        return Requester(hop.address, True, hop.scheme or scheme, hop.host or host)
 
     def judge_peer(self, peer: str) -> tuple[str, bool]:
         """(canonical address, whether it is a trusted proxy) of a socket's address."""
@@ -136,6 +139,21 @@ class TrustedProxies:
             if not is_trusted:
                 break
         return found
+
+
+def _host_of(headers: Headers) -> str:
+    for name, value in headers:
+        if name == b"host":
+            return (
+                _host_in(value) if len(value) <= MAX_HOST_BYTES else canonical_host(value.decode("latin-1"))
+            )
+    return ""
+
+
+@lru_cache(maxsize=1024)
+def _host_in(value: bytes) -> str:
+    """Hosts repeat as peers do."""
+    return canonical_host(value.decode("latin-1"))
 
 
 def _plain_peer(peer: str) -> str:
