@@ -125,7 +125,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="on: plain requests for paths that a client names are answered by the compiled way, "
             "all others by aiohttp; off: all by aiohttp. The answers are the same."
         ),
-    ] = "off"
+    ] = "on"
     egress_allow: Annotated[
         tuple[str, ...],
         Meta(

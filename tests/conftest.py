@@ -5,6 +5,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,8 +105,20 @@ class Served(NamedTuple):
 Serve = Callable[..., Awaitable[Served]]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """In a module with `BOTH_WAYS = True` servers run with the edge, and once more without it."""
+    if "edge" in metafunc.fixturenames and getattr(metafunc.module, "BOTH_WAYS", False):
+        metafunc.parametrize("edge", ["on", "off"])
+
+
 @pytest.fixture
-async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
+def edge() -> str:
+    """Setting of the servers that `serve` starts."""
+    return Settings().edge
+
+
+@asynccontextmanager
+async def serving(tmp_path: Path, edge: str) -> AsyncIterator[Serve]:
     """Start workers: `await serve(container, port=.., ...)`. `container` is a Container, or what
     stands in a container.yaml, as text or data; the keywords are Settings."""
     workers: list[Worker] = []
@@ -123,7 +136,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
             container = load_container(path)
         local = {
             "outbox": "memory",
-            "edge": os.environ.get("SGTM_EDGE", "off"),
+            "edge": edge,
             "host": "127.0.0.1",
             "port": 0,
             "egress_allow": ("127.0.0.0/8", "::1"),
@@ -134,9 +147,18 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
         await worker.start()
         return Served(worker, worker.url, int(worker.url.rpartition(":")[2]))
 
-    yield start
-    for worker in workers:
-        await worker.drain(0)
+    try:
+        yield start
+    finally:
+        for worker in workers:
+            await worker.drain(0)
+
+
+@pytest.fixture
+async def serve(tmp_path: Path, edge: str) -> AsyncIterator[Serve]:
+    """See `serving`."""
+    async with serving(tmp_path, edge) as start:
+        yield start
 
 
 @pytest.fixture

@@ -144,9 +144,7 @@ class TrustedProxies:
 def _host_of(headers: Headers) -> str:
     for name, value in headers:
         if name == b"host":
-            return (
-                _host_in(value) if len(value) <= MAX_HOST_BYTES else canonical_host(value.decode("latin-1"))
-            )
+            return (_host_in if len(value) <= MAX_HOST_BYTES else _host_in.__wrapped__)(value)
     return ""
 
 

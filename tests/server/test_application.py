@@ -22,6 +22,7 @@ from sgtm.messages import (
 )
 from sgtm.observability.walk import Walk
 
+BOTH_WAYS = True
 ECHO = container([client(echo, paths=("/c",))])
 
 

@@ -20,6 +20,7 @@ from sgtm.messages import Answer, Claimed, IncomingRequest, Pending
 from sgtm.server.connection import require_compiled_parser
 from sgtm.server.written import http_date
 
+BOTH_WAYS = True
 ECHO = container([client(echo, paths=("/g/collect",))])
 HOST = b"Host: shop.example\r\n"
 

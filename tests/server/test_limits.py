@@ -8,6 +8,7 @@ from conftest import Serve
 from containers import client, container, echo
 from raw_http import RawConnection, ask, request
 
+BOTH_WAYS = True
 ECHO = container([client(echo, paths=("/g/collect", "/hook"))])
 HOST = b"Host: shop.example\r\n"
 

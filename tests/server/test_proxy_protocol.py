@@ -19,6 +19,7 @@ from sgtm.server.acceptor import require_trusted_proxies
 from sgtm.server.proxy_protocol import MAX_V1_BYTES, MAX_V2_BYTES, ProxyHeader, read_proxy_header
 from sgtm.settings import Settings
 
+BOTH_WAYS = True
 SIGNATURE = bytes.fromhex("0D0A0D0A000D0A515549540A")
 ECHO = container([client(echo, paths=("/c",))])
 CLIENT = "198.51.100.22"

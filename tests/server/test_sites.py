@@ -14,6 +14,7 @@ from sgtm.messages import Answer, Claimed, Cookie, redirect
 from sgtm.observability.walk import Walk
 from sgtm.server.sites import Sites
 
+BOTH_WAYS = True
 PREFIX = "/metrics-x"
 ECHO = container([client(echo, paths=("/g/collect",))])
 
