@@ -1,9 +1,11 @@
 """Load: servers side by side in one run, with and without the work that a tag manager is there for.
 
     python -m benchmarks.load                       # all of the table below, in about a minute
+    python -m benchmarks.load --connections 16 --preflight-every 20 --vendor-ms    # as a proxy mixes requests
     python -m benchmarks.load --contender node=http://127.0.0.1:9000 --seconds 2 --rounds 9
 
-Contenders take turns in short rounds: a bare aiohttp Application that answers 204; ours without tags; the
+Contenders take turns in short rounds: a bare aiohttp Application that answers 204; a protocol that answers
+204 to whatever comes; ours without tags, also without the edge; the
 whole job (a hit in, one request to each of two vendors out) the plain way (`yardsticks.py`) and ours, with
 vendors that answer at once and after 50 ms. A round is over when the last request owed to a vendor has
 arrived; hits a second and CPU (user + system, us a hit, of the server's process) count until then.
@@ -38,6 +40,10 @@ from benchmarks.stand_in import Arrived, StartedStandIn, started_stand_in
 
 ROOT = Path(__file__).parent.parent
 LIMIT_S = 90.0
+PREFLIGHT = (
+    b"OPTIONS /g/collect HTTP/1.1\r\nHost: sst.shop.example\r\nOrigin: https://www.shop.example\r\n"
+    b"Access-Control-Request-Method: POST\r\n\r\n"
+)
 CONTAINER = """\
 sgtm: 1
 name: benchmark
@@ -213,7 +219,9 @@ def start_all(stack: ExitStack, options: argparse.Namespace) -> list[Contender]:
     enter = stack.enter_context
     contenders = [
         enter(started("bare aiohttp, 204", "benchmarks.yardsticks", "bare")),
+        enter(started("canned answer, uvloop", "benchmarks.yardsticks", "canned")),
         enter(started_sgtm("sgtm, no tags", CONTAINER)),
+        enter(started_sgtm("sgtm, --edge off", CONTAINER, more=("--outbox", "memory", "--edge", "off"))),
     ]
     if options.container is not None:
         contenders.append(enter(started_sgtm("sgtm, your container", options.container.read_text())))
@@ -234,7 +242,9 @@ def start_all(stack: ExitStack, options: argparse.Namespace) -> list[Contender]:
 
 async def compare(contenders: list[Contender], options: argparse.Namespace) -> None:
     """All rounds; each contender meets a short warm-up first."""
-    hits = [wire_of(hit) for hit in make_hits(512)]
+    hits = [wire_of(hit) for hit in make_hits(500)]
+    if options.preflight_every:
+        hits[:: options.preflight_every] = [PREFLIGHT] * len(hits[:: options.preflight_every])
     for contender in contenders:
         await run_round(contender, hits, options.connections, 0.3)
         contender.forget()
@@ -276,6 +286,7 @@ def main() -> int:
     parser.add_argument("--container", type=Path, help="container.yaml of another server of ours")
     parser.add_argument("--vendor-ms", type=int, nargs="*", default=[0, 50], help="delays of the vendors")
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--preflight-every", type=int, default=0, help="so many requests are one of OPTIONS")
     parser.add_argument("--seconds", type=float, default=1.0, help="of one round")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()

@@ -1,5 +1,6 @@
-"""Servers to measure ours against: `python -m benchmarks.yardsticks bare` and `... plain VENDOR`.
+"""Servers to measure ours against: `python -m benchmarks.yardsticks bare`, `canned` and `plain VENDOR`.
 
+canned a uvloop protocol that reads nothing and answers 204 to whatever comes: the floor
 bare   an aiohttp Application that answers 204 and does nothing else
 plain  the whole job as anybody would write it first: an aiohttp handler that parses with urllib, builds
        both payloads, awaits two posts of one ClientSession at once and then answers
@@ -79,11 +80,31 @@ def _item(text: str) -> list[tuple[str, str]]:
     return [(part[:2], part[2:]) for part in text.split("~")]
 
 
+class Canned(asyncio.Protocol):
+    """204 for each piece that ends as a request without a body does."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport: Any = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer."""
+        if data.endswith(b"\r\n\r\n"):
+            self._transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+
+async def serve_canned() -> None:
+    """As `main`."""
+    server = await asyncio.get_running_loop().create_server(Canned, "127.0.0.1", 0)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", file=sys.stderr, flush=True)
+    await server.serve_forever()
+
+
 async def main(kind: str, vendor: str = "") -> None:
     """Serve until the end of the process; the address stands in the first line of standard error."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         application = web.Application()
-        application.router.add_get("/g/collect", bare if kind == "bare" else plain(session, vendor))
+        application.router.add_route("*", "/g/collect", bare if kind == "bare" else plain(session, vendor))
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -92,4 +113,4 @@ async def main(kind: str, vendor: str = "") -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(*sys.argv[1:]))
+    uvloop.run(serve_canned() if sys.argv[1] == "canned" else main(*sys.argv[1:]))

@@ -84,8 +84,9 @@ class EdgeConnection(asyncio.Protocol):
 
     __slots__ = (
         "_address", "_buffer", "_closes", "_edge", "_handler", "_head", "_head_since", "_idle_since",
-        "_idle_timer", "_is_busy", "_is_lent", "_is_over", "_is_paused", "_is_stalled", "_lifetime", "_loop",
-        "_network", "_peer", "_pieces", "_reader", "_scheme", "_stalled_handler", "_start", "_timer", "_wire",
+        "_idle_timer", "_is_awaited", "_is_busy", "_is_lent", "_is_over", "_is_paused", "_is_stalled",
+        "_lifetime", "_loop", "_network", "_peer", "_pieces", "_reader", "_scheme", "_stalled_handler",
+        "_start", "_timer", "_wire",
     )  # fmt: skip
 
     def __init__(self, edge: Terms, peer: Peer | None = None) -> None:
@@ -97,7 +98,7 @@ class EdgeConnection(asyncio.Protocol):
         """Of the request whose body is not complete."""
         self._head_since: float | None = None
         self._is_busy = self._is_stalled = self._is_lent = self._is_over = self._is_paused = False
-        self._closes = False
+        self._closes = self._is_awaited = False
         self._network: str | None = None
         self._handler: LentConnection | None = None
         self._stalled_handler: LentConnection | None = None
@@ -137,6 +138,7 @@ class EdgeConnection(asyncio.Protocol):
         edge.connections.discard(self)
         self._network = None
         self._stop_timer()
+        self._stop_awaiting()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         self._reader.stop()
@@ -184,6 +186,7 @@ class EdgeConnection(asyncio.Protocol):
         data, self._head, self._head_since, self._pieces = self._buffer, None, None, 0
         self._buffer, self._start = (b"", 0) if end == len(data) else (data, end)
         self._stop_timer()
+        self._stop_awaiting()
         self._answer(head, data[body:end])
         return True
 
@@ -217,6 +220,8 @@ class EdgeConnection(asyncio.Protocol):
             self._stop_timer()
             self._head = head
             self._timer = self._loop.call_later(self._edge.patience_s, self._lend, None)
+            self._is_awaited = True  # a drain waits for it, too
+            self._edge.reception.begin()
 
     def _give_up_head(self) -> None:
         self._edge.counters.add("sgtm_requests_refused_total", SLOW_HEAD[1])
@@ -331,6 +336,15 @@ class EdgeConnection(asyncio.Protocol):
                 edge.listener, edge.settings, edge.counters, self._peer, self._lifetime, self, self._wire
             )
         self._handler.lend(data, head_since)
+
+    def lent_is_begun(self) -> None:
+        """See `lent.Owner`."""
+        self._stop_awaiting()
+
+    def _stop_awaiting(self) -> None:
+        if self._is_awaited:
+            self._is_awaited = False
+            self._edge.reception.end()
 
     def take_back(self) -> None:
         """See `lent.Owner`."""

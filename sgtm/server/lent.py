@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from aiohttp import web
+from aiohttp.streams import StreamReader
 
 from sgtm.observability.metrics import Counters
 from sgtm.server.admission import Admission
@@ -27,6 +28,9 @@ MOST_HEAD_BYTES = 128 * 1024
 
 class Owner(Protocol):
     """Whoever lends: the edge's connection."""
+
+    def lent_is_begun(self) -> None:
+        """aiohttp handles the request, so it is known to be under way."""
 
     def take_back(self) -> None:
         """The lent request is answered, and every byte that was lent belonged to it."""
@@ -186,6 +190,11 @@ class LentConnection(Connection):
             return super()._head_seconds()
         seconds, self._head_due = self._head_due - self._loop.time(), None
         return max(seconds, 0.001)
+
+    def begin(self, content: StreamReader) -> bool:
+        """See Connection."""
+        self._owner.lent_is_begun()
+        return super().begin(content)
 
     async def answered(self, request: web.BaseRequest, answer: WrittenAnswer) -> None:
         """Write the answer to its end, then give the connection back if that is safe. aiohttp writes it once

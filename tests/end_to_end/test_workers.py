@@ -277,6 +277,7 @@ async def test_a_stop_ends_all_workers_in_order(start: Start) -> None:
         await asyncio.sleep(0.2)
         server.send_signal(signal.SIGTERM)
         await server.said("draining")
+        await asyncio.sleep(0.2)  # until the workers know
         connection.send(whole[-5:])
         answer = await connection.read_answer()
         assert (answer.status // 100, answer.header("Connection")) == (2, "close")
