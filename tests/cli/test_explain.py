@@ -109,3 +109,35 @@ def test_no_secret_of_an_export_or_of_the_environment_is_told(sgtm, tmp_path, wo
     assert "ep.b=${SHOP_TOKEN}" in done.stdout
     for secret in ("invented+1", "invented%2B1", "invented-2"):
         assert secret not in done.stdout
+
+
+MATCHED_AND_SAMPLED = """sgtm: 1
+consent: {unset: granted, gate: declared}
+clients:
+- name: Berlin
+  type: ga4
+  priority: 2
+  match: [{part: header, name: X-Shop, operator: equals, compare_with: berlin}]
+- {name: GA4, type: ga4, priority: 1}
+tags:
+- name: Tenth
+  type: http_request
+  firing_triggers: [All Events]
+  sample: {percent: 10}
+  parameters: {url: "https://a.example/"}
+- {name: All, type: http_request, firing_triggers: [All Events], parameters: {url: "https://a.example/"}}
+"""
+
+
+def test_it_says_which_match_did_not_hold_and_who_is_not_in_a_sample(sgtm, tmp_path):
+    # SPEC: requirements R44, R98; blake2b of "7.1" is at 88 % of 64 bits
+    container, hit = tmp_path / "container.yaml", HIT.replace("cid=1.2", "cid=7.1")
+    container.write_text(MATCHED_AND_SAMPLED)
+    plain = sgtm("explain", container, "--hit", hit)
+    assert plain.returncode == 0, plain.stderr
+    assert "Berlin: declined, its match `header X-Shop equals berlin` does not hold" in plain.stdout
+    assert "client    GA4: claimed it" in plain.stdout
+    assert "tag       Tenth: held back, not in the sample of 10 %" in plain.stdout
+    assert "tag       All: fired" in plain.stdout
+    berlin = sgtm("explain", container, "--hit", hit, "--header", "X-Shop: berlin")
+    assert "client    Berlin: claimed it" in berlin.stdout

@@ -110,7 +110,7 @@ def _secrets_in(value: Any, path: Path, label: str) -> Iterator[tuple[Path, str]
                 continue
             if is_condition and key != "compare_with":
                 continue
-            called = str(value["value"]) if is_condition else key
+            called = _name_of(value) if is_condition else key
             if key in _OWN:  # `parameters: {value: ...}` of a constant is called as the constant
                 called = f"{named} {label}" if path and named else label
             yield from _secrets_in(item, (*path, key), called)
@@ -119,6 +119,11 @@ def _secrets_in(value: Any, path: Path, label: str) -> Iterator[tuple[Path, str]
             yield from _secrets_in(item, (*path, index), label)
     elif isinstance(value, str) and is_secret(value, label):
         yield path, value
+
+
+def _name_of(condition: dict[str, Any]) -> str:
+    """What a condition looks at: its left side, or the header, cookie, ... of a request."""
+    return str(condition.get("value", condition.get("name", "")))
 
 
 def is_secret(text: str, label: str = "") -> bool:

@@ -112,6 +112,14 @@ def test_tables_called_like_a_secret_conditions_and_what_only_repeats_one_are_fo
     assert "invented4" not in str(without_secrets(data, found))
 
 
+def test_what_a_header_is_compared_with_is_called_as_the_header():
+    shop = {"part": "header", "name": "X-Shop", "operator": "equals", "compare_with": "invented1"}
+    match = [shop, {**shop, "name": "X-Access-Token", "compare_with": "invented2"}]
+    path = {"part": "path", "operator": "equals", "compare_with": "/invented"}
+    found = find_secrets({"clients": [{"name": "A", "type": "json", "match": [*match, path]}]})
+    assert [secret.value for secret in found] == ["invented2"]
+
+
 def test_secrets_are_hidden_also_in_urls():
     secrets = {"a/b+c=12": "TOKEN"}
     data = {"url": "https://x.example/?t=a%2Fb%2Bc%3D12", "body": ["a/b+c=12!"], "status": 200}
