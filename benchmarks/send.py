@@ -200,7 +200,7 @@ def main() -> None:
                 kilobytes = alone.submit(hold, name, is_tls).result()
             print(f"{name:22}{'TLS' if is_tls else 'plain':8}{kilobytes:7.1f} KB a connection")
         return
-    for is_tls, (delay_ms, in_flight) in product((False, True), ((0, 64), (50, 250), (100, 1_000))):
+    for is_tls, (delay_ms, in_flight) in product((False, True), ((0, 64), (50, 250), (100, 500))):
         title = f"{'TLS' if is_tls else 'plain'}, vendor at {delay_ms} ms, {in_flight} in flight"
         with started_stand_in(delay_ms, is_tls=is_tls) as vendor:
             uvloop.run(compare(vendor, title, in_flight, options.rounds, options.requests))

@@ -156,7 +156,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="What sends to vendors: lean (connections of our own on the event loop) or pooled "
             "(the client of aiohttp, which takes several times the CPU)."
         ),
-    ] = "pooled"
+    ] = "lean"
     hit_requests: Annotated[
         Limit,
         Meta(

@@ -12,7 +12,7 @@ from sgtm.messages import VendorAnswer
 class Connection(asyncio.Protocol):
     """Calls `on_free` when it can take another request, `on_lost` when it is gone."""
 
-    __slots__ = ("_loop", "_on_free", "_on_lost", "_reader", "_transport", "_waiter", "good_until")
+    __slots__ = ("_loop", "_on_free", "_on_lost", "_reader", "_transport", "_waiter", "good_until", "is_used")
 
     def __init__(
         self, on_free: Callable[["Connection"], None], on_lost: Callable[["Connection"], None]
@@ -22,6 +22,8 @@ class Connection(asyncio.Protocol):
         self._reader = AnswerReader()
         self._transport: Any = None
         self._waiter: asyncio.Future[VendorAnswer] | None = None
+        self.is_used = False
+        """Whether it has carried a request: the vendor may have closed it since."""
         self.good_until = 0.0
         """The pool's: when it is too old, on the loop's clock."""
 
@@ -30,6 +32,7 @@ class Connection(asyncio.Protocol):
 
         Raises BadAnswer, Disconnected or TimedOut."""
         self._reader.begin(is_for_head=is_head)
+        self.is_used = True
         waiter: asyncio.Future[VendorAnswer] = self._loop.create_future()
         self._waiter = waiter
         timer = self._loop.call_at(deadline, self._time_out)
@@ -98,7 +101,8 @@ class Connection(asyncio.Protocol):
             self._fail(failure)
 
     def eof_received(self) -> bool:
-        """The peer has said all; over TLS it has said so itself, nobody cut it off (RFC 9112, 9.8)."""
+        """The peer has said all. Over TLS (uvloop's) it has said so itself: a connection that was cut off
+        is only lost (RFC 9112, 9.8)."""
         if self._waiter is not None and self._reader.finish():
             self._settle()
         return False

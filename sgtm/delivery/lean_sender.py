@@ -67,23 +67,25 @@ class LeanSender(HttpSender):
         )
         deadline = asyncio.get_running_loop().time() + timeout_s
         pool = self._pools.get(origin) or self._new_pool(origin)
-        connection = pool.take()
-        if connection is not None:
-            try:
-                return await connection.exchange(request, is_head=method == "HEAD", deadline=deadline)
-            except Disconnected:
-                if self._is_closed or not (can_be_repeated and connection.is_untouched):
-                    raise
-        connection = await self._open(pool, origin, passage, deadline)
+        connection = pool.take() or await self._open(pool, origin, passage, deadline)
+        if not (can_be_repeated and connection.is_used):
+            return await connection.exchange(request, is_head=method == "HEAD", deadline=deadline)
+        try:
+            return await connection.exchange(request, is_head=method == "HEAD", deadline=deadline)
+        except Disconnected:
+            if self._is_closed or not connection.is_untouched:
+                raise
+        connection = await self._open(pool, origin, passage, deadline, is_to_be_new=True)
         return await connection.exchange(request, is_head=method == "HEAD", deadline=deadline)
 
-    async def _open(self, pool: Pool, origin: Origin, passage: Passage, deadline: float) -> Connection:
-        """A new connection or, where there are enough, the next that is free. Raises ConnectFailed or the
-        door's Refused."""
+    async def _open(
+        self, pool: Pool, origin: Origin, passage: Passage, deadline: float, *, is_to_be_new: bool = False
+    ) -> Connection:
+        """See `Pool.open`. Raises ConnectFailed or the door's Refused."""
         dialer = self._dialer = self._dialer or Dialer(self._egress, self._tls, self._connect_timeout_s)
         try:
             async with asyncio.timeout_at(deadline):
-                return await pool.open(partial(dialer.dial, origin, passage))
+                return await pool.open(partial(dialer.dial, origin, passage), is_to_be_new=is_to_be_new)
         except TimeoutError:
             pass
         raise ConnectFailed("no connection in time")

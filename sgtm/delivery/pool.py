@@ -55,14 +55,18 @@ class Pool:
             connection.abort()
         return None
 
-    async def open(self, dial: Dial) -> Connection:
-        """A connection of one's own or, where there are too many, the next that is free.
+    async def open(self, dial: Dial, *, is_to_be_new: bool = False) -> Connection:
+        """A connection of one's own or, where there are too many, the next that is free: itself, or a new
+        one in its place.
 
         Raises ConnectFailed and what `dial` raises."""
         if self._has_place():
             self._dialing += 1
         elif (free := await self._turn()) is not None:
-            return free
+            if not is_to_be_new:
+                return free
+            free.abort()
+            self._dialing += 1
         try:
             self._require_open()
             connection = await dial(self._new)
