@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from sgtm.delivery.credentials import Credentials, CredentialSource
 from sgtm.delivery.errors import CredentialMissing, Refused
-from sgtm.delivery.request_writer import origin_of, write_request
+from sgtm.delivery.request_writer import origin_of, request_bytes, write_parts, write_request
 from sgtm.messages import CredentialProof, CredentialUse, OutgoingRequest
 
 # SPEC: reliability 3, rules 7 and 9.
@@ -155,3 +155,45 @@ def test_nothing_but_its_own_errors_comes_out_of_any_text(method, path, name, va
     method, url, _ = written
     assert (method + url).isascii()
     assert not any(character in method + url + name + value for character in "\r\n\0")
+
+
+@pytest.mark.parametrize(
+    ("url", "line", "host"),
+    [
+        ("https://vendor.example/a/b?c=d/e", "/a/b?c=d/e", "vendor.example"),
+        ("https://vendor.example", "/", "vendor.example"),
+        ("https://vendor.example?c=/d", "/?c=/d", "vendor.example"),
+        ("https://VENDOR.example.:443/", "/", "vendor.example"),
+        ("https://vendor.example:80/", "/", "vendor.example:80"),
+        ("http://[2001:DB8::1]:81/", "/", "[2001:db8::1]:81"),
+        ("https://vendor.example//x/../y%2f", "//x/../y%2f", "vendor.example"),
+        ("https://vendor.example/ä b", "/%C3%A4%20b", "vendor.example"),
+    ],
+)
+def test_target_and_host_as_they_go_to_the_socket(url, line, host):
+    # RFC 9112, 3.2: origin form, or the whole address where a proxy is asked
+    origin = origin_of(url)
+    written = write_parts("POST", url, ())
+    rest = f"Host: {host}\r\nAccept: */*\r\nContent-Length: 1\r\n\r\nx".encode()
+    assert request_bytes(written, origin, b"x", to_proxy=False) == f"POST {line} HTTP/1.1\r\n".encode() + rest
+    asked = f"POST {origin[0]}://{host}{line} HTTP/1.1\r\n".encode()
+    assert request_bytes(written, origin, b"x", to_proxy=True) == asked + rest
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "length"),
+    [("GET", b"", b""), ("HEAD", b"", b""), ("GET", b"xy", b"2"), ("POST", b"", b"0"), ("PATCH", b"", b"0")],
+)
+def test_the_length_is_ours_and_left_out_where_nothing_is_said(method, body, length):
+    # RFC 9110, 8.6
+    sent = request_bytes(write_parts(method, URL, ()), origin_of(URL), body, to_proxy=False)
+    head, _, rest = sent.partition(b"\r\n\r\n")
+    assert rest == body
+    assert head.partition(b"Content-Length: ")[2] == length
+
+
+def test_accept_is_the_tags_if_it_has_one():
+    headers = (("accept", "application/json"), ("X-A", "ä"))
+    sent = request_bytes(write_parts("GET", URL, headers), origin_of(URL), b"", to_proxy=False)
+    assert sent.lower().count(b"accept:") == 1
+    assert "X-A: ä\r\n".encode() in sent
