@@ -5,6 +5,17 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+_BOOT_TIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Monotonic, and goes on while the machine sleeps."""
+_BEGAN_NS = time.time_ns() - time.clock_gettime_ns(_BOOT_TIME)
+
+
+def steady_micros() -> int:
+    """Unix time in microseconds by which it is judged what is too old: no later than the clock says, nor than
+    it would be had nobody set the clock since the process began. So a clock that is set forward makes
+    nothing expire and deletes nothing (SPEC: reliability 1.4 fault 12)."""
+    return min(time.time_ns(), _BEGAN_NS + time.clock_gettime_ns(_BOOT_TIME)) // 1_000
+
 
 class Alarm(Protocol):
     """Something that will ring."""
@@ -22,6 +33,9 @@ class Clock(Protocol):
     def unix_micros(self) -> int:
         """Unix time in microseconds: only to read dates that come from outside."""
 
+    def steady_micros(self) -> int:
+        """Unix time in microseconds: to judge what has expired; see the function of this name."""
+
     def call_at(self, when: float, callback: Callable[[], Any]) -> Alarm:
         """Call `callback` when `now()` has reached `when`."""
 
@@ -36,6 +50,10 @@ class LoopClock:
     def unix_micros(self) -> int:
         """Unix time in microseconds."""
         return time.time_ns() // 1_000
+
+    def steady_micros(self) -> int:
+        """Unix time in microseconds, not later for a clock that was set forward."""
+        return steady_micros()
 
     def call_at(self, when: float, callback: Callable[[], Any]) -> Alarm:
         """Call `callback` when `now()` has reached `when`."""

@@ -72,7 +72,7 @@ class Lane:
     def add(self, delivery: Delivery) -> None:
         """Take one delivery."""
         delivery.weigh()
-        left_s = (delivery.expires_micros - self._clock.unix_micros()) / 1_000_000
+        left_s = (delivery.expires_micros - self._clock.steady_micros()) / 1_000_000
         now = self._clock.now()
         delivery.deadline_s = now + left_s
         if left_s <= 0:

@@ -12,10 +12,10 @@ into a lane that is shut, but for the one record that is its probe (SPEC: design
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from contextlib import aclosing
 
+from sgtm.delivery.clock import steady_micros
 from sgtm.delivery.lanes import Lanes
 from sgtm.delivery.outbox import Outbox, OutboxFull
 from sgtm.delivery.outbox.held import Hold
@@ -51,7 +51,7 @@ class Recovery:
         lanes: Lanes,
         counters: Counters,
         earlier: EarlierContainers,
-        now_micros: Callable[[], int] = lambda: time.time_ns() // 1_000,
+        now_micros: Callable[[], int] = steady_micros,
         *,
         is_only_way: bool = False,
     ) -> None:

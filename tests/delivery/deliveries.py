@@ -95,6 +95,9 @@ class FakeClock:
     def unix_micros(self):
         return NOON_MICROS + int((self.seconds - 1_000.0 + self.jumped_s) * 1_000_000)
 
+    def steady_micros(self):
+        return self.unix_micros() - int(max(self.jumped_s, 0.0) * 1_000_000)
+
     def call_at(self, when, callback):
         alarm = FakeAlarm(callback)
         heapq.heappush(self._alarms, (when, next(self._numbers), alarm))

@@ -294,6 +294,17 @@ async def test_a_jump_of_the_clock_burns_nothing(jump_s):
         assert it.outcome_of(delivery).kind == "done"
 
 
+@pytest.mark.parametrize("jump_s", [3_600, -3_600, 40 * 86_400])
+async def test_what_was_received_before_the_clock_jumped_or_after_it_has_its_time(jump_s):
+    async with bench() as it:
+        expires_micros = it.clock.unix_micros() + 600_000_000
+        it.clock.jumped_s = jump_s
+        life_s = (expires_micros - it.clock.unix_micros()) / 1e6
+        before, after = it.deliver(life_s=life_s), it.deliver(life_s=600)
+        await it.until(lambda: len(it.settled) == 2)
+        assert it.outcome_of(before).kind == it.outcome_of(after).kind == "done"
+
+
 async def test_a_full_lane_gives_up_the_oldest_and_says_so_once(caplog):
     async with bench(limits=LaneLimits(max_queued=10)) as it:
         it.vendor.fail("/collect", Fault(status=429, headers=(("Retry-After", "60"),), times=1))

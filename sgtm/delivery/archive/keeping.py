@@ -17,6 +17,7 @@ from threading import Lock
 from msgspec import Struct
 
 from sgtm.delivery.archive.segment import HEADER, frame_of
+from sgtm.delivery.clock import steady_micros
 from sgtm.delivery.outbox.folder import sync_folder
 from sgtm.observability.metrics import Counters
 
@@ -101,7 +102,7 @@ class Archive:
         """Delete segments that are too old, and the oldest beyond the bound."""
         self._cleaned_at = time.monotonic()
         kept: list[tuple[Path, int]] = []
-        before = time.time() - self._age_s
+        before = steady_micros() / 1e6 - self._age_s
         for path in self._segments():
             with suppress(OSError):
                 said = path.stat()

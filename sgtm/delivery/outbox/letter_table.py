@@ -2,13 +2,13 @@
 one transaction. Used by the writer thread alone. Raises apsw.Error.
 """
 
-import time
 from collections.abc import Collection
 
 import apsw
 import msgspec
 from msgspec import Struct
 
+from sgtm.delivery.clock import steady_micros
 from sgtm.delivery.letter import KeptLetter, Letter, LetterBounds, decode_letter, encode_head
 from sgtm.delivery.outbox.records import join_group, read_record, split_group, write_record
 
@@ -83,7 +83,7 @@ class LetterTable:
         return page
 
     def _oldest_micros(self) -> int:
-        return int((time.time() - self._bounds.age_s) * 1e6)
+        return steady_micros() - int(self._bounds.age_s * 1e6)
 
     def _bound(self, kind: str) -> None:
         while True:

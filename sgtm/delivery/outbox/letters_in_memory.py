@@ -1,9 +1,9 @@
 """Dead letters of the memory engine: bounded, and lost with the process."""
 
-import time
 from collections import Counter
 from collections.abc import Collection
 
+from sgtm.delivery.clock import steady_micros
 from sgtm.delivery.letter import KeptLetter, Letter, LetterBounds
 from sgtm.observability.metrics import Counters
 
@@ -68,7 +68,7 @@ class LettersInMemory:
         return len(known)
 
     def _age(self) -> None:
-        before = (time.time() - self._bounds.age_s) * 1e6
+        before = steady_micros() - self._bounds.age_s * 1e6
         for kept in [kept for kept, _ in self._kept.values() if kept.letter.at_micros < before]:
             self._fall_out(kept.letter.id)
 
