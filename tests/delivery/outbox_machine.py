@@ -15,6 +15,7 @@ import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
+from sgtm.delivery.letter import Letter, now_micros
 from sgtm.delivery.outbox.held import Hold
 from sgtm.messages import IncomingRequest, Record
 
@@ -98,6 +99,8 @@ class OutboxMachine(RuleBasedStateMachine):
         self.model = {}
         self.held = {}
         """What was handed back: by record and tag, when it expires."""
+        self.letters = {}
+        """What was buried: by record and tag, its reason."""
         self.ever = set()
         self.count = 0
 
@@ -147,6 +150,30 @@ class OutboxMachine(RuleBasedStateMachine):
             assert it.record == self.model[it.record_id].record
             del self.held[it.record_id, tag]
 
+    @rule(record_id=records, tag=st.sampled_from(TAGS), reason=st.sampled_from("ab"))
+    def bury(self, record_id, tag, reason):
+        """Whatever becomes of the record afterwards, and whether it is finished already."""
+        record = make_record(record_id)
+        letter = Letter(record=record, kind="delivery", tag=tag, reason=reason, at_micros=now_micros())
+        self.outbox.bury(record_id, letter)
+        self.letters[letter.id] = reason
+        if not self.survives:
+            self.keeps_letters()
+
+    def keeps_letters(self):
+        """One of each record and tag, with the last word."""
+        kept = self.loop.run_until_complete(self.outbox.letters(0, 1_000))
+        assert {it.letter.id: it.letter.reason for it in kept} == self.letters
+
+    @rule(data=st.data())
+    def forget(self, data):
+        if self.letters:
+            gone = data.draw(st.sampled_from(sorted(self.letters)))
+            self.reopen()  # who has buried it last is asked after a commit only
+            assert self.loop.run_until_complete(self.outbox.forget([gone])) == 1
+            del self.letters[gone]
+            self.keeps_letters()
+
     @rule()
     def reopen(self):
         self.held.clear()  # whoever opens it next finds the records left over
@@ -155,6 +182,7 @@ class OutboxMachine(RuleBasedStateMachine):
             self.outbox = self.open()
             for kept in self.model.values():
                 kept.owing = None
+            self.keeps_letters()
 
     @invariant()
     def owes_what_the_model_owes(self):
