@@ -40,10 +40,10 @@ class Dialer:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._connect(origin, passage, make)
-        except (OSError, UnicodeError) as error:
-            failure = passage.refusal or _wrapped(error)
         except ConnectFailed as error:
             failure = error
+        except Exception as error:  # whatever the resolver, the loop or TLS makes of it
+            failure = passage.refusal or _wrapped(error)
         raise failure
 
     async def _connect(

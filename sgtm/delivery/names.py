@@ -14,6 +14,7 @@ from sgtm.delivery.addresses import read_address
 from sgtm.delivery.egress import DNS_CACHE_S
 
 MAX_NAMES = 1_000
+SETTLE_TIMEOUT_S = 1.0
 
 Addresses = list[AddrInfoType]
 
@@ -45,8 +46,9 @@ class Names:
         return await asyncio.shield(asking)
 
     async def settle(self) -> None:
-        """Wait for the questions under way, which end by themselves."""
-        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        """Wait a little for the questions under way, which end by themselves."""
+        if self._asking:
+            await asyncio.wait(self._asking.values(), timeout=SETTLE_TIMEOUT_S)
 
     async def _ask(self, key: tuple[str, int]) -> Addresses:
         host, port = key

@@ -63,7 +63,7 @@ class Pool:
         if self._has_place():
             self._dialing += 1
         elif (free := await self._turn()) is not None:
-            if not is_to_be_new:
+            if free.is_open and not is_to_be_new:  # it may have been lost since it was given
                 return free
             free.abort()
             self._dialing += 1

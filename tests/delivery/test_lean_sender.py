@@ -294,6 +294,31 @@ async def test_a_connection_that_ends_makes_place_for_who_waits(monkeypatch, con
         assert answers == [(200, b"ok")] * 20
 
 
+async def test_a_connection_that_is_lost_on_its_way_to_who_waits_is_not_used():
+    async with Script(answering(OK)) as server, lean(connections=1) as sender:
+        await ask(sender, server.url)
+        (only,) = sender._pools.values()
+        held = only.take()
+        asking = asyncio.create_task(ask(sender, server.url, can_be_repeated=False))
+        await until(lambda: only._waiters)
+        only._freed(held)
+        held.abort()
+        assert await asking == (200, b"ok")
+        assert server.connections == 2
+
+
+async def test_whatever_a_resolver_raises_is_a_failed_connection():
+    class Broken(Answering):
+        async def resolve(self, host, port=0, family=0):
+            raise RuntimeError("canary")
+
+    async with lean(egress=to_loopback(resolver=Broken())) as sender:
+        with pytest.raises(ConnectFailed) as failure:
+            await ask(sender, "http://vendor.example/")
+        assert failure.value.__context__ is None
+        assert "canary" not in str(failure.value)
+
+
 async def test_a_host_that_cannot_be_reached_fails_for_all_who_wait(monkeypatch, unused_tcp_port):
     async with lean(connections=2) as sender:
         asking = [ask(sender, f"http://127.0.0.1:{unused_tcp_port}/") for _ in range(20)]
