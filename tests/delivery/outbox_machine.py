@@ -150,12 +150,12 @@ class OutboxMachine(RuleBasedStateMachine):
             assert it.record == self.model[it.record_id].record
             del self.held[it.record_id, tag]
 
-    @rule(record_id=records, tag=st.sampled_from(TAGS), reason=st.sampled_from("ab"))
-    def bury(self, record_id, tag, reason):
-        """Whatever becomes of the record afterwards, and whether it is finished already."""
-        record = make_record(record_id)
-        letter = Letter(record=record, kind="delivery", tag=tag, reason=reason, at_micros=now_micros())
-        self.outbox.bury(record_id, letter)
+    @rule(seed=st.integers(0, 2), reason=st.sampled_from("abc"))
+    def bury(self, seed, reason):
+        """Of few records, so that some are buried more than once."""
+        record = make_record(seed)
+        letter = Letter(record=record, kind="delivery", tag="meta", reason=reason, at_micros=now_micros())
+        self.outbox.bury(-1, letter)
         self.letters[letter.id] = reason
         if not self.survives:
             self.keeps_letters()
