@@ -12,7 +12,19 @@ from sgtm.messages import VendorAnswer
 class Connection(asyncio.Protocol):
     """Calls `on_free` when it can take another request, `on_lost` when it is gone."""
 
-    __slots__ = ("_loop", "_on_free", "_on_lost", "_reader", "_transport", "_waiter", "good_until", "is_used")
+    __slots__ = (
+        "_alarm",
+        "_deadline",
+        "_loop",
+        "_on_free",
+        "_on_lost",
+        "_reader",
+        "_rings_at",
+        "_transport",
+        "_waiter",
+        "good_until",
+        "is_used",
+    )
 
     def __init__(
         self, on_free: Callable[["Connection"], None], on_lost: Callable[["Connection"], None]
@@ -22,6 +34,8 @@ class Connection(asyncio.Protocol):
         self._reader = AnswerReader()
         self._transport: Any = None
         self._waiter: asyncio.Future[VendorAnswer] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._rings_at, self._deadline = float("inf"), 0.0
         self.is_used = False
         """Whether it has carried a request: the vendor may have closed it since."""
         self.good_until = 0.0
@@ -35,12 +49,13 @@ class Connection(asyncio.Protocol):
         self.is_used = True
         waiter: asyncio.Future[VendorAnswer] = self._loop.create_future()
         self._waiter = waiter
-        timer = self._loop.call_at(deadline, self._time_out)
+        self._deadline = deadline
+        if deadline < self._rings_at:
+            self._set_alarm(deadline)
         self._transport.write(request)
         try:
             return await waiter
         finally:
-            timer.cancel()
             if self._waiter is waiter:  # the asker is cancelled: what comes now is for nobody
                 self._waiter = None
                 self.abort()
@@ -60,8 +75,20 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _time_out(self) -> None:
-        self._fail(TimedOut("no complete answer in time"))
+    def _set_alarm(self, when: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm, self._rings_at = self._loop.call_at(when, self._ring), when
+
+    def _ring(self) -> None:
+        """The alarm is set for the first of many requests: most often it is about one that is long over."""
+        self._alarm, self._rings_at = None, float("inf")
+        if self._waiter is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._set_alarm(self._deadline)
+        else:
+            self._fail(TimedOut("no complete answer in time"))
 
     def _fail(self, error: SendError) -> None:
         waiter, self._waiter = self._waiter, None
@@ -109,5 +136,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Gone, by whomever."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         self._fail(Disconnected("the connection broke before the answer was complete"))
         self._on_lost(self)

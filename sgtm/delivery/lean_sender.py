@@ -3,7 +3,8 @@
     request -> bytes -> door -> a connection that rests (else dial) -> one write -> answer -> it rests again
 
 It does what `PooledSender` does for a fraction of the work, and raises the same errors. What is here decides
-the cost of a delivery: no task, one future and one timer a request. SPEC: design.md Delivery; reliability 3.
+the cost of a delivery: no task, one future and no timer of its own for a request. SPEC: design.md Delivery;
+reliability 3.
 """
 
 import asyncio

@@ -369,6 +369,26 @@ async def test_a_request_that_is_given_up_closes_its_connection_and_frees_the_pl
         assert await ask(sender, server.url) == (200, b"ok")
 
 
+async def test_each_request_has_its_own_time_out_on_a_kept_connection():
+    async def talk(number, reader, writer):
+        while True:
+            head = await heard(reader)
+            if b"/slow" in head:
+                await asyncio.sleep(0.3)
+            writer.write(OK)
+
+    async with Script(talk) as server, lean() as sender:
+        slow = server.url.replace("/x", "/slow")
+        assert await ask(sender, server.url, timeout_s=0.1) == (200, b"ok")
+        assert await ask(sender, slow, timeout_s=20) == (200, b"ok")  # an earlier alarm is none of its
+        assert await ask(sender, server.url, timeout_s=20) == (200, b"ok")
+        assert server.connections == 1
+        async with asyncio.timeout(10):
+            with pytest.raises(TimedOut):  # nor does a later one keep it waiting
+                await ask(sender, slow, timeout_s=0.1)
+        assert await ask(sender, server.url) == (200, b"ok")
+
+
 async def test_a_handshake_that_never_ends_is_no_connection():
     async def talk(number, reader, writer):
         await reader.read()
