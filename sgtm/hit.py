@@ -229,8 +229,10 @@ class Hit:
             self._outbox.ran(self.record_id, owing)
             ended = [tag for tag in self._given_back if not self._owed[tag]]
             if self.again is not None and self.again.only is not None:
-                # an earlier run has said what is owed: it hears of each tag that owes nothing now
+                # an earlier run has said what is owed: it hears of each that owes nothing now
                 ended += self.again.only - owing
+                for tag in self.again.only - owing - self.container.tags_by_name.keys():
+                    self.build_failed(tag, 0, "the container that runs has no such tag")
             for tag in ended:
                 self._end(tag)
 

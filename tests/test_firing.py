@@ -553,6 +553,16 @@ async def test_a_tag_that_is_asked_for_and_owes_nothing_any_more_is_settled():
         assert world.outbox.told[-1] == ("settle", 9, "gone")
 
 
+async def test_what_a_tag_owes_that_the_container_has_no_more_becomes_a_letter_and_never_nothing():
+    world = World(tag("t", firings=lambda view: 0))
+    await world.pipeline.run_again(Record(REQUEST, "v1"), Again(9, only=frozenset({"gone", "t"})))
+    assert sorted(told for told in world.outbox.told if told[0] != "ran") == [
+        ("bury", 9, "gone", "the container that runs has no such tag"),
+        ("settle", 9, "gone"),
+        ("settle", 9, "t"),
+    ]
+
+
 async def test_a_record_that_nobody_claims_any_more_is_a_letter_and_is_counted():
     world = World(tag("t"))
     empty = make_container([])
