@@ -130,7 +130,7 @@ class Rig:
 async def rig(tmp_path):
     broker = BrokerProcess(tmp_path / "broker").start()
     await broker.init(ack_wait_s=2.0)
-    async with Vendor() as vendor:
+    async with Vendor(keeps=2_000_000) as vendor:
         rig = Rig(tmp_path, vendor, broker)
         yield rig
         await rig.end()
