@@ -231,8 +231,9 @@ class Hit:
             if self.again is not None and self.again.only is not None:
                 # an earlier run has said what is owed: it hears of each that owes nothing now
                 ended += self.again.only - owing
-                for tag in self.again.only - owing - self.container.tags_by_name.keys():
-                    self.build_failed(tag, 0, "the container that runs has no such tag")
+                if self.again.debts is None:  # a replay's letter or record stays where it is
+                    for tag in self.again.only - owing - self.container.tags_by_name.keys():
+                        self.build_failed(tag, 0, "the container that runs has no such tag")
             for tag in ended:
                 self._end(tag)
 
