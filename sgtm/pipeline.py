@@ -212,26 +212,24 @@ class Pipeline:
         if is_of_other_origin(client, run.request):
             return self._refuse(hit, Answer(403, (NO_STORE,)), OTHER_ORIGIN.reason)
         self._counters.add("sgtm_requests_claimed_total", client.name)
-        commit = None
         if not hit.delivers and self._repeats.have_all(claimed.repeat_keys):
             self._counters.add("sgtm_events_repeated_total", client.name, len(claimed.events))
         elif claimed.events:
             try:
                 record = record_of(run.request, claimed, run.container.version)
-                hit.record_id, commit = self._outbox.append(record)
-                hit.commit = commit
+                hit.record_id, hit.commit = self._outbox.append(record)
             except OutboxFull:
                 return self._refuse_full(hit)
         if hit.delivers or hit.container.answers_browser:
             self._run_events(hit)
         if (
-            commit is None
+            hit.commit is None
             and not hit.pending
             and not hit.waits
             and not isinstance(claimed.answer, ServeScript)
         ):
             return finish_answer(hit)
-        return self._answer_later(hit, commit)
+        return self._answer_later(hit)
 
     def _run_events(self, hit: Hit) -> None:
         claimed = hit.claimed
@@ -300,15 +298,15 @@ class Pipeline:
 
     # -- 4 the answer, when it has to wait -------------------------------------------------------
 
-    async def _answer_later(self, hit: Hit, commit: Awaitable[None] | None) -> Answer:
+    async def _answer_later(self, hit: Hit) -> Answer:
         running = self._run_in_background(hit) if hit.pending else None
         try:
             async with asyncio.timeout(hit.client.claim_timeout_s):
-                if commit is not None:
+                if hit.commit is not None:
                     keys = hit.claimed.repeat_keys
                     if not keys:
-                        await commit
-                    elif not await self._repeats.are_kept(keys, commit, hit.delivers):
+                        await hit.commit
+                    elif not await self._repeats.are_kept(keys, hit.commit, hit.delivers):
                         return self._refuse_full(hit)
                 if hit.waits:
                     if running is not None:

@@ -19,24 +19,13 @@ from sgtm.javascript import number_of, text_of
 from sgtm.messages import IncomingRequest
 from sgtm.patterns import compile_pattern
 from sgtm.protocols.query import read_query
+from sgtm.triggers.condition import Comparison
 from sgtm.triggers.operators import NUMBER_OPERATORS, TEXT_OPERATORS, WORDS
 
 MAX_BODY_BYTES = 1 << 20
 """A larger body is not looked into: its fields are missing."""
 
 Part = Literal["path", "method", "header", "query_parameter", "cookie", "body_field"]
-RequestOperator = Literal[
-    "equals",
-    "contains",
-    "starts_with",
-    "ends_with",
-    "in_comma_list",
-    "matches_regex",
-    "greater",
-    "greater_or_equals",
-    "less",
-    "less_or_equals",
-]
 _Read = Callable[[IncomingRequest], Any]
 _Test = Callable[[IncomingRequest], bool]
 
@@ -45,7 +34,7 @@ class RequestCondition(Struct, frozen=True, forbid_unknown_fields=True):
     """One look at a request: `{part: header, name: X-Shop, operator: equals, compare_with: berlin}`."""
 
     part: Annotated[Part, Meta(description="What is looked at.")]
-    operator: Annotated[RequestOperator, Meta(description="How it is compared, as in triggers.")]
+    operator: Annotated[Comparison, Meta(description="How it is compared, as in triggers.")]
     compare_with: Annotated[
         Any, Meta(description="What it is compared with: a text or a number; a list: any of them.")
     ]
@@ -114,7 +103,7 @@ def _any(compared: list[Callable[[Any], bool]], value: Any) -> bool:
     return any(holds(value) for holds in compared)
 
 
-def _comparison(operator: RequestOperator, written: Any) -> Callable[[Any], bool]:
+def _comparison(operator: Comparison, written: Any) -> Callable[[Any], bool]:
     if operator in NUMBER_OPERATORS:
         compare, number = NUMBER_OPERATORS[operator], number_of(written)
         return lambda value: compare(number_of(value), number)

@@ -1,6 +1,8 @@
 """Expressions of a script: tokens -> syntax tree. Recursive descent; what is outside the dialect is refused
 with what to write instead (SPEC: google-runtime 5.1). Statements stand in `statements.py`."""
 
+from abc import ABC, abstractmethod
+
 from msgspec import UNSET
 
 from sgtm.javascript import text_of
@@ -38,7 +40,7 @@ _REFUSED_SIGNS = {
 }
 
 
-class ExpressionParser(Cursor):
+class ExpressionParser(Cursor, ABC):
     """Reads expressions; `StatementParser` is the whole parser."""
 
     def expression(self) -> Node:
@@ -283,9 +285,9 @@ class ExpressionParser(Cursor):
         parameters = self._parameters()
         return tree.Function(token.at, name, parameters, self.function_body(), False)
 
+    @abstractmethod
     def function_body(self) -> Node:
         """`{…}` of a function."""
-        raise NotImplementedError
 
     def _parameters(self) -> list[tree.Name]:
         names: list[tree.Name] = []

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-Operator = Literal[
+Comparison = Literal[
     "equals",
     "contains",
     "starts_with",
@@ -19,9 +19,9 @@ Operator = Literal[
     "greater_or_equals",
     "less",
     "less_or_equals",
-    "url_matches",
-    "css_selector",
 ]
+"""Operators that compare texts or numbers."""
+Operator = Literal[Comparison, "url_matches", "css_selector"]
 """Google's operators (SPEC: google-runtime 2.1; sandbox-api 5.4)."""
 
 
