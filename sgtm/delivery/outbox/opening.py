@@ -13,15 +13,15 @@ worker has any more.
 import logging
 import re
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from sgtm.delivery.archive.keeping import Archive
 from sgtm.delivery.letter import LetterBounds
 from sgtm.delivery.outbox import Outbox
 from sgtm.delivery.outbox.folder import FolderInUse, SlotFolder, medium_of, suspects_in
 from sgtm.delivery.outbox.memory import MemoryOutbox
-from sgtm.delivery.outbox.nats import NatsOutbox
-from sgtm.delivery.outbox.nats_broker import Broker
 from sgtm.delivery.outbox.sqlite import SqliteOutbox
 from sgtm.delivery.outbox.store import FILE_NAME, Store
 from sgtm.delivery.outbox.taking_over import Taken, TakingOver
@@ -85,7 +85,7 @@ def describe(settings: Settings) -> str:
     if settings.outbox == "memory":
         return "memory: what is queued is lost when the process dies"
     if settings.outbox == "nats":
-        broker = Broker(settings)
+        broker = _nats("nats_broker").Broker(settings)
         broker.close()
         return str(broker.view.promise)
     if medium_of(Path(settings.data_folder), allows_fuse=settings.outbox_on_fuse) == "memory":
@@ -93,9 +93,16 @@ def describe(settings: Settings) -> str:
     return "sqlite: survives kill -9 and a power cut"
 
 
-def _open_nats(settings: Settings, slot: int, counters: Counters, archive: Archive | None) -> NatsOutbox:
+def _open_nats(settings: Settings, slot: int, counters: Counters, archive: Archive | None) -> Outbox:
     wanted = DURABLE if settings.require_durable else 0
-    return NatsOutbox(Broker(settings, archive), counters, wanted, archive, tells_letters=slot == 0)
+    broker = _nats("nats_broker").Broker(settings, archive)
+    outbox: Outbox = _nats("nats").NatsOutbox(broker, counters, wanted, archive, tells_letters=slot == 0)
+    return outbox
+
+
+def _nats(module: str) -> Any:
+    """Loaded here and not on top: an optional package, and a slow one, that other engines do not need."""
+    return import_module(f"sgtm.delivery.outbox.{module}")
 
 
 def _open_sqlite(
