@@ -1,6 +1,22 @@
 """Ways from a name back to itself."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import TypeVar
+
+P = TypeVar("P")
+
+
+def circles(
+    refers_to: Mapping[str, Set[str]], places: Iterable[tuple[str, P]]
+) -> Iterator[tuple[P, list[str]]]:
+    """Each circle once, as a way from a name back to itself, with the place of the first of its names."""
+    known: set[frozenset[str]] = set()
+    suspects = may_be_in_circles(refers_to)
+    for name, place in places:
+        circle = circle_from(name, refers_to) if name in suspects else []
+        if circle and frozenset(circle) not in known:
+            known.add(frozenset(circle))
+            yield place, circle
 
 
 def circle_from(start: str, refers_to: Mapping[str, Set[str]]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from sgtm.container.built_in import BUILT_IN_VARIABLES
-from sgtm.container.circles import circle_from, may_be_in_circles
+from sgtm.container.circles import circles
 from sgtm.container.document import Path
 from sgtm.container.native import Reading
 from sgtm.container.references import references_in, references_of
@@ -48,14 +48,10 @@ def _reference(reading: Reading, place: Path, name: str, known: set[str]) -> Non
 def _cycles(reading: Reading) -> None:
     """Variables that refer to each other in a circle (SPEC: sandbox-api 5.10.4, A13)."""
     refers_to = {variable.name: set(references_of(variable)) for variable in reading.model.variables}
-    known: set[frozenset[str]] = set()
-    suspects = may_be_in_circles(refers_to)
-    for variable, path in reading.entities("variables"):
-        circle = circle_from(variable.name, refers_to) if variable.name in suspects else []
-        if circle and frozenset(circle) not in known:
-            known.add(frozenset(circle))
-            what = f"refers to itself: {' -> '.join(circle)}"
-            reading.report.error((*path, "parameters"), what, "break the circle: it would be undefined")
+    places = ((variable.name, path) for variable, path in reading.entities("variables"))
+    for path, circle in circles(refers_to, places):
+        what = f"refers to itself: {' -> '.join(circle)}"
+        reading.report.error((*path, "parameters"), what, "break the circle: it would be undefined")
 
 
 def _places_of_references(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

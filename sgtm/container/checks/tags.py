@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sgtm.container.circles import circle_from, may_be_in_circles
+from sgtm.container.circles import circles
 from sgtm.container.document import Path
 from sgtm.container.model import Tag
 from sgtm.container.native import Reading
@@ -81,11 +81,7 @@ def _circles(reading: Reading) -> None:
         leads_to = {
             name: {partner.tag} for name, partner in partners.items() if partner and partner.tag != name
         }
-        known: set[frozenset[str]] = set()
-        suspects = may_be_in_circles(leads_to)
-        for tag, path in reading.entities("tags"):
-            circle = circle_from(tag.name, leads_to) if tag.name in suspects else []
-            if circle and frozenset(circle) not in known:
-                known.add(frozenset(circle))
-                what = f"leads back to itself: {' -> '.join(circle)}"
-                reading.report.error((*path, key), what, "break the circle")
+        places = ((tag.name, path) for tag, path in reading.entities("tags"))
+        for path, circle in circles(leads_to, places):
+            what = f"leads back to itself: {' -> '.join(circle)}"
+            reading.report.error((*path, key), what, "break the circle")

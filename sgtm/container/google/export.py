@@ -133,7 +133,7 @@ class Export:
             name = text_of(item.get("name")).strip() or place
             entity = Entity(
                 kind=kind,
-                name=_unused(name, taken),
+                name=unused(name, taken),
                 id=text_of(item.get(IDS.get(key, f"{key}Id"))),
                 type=text_of(item.get("type")),
                 data=item,
@@ -156,11 +156,12 @@ class Export:
             self.comments[entity.path] = lines
 
 
-def _unused(name: str, taken: set[str]) -> str:
+def unused(name: str, taken: set[str], form: str = "{} ({})") -> str:
+    """The name, or where somebody has it the same with the first number that is free, from 2 on."""
     candidate, number = name, 1
     while candidate in taken:
         number += 1
-        candidate = f"{name} ({number})"
+        candidate = form.format(name, number)
     return candidate
 
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from sgtm.container.document import Path
+from sgtm.container.google.export import unused
 
 _NAME = re.compile(
     r"(?:access|auth|api|bearer|refresh|id|capi|verify|security)?_?token(?!_?(?:type|name|field|expir))"
@@ -77,7 +78,7 @@ def find_secrets(data: dict[str, Any]) -> list[Secret]:
                 ]
                 words = [str(entity.get("name", "")), *steps]
                 if value not in names:
-                    names[value] = _unused(_variable(words), set(names.values()))
+                    names[value] = unused(_variable(words), set(names.values()), "{}_{}")
                 place = ".".join([f'{kind[:-1]} "{entity.get("name")}"', *steps])
                 found.append(Secret((kind, index, *path), names[value], value, place))
     return found
@@ -162,11 +163,3 @@ def _variable(words: list[str]) -> str:
     joined = "_".join(part for word in words for part in _HUMP.sub("_", word).split("_") if part)
     name = re.sub("[^A-Za-z0-9_]", "", joined).upper()
     return name if name[:1].isalpha() else f"SECRET_{name}".rstrip("_")
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    candidate, number = name, 1
-    while candidate in taken:
-        number += 1
-        candidate = f"{name}_{number}"
-    return candidate
