@@ -20,7 +20,7 @@ class Nothing(msgspec.Struct, frozen=True):
     """No parameters."""
 
 
-def _component(kind: Any, function: Any, **declared: Any) -> Component:
+def component(kind: Any, function: Any, **declared: Any) -> Component:
     return Component(
         kind=kind,
         type=f"test_{kind}",
@@ -44,16 +44,16 @@ def client(
     **declared: Any,
 ) -> ContainerClient:
     """Hits come in on those of `paths` that end in /collect."""
-    component = _component("client", lambda request, parameters: claim(request), **declared)
+    declares = component("client", lambda request, parameters: claim(request), **declared)
     collect = tuple(path for path in paths if path.endswith("/collect"))
     return ContainerClient(
-        name, component, parameters, 0, paths, origins, (), 600, claim_timeout_s, hosts, collect
+        name, declares, parameters, 0, paths, origins, (), 600, claim_timeout_s, hosts, collect
     )
 
 
-def tag(build: Build, name: str = "Test") -> ContainerTag:
-    component = _component("tag", lambda event, parameters: build(event))
-    return ContainerTag(name, component, lambda view: Nothing(), (), DeliveryRules(), ("All Events",))
+def tag(build: Build, name: str = "Test", **declared: Any) -> ContainerTag:
+    built = component("tag", lambda event, parameters: build(event), **declared)
+    return ContainerTag(name, built, lambda view: Nothing(), (), DeliveryRules(), ("All Events",))
 
 
 def container(clients: Iterable[ContainerClient], tags: Iterable[ContainerTag] = ()) -> Container:

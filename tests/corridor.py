@@ -1,46 +1,27 @@
 """The corridor out of small parts: clients and tags that are functions, a container around them."""
 
-import msgspec
 from cases import make_request
+from containers import Nothing, client, container, tag
 from doubles import HeldLanes, NotingOutbox
+from msgspec.structs import replace
 
-from sgtm.component import Component, read_status
-from sgtm.container.container import Container, ContainerClient, ContainerTag, Origins
-from sgtm.delivery.lanes import DeliveryRules
+from sgtm.container.container import Origins
 from sgtm.messages import DONE, Answer, Claimed, OutgoingRequest
 from sgtm.observability.metrics import Counters
 from sgtm.pipeline import Pipeline
 
 
-class Nothing(msgspec.Struct, frozen=True):
-    pass
-
-
-def component(kind, function, **declared):
-    return Component(
-        kind=kind,
-        type="t",
-        function=function,
-        parameters_type=Nothing,
-        module=__name__,
-        read=read_status,
-        **declared,
-    )
-
-
 def make_client(function, name="client", *, paths=("/c",), origins=Origins(), timeout_s=1.0):  # noqa: B008
-    declared = component("client", lambda request, parameters: function(request))
-    return ContainerClient(name, declared, Nothing(), 0, paths, origins, ("x-own",), 600, timeout_s)
+    made = client(function, name, paths=paths, origins=origins, claim_timeout_s=timeout_s)
+    return replace(made, allowed_headers=("x-own",))
 
 
 def make_tag(function, name="tag", *, consent=(), parameters=lambda view: Nothing(), **declared):
-    built = component("tag", lambda event, parameters: function(event), **declared)
-    return ContainerTag(name, built, parameters, consent, DeliveryRules(), ("All Events",))
+    return replace(tag(function, name, **declared), required_consent=consent, parameters=parameters)
 
 
 def make_container(clients, tags=(), **changes):
-    container = Container("test", "v1", tuple(clients), tuple(tags), {}, tuple(tags), (), {}, 400, False)
-    return msgspec.structs.replace(container, **changes)
+    return replace(container(clients, tags), **changes)
 
 
 def make_pipeline(container, outbox=None, lanes=None):
