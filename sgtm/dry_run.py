@@ -18,7 +18,7 @@ from sgtm.container.container import Container, ContainerClient, ContainerVariab
 from sgtm.delivery.lanes import Delivery
 from sgtm.delivery.outbox.memory import MemoryOutbox
 from sgtm.event import undefined
-from sgtm.hit import Again
+from sgtm.hit import Again, HitBounds
 from sgtm.messages import (
     DONE,
     NO_REQUEST,
@@ -33,6 +33,10 @@ from sgtm.messages import (
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
 from sgtm.pipeline import Pipeline
+from sgtm.settings import Settings
+
+_SERVER = Settings()
+"""What a hit may cause is told as a server without other settings would have it."""
 
 PLAIN_REQUEST = replace(
     NO_REQUEST,
@@ -48,7 +52,13 @@ def dry_run(container: Container, request: IncomingRequest, variables: Mapping[s
     """What happens to `request`. `variables` replaces variables by name."""
     walk = Walk()
     pipeline = Pipeline(
-        with_variables(container, variables), MemoryOutbox(), _NoLanes(), Counters(), _no_script, _NoLookups()
+        with_variables(container, variables),
+        MemoryOutbox(),
+        _NoLanes(),
+        Counters(),
+        _no_script,
+        _NoLookups(),
+        HitBounds(_SERVER.hit_requests, _SERVER.hit_bytes),
     )
 
     async def run() -> None:
