@@ -21,6 +21,18 @@ consent: {{unset: granted, gate: declared}}
 clients:
   - {{name: Shop, type: json, parameters: {{paths: [/data]}}}}
 """
+TWO_VENDORS = """
+sgtm: 1
+name: two
+consent: {unset: granted, gate: declared}
+clients:
+  - {name: Shop, type: json, parameters: {paths: [/data]}}
+triggers: [{name: Every, type: all_events}]
+tags:
+  - {name: A, type: http_request, firing_triggers: [Every], parameters: {url: "VENDOR/a"}}
+  - {name: B, type: http_request, firing_triggers: [Every], parameters: {url: "VENDOR/b"}}
+"""
+"""VENDOR stands for the vendor's address."""
 BROKEN = "sgtm: 1\nclients: [{name: A, type: no_such_client}]\n"
 
 

@@ -6,20 +6,20 @@ and 2. The ledger: what was answered (written down here, in another process) aga
 
 import asyncio
 import contextlib
-import json
 import os
 import random
 import shutil
 import signal
 import socket
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from chaos.killed import HOOKS
+from chaos.ledger import Ledger
 from delivery.outbox_machine import listed
-from raw_http import RawConnection, ask, request
+from processes import TWO_VENDORS
+from raw_http import RawConnection, ask
 
 from sgtm.container.compile import load_container
 from sgtm.delivery.outbox.opening import open_outbox
@@ -33,31 +33,18 @@ IS_FULL = os.environ.get("CHAOS") == "full"
 HERE = Path(__file__).parent
 PURCHASE = next(path.name for path in (SHOP / "hits").glob("*-purchase.http"))
 pytestmark = pytest.mark.timeout(1_500 if IS_FULL else 120)
-CONTAINER = """
-sgtm: 1
-name: chaos
-consent: {unset: granted, gate: declared}
-clients:
-  - {name: Shop, type: json, parameters: {paths: [/data]}}
-triggers: [{name: Every, type: all_events}]
-tags:
-  - {name: A, type: http_request, firing_triggers: [Every], parameters: {url: "VENDOR/a"}}
-  - {name: B, type: http_request, firing_triggers: [Every], parameters: {url: "VENDOR/b"}}
-"""
 
 
 class Rig:
     """One address, one data folder, one vendor; servers come and go."""
 
-    def __init__(self, folder, vendor, container=CONTAINER, *flags):
-        self.vendor, self._data, self._flags = vendor, folder / "data", flags
+    def __init__(self, folder, vendor, container=TWO_VENDORS, *flags):
+        self.ledger, self._data, self._flags = Ledger(vendor), folder / "data", flags
         self._path = folder / "container.yaml"
         self._path.write_text(container.replace("VENDOR", vendor.url))
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        self.acknowledged = set()
         self.kills = 0
-        self._names = iter(range(10**9))
         self._processes = []
 
     async def start(self, hook="-", count=0, workers=1):
@@ -107,54 +94,13 @@ class Rig:
             if process.returncode is None:
                 await self.kill(process)
 
-    async def load(self, until):
-        """Visitors on kept connections, until the event is set; what is answered is written down."""
-
-        async def visit():
-            while not until.is_set():
-                try:
-                    async with RawConnection(self.port) as connection:
-                        while not until.is_set():
-                            name = f"hit-{next(self._names)}"
-                            body = json.dumps({"event_name": "x", "id": name}).encode()
-                            connection.send(request("/data", method="POST", body=body))
-                            answer = await connection.read_answer()
-                            if answer.status // 100 == 2:
-                                self.acknowledged.add(name)
-                            if answer.header("Connection") == "close":
-                                break
-                except (OSError, asyncio.IncompleteReadError):
-                    await asyncio.sleep(0.01)
-
-        await asyncio.gather(*(visit() for _ in range(12)))
-
-    def received(self, path):
-        bodies = {}
-        for received in self.vendor.requests(path):
-            if received.status // 100 == 2:
-                bodies.setdefault(received.json()["id"], []).append(received.body)
-        return bodies
-
     async def settle_accounts(self, workers=1):
         """Start once more, undisturbed, and compare."""
         process = await self.start(workers=workers)
-        try:
-            async with asyncio.timeout(60):
-                while any(self.acknowledged - self.received(path).keys() for path in ("/a", "/b")):  # noqa: ASYNC110
-                    await asyncio.sleep(0.5)
-        except TimeoutError:
-            pass
+        await self.ledger.all_arrived()
         await self.kill(process)
-        copies = Counter()
-        for path in ("/a", "/b"):
-            received = self.received(path)
-            assert self.acknowledged - received.keys() == set(), f"lost at {path}"
-            for name, bodies in received.items():
-                assert len(set(bodies)) == 1, f"{name} came with different bodies"
-                copies[path] += len(bodies) - 1
-        print(
-            f"\n{self.kills - 1} kills: {len(self.acknowledged)} acknowledged, 0 lost, copies {dict(copies)}"
-        )
+        said = f"{len(self.ledger.acknowledged)} acknowledged, 0 lost, copies {self.ledger.copies()}"
+        print(f"\n{self.kills - 1} kills: {said}")
 
 
 def workers_of(pid):
@@ -177,7 +123,7 @@ async def killed_again_and_again(rig, moments, chance):
     for hook, count in moments:
         over = asyncio.Event()
         process = await rig.start(hook, count)
-        loading = asyncio.create_task(rig.load(over))
+        loading = asyncio.create_task(rig.ledger.load(rig.port, over, visitors=12))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(chance.uniform(0.05, 0.4) if hook == "-" else 1.5):
                 await process.wait()
@@ -193,7 +139,7 @@ async def test_killed_workers_lose_nothing(rig):
     moments = hooks + [("-", 0)] * (140 if IS_FULL else 14)
     chance.shuffle(moments)
     await killed_again_and_again(rig, moments, chance)
-    assert len(rig.acknowledged) > 100
+    assert len(rig.ledger.acknowledged) > 100
     await rig.settle_accounts()
 
 
@@ -202,22 +148,22 @@ async def test_all_processes_killed_lose_nothing(rig):
     for _ in range(50 if IS_FULL else 3):
         over = asyncio.Event()
         process = await rig.start(workers=2)
-        loading = asyncio.create_task(rig.load(over))
+        loading = asyncio.create_task(rig.ledger.load(rig.port, over, visitors=12))
         await asyncio.sleep(chance.uniform(0.1, 0.5))
         await rig.kill(process)
         over.set()
         await loading
-    assert len(rig.acknowledged) > 30
+    assert len(rig.ledger.acknowledged) > 30
     await rig.settle_accounts(workers=2)
 
 
 async def test_an_adopter_killed_while_it_adopts_loses_nothing_and_adopts_once(rig):
-    rig.vendor.fail("/a", Fault(status=503))  # so that every record still owes something
+    rig.ledger.vendor.fail("/a", Fault(status=503))  # so that every record still owes something
     chance = random.Random(13)
     for _ in range(20 if IS_FULL else 2):
         over = asyncio.Event()
         process = await rig.start(workers=3)  # more workers than later: their folders are adopted
-        loading = asyncio.create_task(rig.load(over))
+        loading = asyncio.create_task(rig.ledger.load(rig.port, over, visitors=12))
         await asyncio.sleep(0.3)
         await rig.kill(process)
         over.set()
@@ -227,26 +173,26 @@ async def test_an_adopter_killed_while_it_adopts_loses_nothing_and_adopts_once(r
             async with asyncio.timeout(1.0):
                 await adopter.wait()
         await rig.kill(adopter)
-    rig.vendor.fail("/a", None)
+    rig.ledger.vendor.fail("/a", None)
     await rig.settle_accounts()
 
 
 async def test_killed_after_the_commit_and_before_the_answer_every_vendor_gets_it(rig):
     process = await rig.start("after_commit", 1)
     over = asyncio.Event()
-    loading = asyncio.create_task(rig.load(over))
+    loading = asyncio.create_task(rig.ledger.load(rig.port, over, visitors=12))
     async with asyncio.timeout(10):
         await process.wait()
     over.set()
     await loading
-    assert rig.acknowledged == set(), "no answer had left"
+    assert rig.ledger.acknowledged == set(), "no answer had left"
     survivor = await rig.start()
     async with asyncio.timeout(20):
-        while not (rig.received("/a") and rig.received("/b")):  # noqa: ASYNC110
+        while not (rig.ledger.received("/a") and rig.ledger.received("/b")):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await rig.kill(survivor)
-    for name, bodies in rig.received("/a").items():
-        assert set(bodies) == set(rig.received("/b")[name])
+    for name, bodies in rig.ledger.received("/a").items():
+        assert set(bodies) == set(rig.ledger.received("/b")[name])
 
 
 async def test_killed_before_any_tag_has_run_vendors_get_what_an_undisturbed_run_sends(

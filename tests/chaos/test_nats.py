@@ -6,18 +6,19 @@ are real processes, the broker is a real one that always syncs.
 
 import asyncio
 import contextlib
-import json
+import itertools
 import os
 import random
 import shutil
 import signal
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from broker import BrokerProcess, free_port
-from raw_http import RawConnection, ask, request
+from chaos.ledger import Ledger
+from processes import TWO_VENDORS
+from raw_http import ask
 
 from sgtm.delivery.outbox.opening import open_outbox
 from sgtm.demo.vendor import Vendor
@@ -27,28 +28,16 @@ IS_FULL = os.environ.get("CHAOS") == "full"
 KILLS = 50 if IS_FULL else 3
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(1_500 if IS_FULL else 120)
-CONTAINER = """
-sgtm: 1
-name: chaos
-consent: {unset: granted, gate: declared}
-clients:
-  - {name: Shop, type: json, parameters: {paths: [/data]}}
-triggers: [{name: Every, type: all_events}]
-tags:
-  - {name: A, type: http_request, firing_triggers: [Every], parameters: {url: "VENDOR/a"}}
-  - {name: B, type: http_request, firing_triggers: [Every], parameters: {url: "VENDOR/b"}}
-"""
 
 
 class Rig:
     """A broker, and servers that come and go."""
 
     def __init__(self, folder, vendor, broker):
-        self.vendor, self.broker, self._folder = vendor, broker, folder
+        self.ledger, self.broker, self._folder = Ledger(vendor), broker, folder
         self._path = folder / "container.yaml"
-        self._path.write_text(CONTAINER.replace("VENDOR", vendor.url))
-        self.acknowledged, self.statuses = set(), Counter()
-        self._names, self.processes, self._folders = iter(range(10**9)), [], iter(range(10**9))
+        self._path.write_text(TWO_VENDORS.replace("VENDOR", vendor.url))
+        self.processes, self._folders = [], itertools.count()
 
     async def start(self, role):
         """A server with its port, when it is ready."""
@@ -77,53 +66,11 @@ class Rig:
                 process.kill()
                 await process.wait()
 
-    async def load(self, port, until):
-        """Visitors, until the event is set; what is answered is written down."""
-
-        async def visit():
-            while not until.is_set():
-                try:
-                    async with RawConnection(port) as connection, asyncio.timeout(40):
-                        while not until.is_set():
-                            name = f"hit-{next(self._names)}"
-                            body = json.dumps({"event_name": "x", "id": name}).encode()
-                            connection.send(request("/data", method="POST", body=body))
-                            answer = await connection.read_answer()
-                            self.statuses[answer.status] += 1
-                            if answer.status // 100 == 2:
-                                self.acknowledged.add(name)
-                            else:
-                                await asyncio.sleep(0.02)
-                            if answer.header("Connection") == "close":
-                                break
-                except (OSError, asyncio.IncompleteReadError):
-                    await asyncio.sleep(0.02)
-
-        await asyncio.gather(*(visit() for _ in range(4)))
-
-    def received(self, path):
-        bodies = {}
-        for received in self.vendor.requests(path):
-            if received.status // 100 == 2:
-                bodies.setdefault(received.json()["id"], []).append(received.body)
-        return bodies
-
     async def settle_accounts(self, what):
         """Wait for what was acknowledged, and compare."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(60 + len(self.acknowledged) / 100):
-                while any(self.acknowledged - self.received(path).keys() for path in ("/a", "/b")):  # noqa: ASYNC110
-                    # the vendor lives in this process: comparing holds it up, so it has most of the time
-                    await asyncio.sleep(0.1 + len(self.acknowledged) / 5_000)
-        copies = Counter()
-        for path in ("/a", "/b"):
-            received = self.received(path)
-            assert self.acknowledged - received.keys() == set(), f"lost at {path}"
-            for name, bodies in received.items():
-                assert len(set(bodies)) == 1, f"{name} came with different bodies"
-                copies[path] += len(bodies) - 1
-        said = f"{len(self.acknowledged)} acknowledged, 0 lost, copies {dict(copies)}, {dict(self.statuses)}"
-        print(f"\n{what}: {said}")
+        await self.ledger.all_arrived()
+        said = f"{len(self.ledger.acknowledged)} acknowledged, 0 lost, copies {self.ledger.copies()}"
+        print(f"\n{what}: {said}, {dict(self.ledger.statuses)}")
 
 
 @pytest.fixture
@@ -140,7 +87,7 @@ async def rig(tmp_path):
 @contextlib.asynccontextmanager
 async def loaded(rig, ports):
     over = asyncio.Event()
-    loading = asyncio.gather(*(rig.load(port, over) for port in ports))
+    loading = asyncio.gather(*(rig.ledger.load(port, over, visitors=4) for port in ports))
     try:
         yield
     finally:
@@ -173,7 +120,7 @@ async def test_kills_of_broker_deliverers_and_collectors_lose_nothing(rig):
             deliverers.append(process)
         collectors[1][0].kill()
         await asyncio.sleep(0.3)
-    assert len(rig.acknowledged) > 100
+    assert len(rig.ledger.acknowledged) > 100
     await rig.settle_accounts(f"{KILLS} kills of the broker and of deliverers, one of a collector")
 
 
@@ -184,14 +131,14 @@ async def test_a_broker_that_stands_still_is_named_and_loses_nothing(rig):
         await asyncio.sleep(0.5)
         rig.broker.send(signal.SIGSTOP)
         async with asyncio.timeout(30):
-            while not rig.statuses[503]:  # noqa: ASYNC110
+            while not rig.ledger.statuses[503]:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         answer = await ask(port, "/ready")
         assert (answer.status, answer.json()["because"]) == (503, ["outbox full"])
         rig.broker.send(signal.SIGCONT)
-        before = len(rig.acknowledged)
+        before = len(rig.ledger.acknowledged)
         async with asyncio.timeout(30):
-            while len(rig.acknowledged) < before + 20:  # noqa: ASYNC110
+            while len(rig.ledger.acknowledged) < before + 20:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
     await rig.settle_accounts("the broker stood still")
 

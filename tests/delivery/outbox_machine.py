@@ -52,6 +52,17 @@ async def listed(found):
     return [it async for it in found]
 
 
+async def left_over(outbox, count):
+    """The first records that are left over."""
+    found = []
+    async with asyncio.timeout(20):
+        async for it in outbox.left_over():
+            found.append(it)
+            if len(found) == count:
+                break
+    return found
+
+
 async def take(found, most):
     """The first so many; the rest stays where it is."""
     async with aclosing(found):

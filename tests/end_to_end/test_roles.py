@@ -7,24 +7,12 @@ import json
 import pytest
 from broker import BrokerProcess
 from doubles import eventually
-from processes import Server
+from processes import TWO_VENDORS, Server
 from raw_http import ask
 
 from sgtm.demo.vendor import Vendor
 
 # SPEC: design.md Processes and Delivery (collect, deliver); reliability 1.3.
-
-CONTAINER = """
-sgtm: 1
-name: roles
-consent: {unset: granted, gate: declared}
-clients:
-  - {name: Shop, type: json, parameters: {paths: [/data]}}
-triggers: [{name: Every, type: all_events}]
-tags:
-  - {name: A, type: http_request, firing_triggers: [Every], parameters: {url: "VENDOR/a"}}
-  - {name: B, type: http_request, firing_triggers: [Every], parameters: {url: "VENDOR/b"}}
-"""
 
 
 @pytest.fixture
@@ -45,7 +33,7 @@ async def start(tmp_path, broker):
         server = await Server.start(
             folder,
             *(*broker.flags(), "--role", role, "--egress-allow", "127.0.0.1", *flags),
-            container=CONTAINER.replace("VENDOR", vendor.url),
+            container=TWO_VENDORS.replace("VENDOR", vendor.url),
         )
         servers.append(server)
         return server

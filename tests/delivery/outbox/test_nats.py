@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from broker import BrokerProcess
-from delivery.outbox_machine import listed, make_record
+from delivery.outbox_machine import left_over, listed, make_record
 from doubles import eventually
 
 from sgtm.delivery.outbox import OutboxFull
@@ -51,16 +51,6 @@ async def kept(outbox, *bodies):
         await group
 
 
-async def taken(outbox, count):
-    found = []
-    async with asyncio.timeout(20):
-        async for it in outbox.left_over():
-            found.append(it)
-            if len(found) == count:
-                break
-    return found
-
-
 def bodies(found):
     return [it.record.request.body for it in found]
 
@@ -68,7 +58,7 @@ def bodies(found):
 async def test_what_one_process_appends_another_takes_up(opened):
     collector, deliverer = opened(), opened()
     await kept(collector, b"a", b"b", b"c")
-    found = await taken(deliverer, 3)
+    found = await left_over(deliverer, 3)
     assert bodies(found) == [b"a", b"b", b"c"]
     assert found[0].record == make_record(0, b"a")
     for it in found:
@@ -86,13 +76,13 @@ def finish(outbox, found):
 async def test_what_is_left_at_the_end_goes_back_and_settled_tags_stay_settled(opened):
     collector, first = opened(), opened()
     await kept(collector, b"done", b"begun", b"not begun")
-    done, begun, _ = await taken(first, 3)
+    done, begun, _ = await left_over(first, 3)
     first.ran(done.record_id, frozenset())
     first.ran(begun.record_id, frozenset({"meta", "ga4"}))
     first.settle(begun.record_id, "meta")
     first.close()
     second = opened()
-    found = await taken(second, 2)
+    found = await left_over(second, 2)
     assert [(it.record.request.body, it.settled) for it in found] == [
         (b"begun", frozenset({"meta"})),
         (b"not begun", frozenset()),
@@ -102,18 +92,18 @@ async def test_what_is_left_at_the_end_goes_back_and_settled_tags_stay_settled(o
 async def test_what_a_dead_process_had_in_hand_comes_to_another(opened):
     collector, dead = opened(), opened()
     await kept(collector, b"a")
-    await taken(dead, 1)
+    await left_over(dead, 1)
     dead._renewal.cancel()  # it hangs: its messages are renewed no more (ack_wait is 3 s here)
-    assert bodies(await taken(opened(), 1)) == [b"a"]
+    assert bodies(await left_over(opened(), 1)) == [b"a"]
 
 
 async def test_a_message_is_renewed_while_it_is_in_hand(opened):
     collector, busy, other = opened(), opened(), opened()
     await kept(collector, b"a")
-    (found,) = await taken(busy, 1)
+    (found,) = await left_over(busy, 1)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(5):  # longer than ack_wait
-            await taken(other, 1)
+            await left_over(other, 1)
     busy.ran(found.record_id, frozenset())
     assert len(busy) == 0
 
@@ -127,7 +117,7 @@ async def test_a_broker_that_is_killed_and_started_again_has_lost_nothing(broker
     assert not waits.done(), "what waits for a connection is not acknowledged"
     broker.start()
     await waits
-    found = await taken(deliverer, 2)
+    found = await left_over(deliverer, 2)
     assert sorted(bodies(found)) == [b"before", b"meanwhile"]
     finish(deliverer, found)
 
@@ -157,7 +147,7 @@ async def test_a_full_stream_refuses_at_once_and_takes_records_again_when_there_
         await fill()
     assert collector.state().full_because == "the stream is full"
     deliverer = opened()
-    finish(deliverer, await taken(deliverer, kept_bodies))
+    finish(deliverer, await left_over(deliverer, kept_bodies))
     await eventually(lambda: deliverer._broker.view.used_bytes == 0, 10)
     await kept(collector, b"again")
     assert collector.state().full_because == ""
@@ -182,7 +172,7 @@ async def test_groups_are_cut_at_768_kb_and_a_larger_record_travels_alone(opened
     collector, deliverer = opened(), opened()
     sizes = [300_000, 300_000, 300_000, 1_500_000, 10]
     await kept(collector, *(bytes(size) for size in sizes))
-    found = await taken(deliverer, len(sizes))
+    found = await left_over(deliverer, len(sizes))
     assert sorted(len(it.record.request.body) for it in found) == sorted(sizes)
     with pytest.raises(OutboxFull, match="too large"):
         collector.append(make_record(0, bytes(3_000_000)))
@@ -192,7 +182,7 @@ async def test_groups_are_cut_at_768_kb_and_a_larger_record_travels_alone(opened
 async def test_a_record_that_is_handed_back_waits_in_hand_until_it_is_wanted(opened):
     collector, deliverer = opened(), opened()
     await kept(collector, b"a", b"b")
-    found = await taken(deliverer, 2)
+    found = await left_over(deliverer, 2)
     hold = Hold("meta", "lane")
     for it in found:
         deliverer.ran(it.record_id, frozenset({"meta"}))
@@ -229,7 +219,7 @@ async def test_when_too_much_waits_it_goes_back_as_one_message_and_comes_again(o
 async def test_a_dead_letter_is_on_the_broker_before_its_message_ends(broker, opened):
     collector, deliverer = opened(), opened()
     await kept(collector, b"bad")
-    (found,) = await taken(deliverer, 1)
+    (found,) = await left_over(deliverer, 1)
     letter = engine.build_letter(found, "for the test")
     deliverer.ran(found.record_id, frozenset({"meta"}))
     deliverer.bury(found.record_id, letter)
@@ -254,7 +244,7 @@ async def test_a_message_that_kills_is_cut_and_what_is_alone_becomes_a_dead_lett
     monkeypatch.setattr("sgtm.delivery.outbox.nats_hand.MAX_DELIVERED", 0)  # each was handed out too often
     collector, deliverer = opened(), opened()
     await kept(collector, b"a", b"b", b"c")
-    taking = asyncio.ensure_future(taken(deliverer, 1))
+    taking = asyncio.ensure_future(left_over(deliverer, 1))
     async with asyncio.timeout(20):
         while len(await collector.letters()) < 3:  # noqa: ASYNC110  # the broker's state
             await asyncio.sleep(0.1)
@@ -266,13 +256,13 @@ async def test_a_message_that_nobody_can_read_is_set_aside_and_the_next_one_come
     collector, deliverer = opened(), opened()
     collector._broker.wait(collector._broker.publish("strange.0", b"\xff garbage"))
     await kept(collector, b"good")
-    assert bodies(await taken(deliverer, 1)) == [b"good"]
+    assert bodies(await left_over(deliverer, 1)) == [b"good"]
 
 
 async def test_a_finished_message_that_comes_again_is_acknowledged_and_not_run_again(opened):
     collector, deliverer = opened(), opened()
     await kept(collector, b"a")
-    (found,) = await taken(deliverer, 1)
+    (found,) = await left_over(deliverer, 1)
     words = []
     deliverer._broker.say_all = lambda said: words.extend(said) or asyncio.sleep(0)  # lost on the way
     finish(deliverer, [found])
@@ -281,7 +271,7 @@ async def test_a_finished_message_that_comes_again_is_acknowledged_and_not_run_a
     del deliverer._broker.say_all
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(6):
-            await taken(deliverer, 1)
+            await left_over(deliverer, 1)
 
 
 async def test_appending_is_answered_by_the_broker_alone(opened):

@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 from containers import container
-from delivery.outbox_machine import OutboxMachine, listed, make_record
+from delivery.outbox_machine import OutboxMachine, left_over, listed, make_record
 from doubles import eventually
 from hypothesis import settings
 from hypothesis.stateful import rule
@@ -47,17 +47,6 @@ async def kept(outbox, *bodies):
 
 async def bodies_of(outbox):
     return [found.record.request.body for found in await listed(outbox.unfinished())]
-
-
-async def left_over(outbox, count):
-    """The first records that are left over."""
-    found = []
-    async with asyncio.timeout(20):
-        async for it in outbox.left_over():
-            found.append(it)
-            if len(found) == count:
-                break
-    return found
 
 
 class SqliteMachine(OutboxMachine):
