@@ -11,6 +11,7 @@ from sgtm.delivery.clock import Clock, LoopClock
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
 from sgtm.delivery.request_writer import Written, write_parts, write_request
+from sgtm.delivery.tls import verified_context
 from sgtm.delivery.tokens import Tokens
 from sgtm.messages import CredentialUse, MadeBy, OutgoingRequest, VendorAnswer
 
@@ -37,12 +38,24 @@ class HttpSender(ABC):
 
     No cookies, no redirects, no proxies from the environment, TLS always verified (1.2 or later), nothing
     decompressed because nothing compressed is asked for. `egress` says what may be connected to, of which
-    nobody is asked twice; without one, public hosts.
+    nobody is asked twice; without one, public hosts. `connections` bounds the sockets to one host: 1,000 is
+    10,000 requests a second at 100 ms. `ca_file` adds an authority.
     """
 
-    def __init__(self, credentials: Credentials, egress: Egress | None, clock: Clock | None) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        egress: Egress | None = None,
+        *,
+        connect_timeout_s: float = 3.0,
+        connections: int = 1_000,
+        ca_file: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self.credentials = credentials
         self._egress = egress or Egress()
+        self._connect_timeout_s, self._connections = connect_timeout_s, connections
+        self._tls = verified_context(ca_file)
         self._is_closed = False
         self._tokens = Tokens(credentials, self._post, clock or LoopClock())
 

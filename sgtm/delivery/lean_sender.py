@@ -8,18 +8,17 @@ reliability 3.
 """
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 
-from sgtm.delivery.clock import Clock
 from sgtm.delivery.connection import Connection
-from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.dialing import Dialer
-from sgtm.delivery.egress import Egress, Passage
+from sgtm.delivery.egress import Passage
 from sgtm.delivery.errors import ConnectFailed, Disconnected
 from sgtm.delivery.http_sender import HttpSender
 from sgtm.delivery.pool import Pool
 from sgtm.delivery.request_writer import Written, origin_of, request_bytes
-from sgtm.delivery.tls import verified_context
 from sgtm.messages import VendorAnswer
 
 Origin = tuple[str, str, int]
@@ -27,28 +26,16 @@ MAX_UNUSED_POOLS = 1_000
 
 
 class LeanSender(HttpSender):
-    """Sends over kept connections; see HttpSender. `ca_file` adds an authority.
+    """Sends over kept connections, `connections` at most to one origin; see HttpSender.
 
-    `connections` bounds the sockets to one origin. A kept connection may be closed by the vendor in the
-    very moment in which a request leaves: if nothing of an answer came and the request can be repeated, it
-    is sent once more, over a new connection.
+    A kept connection may be closed by the vendor in the very moment in which a request leaves: if nothing of
+    an answer came and the request can be repeated, it is sent once more, over a new connection.
     """
 
-    def __init__(
-        self,
-        credentials: Credentials,
-        egress: Egress | None = None,
-        *,
-        connect_timeout_s: float = 3.0,
-        connections: int = 1_000,
-        ca_file: str | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        super().__init__(credentials, egress, clock)
-        self._connect_timeout_s, self._connections = connect_timeout_s, connections
-        self._tls = verified_context(ca_file)
-        self._pools: dict[Origin, Pool] = {}
-        self._dialer: Dialer | None = None
+    _pools: Mapping[Origin, Pool] = MappingProxyType({})
+    """Replaced where one is added, never changed."""
+    _dialer: Dialer | None = None
+    """Made with the first connection: it belongs to an event loop."""
 
     async def _close_connections(self) -> None:
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
@@ -93,7 +80,9 @@ class LeanSender(HttpSender):
 
     def _new_pool(self, origin: Origin) -> Pool:
         """Hosts may come from events: pools that hold nothing are forgotten when there are many."""
-        if len(self._pools) >= MAX_UNUSED_POOLS:
-            self._pools = {key: pool for key, pool in self._pools.items() if not pool.is_unused}
-        pool = self._pools[origin] = Pool(self._connections)
+        pools = self._pools
+        if len(pools) >= MAX_UNUSED_POOLS:
+            pools = {key: pool for key, pool in pools.items() if not pool.is_unused}
+        pool = Pool(self._connections)
+        self._pools = {**pools, origin: pool}
         return pool

@@ -7,36 +7,17 @@ from functools import lru_cache
 import aiohttp
 from yarl import URL
 
-from sgtm.delivery.clock import Clock
-from sgtm.delivery.credentials import Credentials
-from sgtm.delivery.egress import Egress
 from sgtm.delivery.errors import BadAnswer, ConnectFailed, Disconnected, Refused, SendError, TimedOut
 from sgtm.delivery.http_sender import MAX_KEPT_BYTES, MAX_READ_BYTES, HttpSender
 from sgtm.delivery.request_writer import Written
-from sgtm.delivery.tls import verified_context
 from sgtm.messages import VendorAnswer
 
 
 class PooledSender(HttpSender):
-    """Sends over kept connections; see HttpSender. `ca_file` adds an authority.
+    """Sends over kept connections; see HttpSender."""
 
-    `connections` bounds the sockets to one host: 1,000 is 10,000 requests a second at 100 ms.
-    """
-
-    def __init__(
-        self,
-        credentials: Credentials,
-        egress: Egress | None = None,
-        *,
-        connect_timeout_s: float = 3.0,
-        connections: int = 1_000,
-        ca_file: str | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        super().__init__(credentials, egress, clock)
-        self._connect_timeout_s, self._connections = connect_timeout_s, connections
-        self._tls = verified_context(ca_file)
-        self._session: aiohttp.ClientSession | None = None
+    _session: aiohttp.ClientSession | None = None
+    """Opened with the first request: it belongs to an event loop."""
 
     async def _close_connections(self) -> None:
         if self._session is not None:
