@@ -97,7 +97,7 @@ class Pipeline:
             await answer
 
     def through(self, lanes: Lanes) -> "Pipeline":
-        """The same, with other lanes."""
+        """The same, with other lanes, to which everything is delivered."""
         return Pipeline(
             self.container,
             self._outbox,
