@@ -90,7 +90,7 @@ def read_recorded(path: Path, received_micros: int) -> IncomingRequest:
     except ValueError:
         mend = "line 1: `# what it is`; line 2: `METHOD target HTTP/1.1`; headers; an empty line; the body"
         raise SettingsError("is no recorded request", where=str(path), mend=mend) from None
-    headers = tuple(_pairs(dict(hit.headers)))
+    headers = tuple((name.lower().encode(), value.encode()) for name, value in hit.headers)
     requester = TrustedProxies((_RECORDER,), "x-forwarded").requester("127.0.0.1", headers, "https")
     target, _, query = hit.target.partition("?")
     return replace(

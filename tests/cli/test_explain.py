@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from sgtm.cli._inputs import read_recorded
 from tests.container.google.exports import export, table, template
 
 HIT = "/g/collect?v=2&tid=G-1&cid=1.2&en=purchase&epn.value=9.9&cu=EUR&gcd=13t3t3t3t5l1"
@@ -61,6 +62,13 @@ def test_a_recorded_request_and_one_written_as_json_are_taken(sgtm, shop, tmp_pa
     written = tmp_path / "hit.json"
     written.write_text(json.dumps({"target": HIT, "headers": {"User-Agent": "own"}, "remote_address": "::1"}))
     assert 'data      user_agent: "own"' in sgtm("explain", shop, "--request", written).stdout
+
+
+def test_a_header_of_a_recorded_request_may_stand_twice(tmp_path):
+    recorded = tmp_path / "hit.http"
+    recorded.write_text(f"# a hit\nGET {HIT} HTTP/1.1\nHost: sst.shop.example\nCookie: a=1\nCookie: b=2\n\n")
+    headers = read_recorded(recorded, 0).headers
+    assert [value for name, value in headers if name == b"cookie"] == [b"a=1", b"b=2"]
 
 
 @pytest.mark.parametrize(
