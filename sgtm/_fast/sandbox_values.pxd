@@ -6,7 +6,7 @@ cdef class Run:
     cdef public Py_ssize_t longest_text
     cdef public int depth, nesting, promises, at
     cdef public dict frozen
-    cdef public object jobs, later, patterns, tick
+    cdef public object jobs, later, patterns, tick, host
     cdef long long next_tick
     cpdef int charge(self, long long count) except -1
     cpdef int make_text(self, long long length) except -1

@@ -64,6 +64,8 @@ class Run:
     """Has match, search, replace, split and expand: what methods of texts do with patterns."""
     tick: Function[[], object] | None
     """Called about every 1,000 steps; may raise LimitError."""
+    host: Any
+    """Whom the run works for: what its APIs read and change. None where it works for nobody."""
     def __init__(
         self,
         steps: int,
