@@ -11,7 +11,6 @@ the sender calls otherwise stays under the sender's name.
 SPEC: design.md (the generic JSON client), ga4-protocol 11.2 (JSON senders), reliability 5.4.
 """
 
-import zlib
 from typing import Annotated, Any
 
 import msgspec
@@ -20,15 +19,9 @@ from msgspec import Meta, Struct
 from sgtm.component import client
 from sgtm.event import read_key_path
 from sgtm.messages import Answer, Claimed, Declined, EventData, IncomingRequest
+from sgtm.protocols.bodies import BOM, Unreadable, unpack
 from sgtm.protocols.query import read_query
 
-MAX_BODY_BYTES = 4_000_000
-"""Of a body after decompression."""
-MAX_RATIO = 100
-"""A body may not unpack to more than this times its size; below 64 KB nobody asks."""
-
-_GZIP_MAGIC = b"\x1f\x8b"
-_BOM = b"\xef\xbb\xbf"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -69,14 +62,6 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
     ] = False
 
 
-class Unreadable(Exception):
-    """A body that holds no events; the status that says so, and why in words without its content."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status, self.reason = status, reason
-
-
 @client("json", paths=lambda parameters: parameters.paths, methods=METHODS)
 def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Declined:
     """Events from JSON bodies, or from the query string where there is no body."""
@@ -100,7 +85,7 @@ def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Decline
 def _read_objects(request: IncomingRequest, parameters: Parameters) -> tuple[list[EventData], int]:
     """The events as they came, and how many entries were none. Raises Unreadable."""
     shared: EventData = dict(read_query(request.query))
-    body = unpack(request.body).removeprefix(_BOM).strip()
+    body = unpack(request.body).removeprefix(BOM).strip()
     if not body:
         if not shared:
             raise Unreadable(400, "neither a body nor query parameters")
@@ -115,24 +100,6 @@ def _read_objects(request: IncomingRequest, parameters: Parameters) -> tuple[lis
     if not objects:
         raise Unreadable(400, "the body is JSON but holds no object")
     return objects, len(entries) - len(objects)
-
-
-def unpack(body: bytes) -> bytes:
-    """The body, unpacked if its first bytes say gzip: some senders label it wrongly, some proxies unpack
-    it and leave the label (SPEC: ga4-protocol 11.2). Raises Unreadable."""
-    if not body.startswith(_GZIP_MAGIC):
-        return body
-    limit = min(MAX_BODY_BYTES, max(MAX_RATIO * len(body), 65_536))
-    stream = zlib.decompressobj(wbits=31)
-    try:
-        unpacked = stream.decompress(body, limit + 1)
-    except zlib.error:
-        raise Unreadable(400, "the gzip body is damaged") from None
-    if len(unpacked) > limit:
-        raise Unreadable(413, "the body unpacks to too much")
-    if not stream.eof or stream.unused_data:
-        raise Unreadable(400, "the gzip body is cut off, or goes on after its end")
-    return unpacked
 
 
 def _decode(body: bytes) -> Any:

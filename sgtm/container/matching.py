@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from sgtm.clients.json import Unreadable, unpack
 from sgtm.cookies import read_cookie
 from sgtm.event import read_key_path, undefined
 from sgtm.javascript import number_of, text_of
 from sgtm.messages import IncomingRequest
 from sgtm.patterns import compile_pattern
+from sgtm.protocols.bodies import Unreadable, unpack
 from sgtm.protocols.query import read_query
 from sgtm.triggers.condition import Comparison
 from sgtm.triggers.operators import NUMBER_OPERATORS, TEXT_OPERATORS, WORDS

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 import pytest
 from aiohttp import web
 from browser.chromium import Browser, BrowserError, Page, chromium
-from browser.packages import PackagesError, node_modules
+from npm_packages import PackagesError, node_modules
 
 from sgtm.container.compile import load_container
 from sgtm.demo.vendor import Received, Vendor
@@ -131,7 +131,7 @@ async def shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator
 
 async def _serve_pages(stack: AsyncExitStack) -> int:
     """Serve the shop's page and the library on all hosts; the port."""
-    library = (node_modules() / "@minimal-analytics/ga4/dist/index.js").read_bytes()
+    library = (node_modules(FOLDER) / "@minimal-analytics/ga4/dist/index.js").read_bytes()
     page = (FOLDER / "shop.html").read_text()
 
     async def answer(request: web.BaseRequest) -> web.Response:
@@ -310,4 +310,4 @@ def test_a_machine_without_npm_is_told_what_to_install(
     for name in ("package.json", "package-lock.json"):
         (tmp_path / name).write_bytes((FOLDER / name).read_bytes())
     with pytest.raises(PackagesError, match="apt-get install nodejs npm"):
-        node_modules()
+        node_modules(FOLDER)

@@ -9,9 +9,10 @@ from cases import make_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sgtm.clients.json import MAX_BODY_BYTES, Parameters, claim
+from sgtm.clients.json import Parameters, claim
 from sgtm.component import find
 from sgtm.messages import Claimed
+from sgtm.protocols.bodies import MAX_BODY_BYTES
 
 PARAMETERS = Parameters(paths=("/data",))
 EVENT = {"event_name": "lead", "note": "é日"}
