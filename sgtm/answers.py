@@ -102,10 +102,7 @@ def finish_answer(hit: Hit) -> Answer:
             headers.append(("Set-Cookie", set_cookie_header(cookie, hit.request.host)))
         except CookieError as error:
             log.warning("cookie refused", extra={"client": hit.client.name, "reason": str(error)})
-    answer = Answer(answer.status, tuple(headers), answer.body)
-    if hit.walk is not None:
-        hit.walk.answer = answer
-    return answer
+    return noted(Answer(answer.status, tuple(headers), answer.body), hit.walk)
 
 
 def _below(prefix: str, header: tuple[str, str]) -> tuple[str, str]:
@@ -137,4 +134,5 @@ def noted(answer: Answer, walk: Walk | None) -> Answer:
     """The answer, put on the walk if there is one."""
     if walk is not None:
         walk.answer = answer
+        walk.reached("answer")
     return answer

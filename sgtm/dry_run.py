@@ -48,9 +48,14 @@ PLAIN_REQUEST = replace(
 """The request of an event that did not come by one, and what a test's request is unless it says."""
 
 
-def dry_run(container: Container, request: IncomingRequest, variables: Mapping[str, Any] = {}) -> Walk:
-    """What happens to `request`. `variables` replaces variables by name."""
-    walk = Walk()
+def dry_run(
+    container: Container,
+    request: IncomingRequest,
+    variables: Mapping[str, Any] = {},
+    walk: Walk | None = None,
+) -> Walk:
+    """What happens to `request`. `variables` replaces variables by name; `walk` is what it is noted on."""
+    walk = walk or Walk()
     pipeline = Pipeline(
         with_variables(container, variables),
         MemoryOutbox(),

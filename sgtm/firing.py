@@ -128,6 +128,8 @@ class Firing:
             return tag.component.function(view.event, tag.parameters(view))
         finally:
             walk_variables(view, walked)
+            if run.hit.walk is not None:
+                run.hit.walk.reached(f"tag {tag.name}")
             if view.failed_variables:
                 self._count_failed(view)
 

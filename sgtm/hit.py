@@ -159,6 +159,8 @@ class Hit:
         if self.walk is not None:
             self.walk.claimed_by = client.name
             self.walk.warnings.extend(claimed.warnings)
+            self.walk.concealed = claimed.conceal
+            self.walk.reached("clients")
 
     # -- a record that is run again --------------------------------------------------------------
 

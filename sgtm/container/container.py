@@ -129,6 +129,8 @@ class ContainerVariable(Struct, frozen=True):
     name: str
     resolve: Callable[[View], Any]
     form: Callable[[View, Any], Any] | None = None
+    type: str = ""
+    """As the container calls it; empty: nobody declares it."""
 
 
 class Origins(Struct, frozen=True):

@@ -93,7 +93,7 @@ def _declared(
             value = _asked(view, slot, value)
         return value if form is None else form(view, value)
 
-    return ContainerVariable(variable.name, _guarded(variable.name, resolve), form)
+    return ContainerVariable(variable.name, _guarded(variable.name, resolve), form, component.type)
 
 
 def _settled(view: View, value: Any) -> Any:
@@ -114,9 +114,9 @@ def _asked(view: View, slot: int, lookup: Lookup) -> Any:
 
 def _undeclared(name: str) -> ContainerVariable:
     if name in BUILT_IN_VARIABLES:
-        return ContainerVariable(name, _guarded(name, BUILT_IN_VARIABLES[name][1]))
+        return ContainerVariable(name, _guarded(name, BUILT_IN_VARIABLES[name][1]), type="built-in")
     if name == EVENT_NAME:
-        return ContainerVariable(name, lambda view: view.event.name)
+        return ContainerVariable(name, lambda view: view.event.name, type="built-in")
     return ContainerVariable(name, lambda view: undefined)
 
 

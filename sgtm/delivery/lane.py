@@ -212,6 +212,8 @@ class Lane:
             return Attempt([request] * len(deliveries))
         for delivery in deliveries:
             delivery.attempts += 1
+            if delivery.walked is not None:
+                delivery.walked.begins(self._clock.unix_micros())
         try:
             answer = await self._sender.send(request, min(deliveries[0].rules.timeout_s, MAX_TIMEOUT_S))
         except SendError as error:

@@ -45,12 +45,7 @@ class Settling:
             self._counters.add("sgtm_tag_warnings_total", delivery.tag, len(outcome.warnings))
         walked = delivery.walked
         if walked is not None:
-            walked.attempts, walked.outcome, walked.answer, walked.error = (
-                delivery.attempts,
-                outcome,
-                answer,
-                error,
-            )
+            walked.ended(self._clock.unix_micros(), outcome, answer, error, delivery.attempts)
 
     def retries(self, delivery: Delivery) -> None:
         """It will be sent again."""

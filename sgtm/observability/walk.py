@@ -1,10 +1,26 @@
 """Walk: what one request did, hop by hop. Optional everywhere; preview and the demo read it."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from msgspec import Struct, field
 
 from sgtm.messages import Answer, EventData, Outcome, OutgoingRequest, TagResult, VendorAnswer
+
+MOST_TRIES = 20
+"""Of one delivery, the latest; what is sent again for days must not grow on the walk."""
+
+
+class WalkedTry(Struct):
+    """One attempt at a delivery, as it ended."""
+
+    begun_micros: int
+    """Unix time."""
+    took_micros: int
+    outcome: Outcome
+    status: int | None = None
+    """Of the answer; None where none came."""
+    error: str = ""
 
 
 class WalkedDelivery(Struct):
@@ -15,6 +31,26 @@ class WalkedDelivery(Struct):
     outcome: Outcome | None = None
     error: str = ""
     attempts: int = 0
+    begun_micros: int = 0
+    """Unix time at which the latest attempt began; 0: it was not sent yet."""
+    took_micros: int = 0
+    """How long the latest attempt took until its answer was complete."""
+    tries: list[WalkedTry] = field(default_factory=list)
+
+    def begins(self, now_micros: int) -> None:
+        """An attempt begins."""
+        self.begun_micros = now_micros
+
+    def ended(
+        self, now_micros: int, outcome: Outcome, answer: VendorAnswer | None, error: str, attempts: int
+    ) -> None:
+        """The attempt ended so; for some outcomes that is not the delivery's end."""
+        begun = self.begun_micros or now_micros
+        self.took_micros = max(0, now_micros - begun)
+        self.outcome, self.answer, self.error, self.attempts = outcome, answer, error, attempts
+        status = answer.status if answer is not None else None
+        self.tries.append(WalkedTry(begun, self.took_micros, outcome, status, error))
+        del self.tries[:-MOST_TRIES]
 
 
 class WalkedCondition(Struct):
@@ -79,6 +115,8 @@ class WalkedTag(Struct):
     warnings: list[str] = field(default_factory=list)
     match_keys: tuple[str, ...] = ()
     deliveries: list[WalkedDelivery] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+    """Lines that its template wrote."""
 
     def note(self, result: TagResult) -> None:
         """What the tag made of the event."""
@@ -114,3 +152,30 @@ class Walk(Struct):
     warnings: list[str] = field(default_factory=list)
     events: list[WalkedEvent] = field(default_factory=list)
     answer: Answer | None = None
+    concealed: tuple[str, ...] = ()
+    """Query parameters and headers (lower case) of the request in which the client found credentials."""
+
+    def reached(self, what: str) -> None:
+        """The request has come so far. Only a `TimedWalk` keeps it."""
+
+
+class WalkedSpan(Struct, frozen=True):
+    """A stretch of the request's way."""
+
+    what: str
+    begin_micros: int
+    """Unix time."""
+    end_micros: int
+
+
+class TimedWalk(Walk):
+    """A walk that also notes when each hop was reached. `now_micros` is the clock, Unix time."""
+
+    now_micros: Callable[[], int] = field(default=lambda: 0)
+    begun_micros: int = 0
+    spans: list[WalkedSpan] = field(default_factory=list)
+
+    def reached(self, what: str) -> None:
+        """What was done since the hop before, or the begin, is called `what`."""
+        before = self.spans[-1].end_micros if self.spans else self.begun_micros
+        self.spans.append(WalkedSpan(what, before, max(before, self.now_micros())))

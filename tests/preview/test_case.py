@@ -1,0 +1,47 @@
+"""'Copy as test' gives what `sgtm test` runs and passes (SPEC: requirements R167, R226)."""
+
+import pytest
+from msgspec.structs import replace
+from walks import HITS, SHOP, shop_container, shop_view
+
+from sgtm.cli._cases import Goldens, read_cases, run_case
+from sgtm.preview.case import test_case as text_of_case
+
+
+@pytest.fixture(scope="module")
+def shop():
+    return shop_container()
+
+
+def differences(container, text, tmp_path):
+    file = tmp_path / "copied.tests.yaml"
+    file.write_text(text, "utf-8")
+    goldens = Goldens(file, is_updating=False)
+    return [line for case in read_cases(file) for line in run_case(container, case, goldens)]
+
+
+@pytest.mark.parametrize("hit", HITS)
+def test_a_copied_test_passes_as_it_is(shop, hit, tmp_path):
+    assert differences(shop, text_of_case(shop_view(shop, hit)), tmp_path) == []
+
+
+def test_a_copied_test_fails_where_the_container_does_something_else(shop, tmp_path):
+    text = text_of_case(shop_view(shop, "3-purchase"))
+    other = replace(shop, tags_by_event={}, tags_of_other_events=(), selections={})
+    assert any("Meta" in line for line in differences(other, text, tmp_path))
+
+
+def test_a_request_with_a_credential_becomes_its_events(shop, tmp_path):
+    pair = (b"authorization", b"Bearer very-secret-1")
+    text = text_of_case(shop_view(shop, "6-webhook", headers=(pair,)))
+    assert "very-secret-1" not in text
+    assert "event:" in text
+    assert differences(shop, text, tmp_path) == []
+
+
+def test_hostile_text_stays_inside_its_value(shop, tmp_path):
+    hostile = b"- name: x\n\"'{}[]: #|>\t\x00\xf0\x9f\x98\x80"
+    query = b"v=2&tid=G-1&cid=1.2&en=%0A-%20name%3A%20x"
+    shown = shop_view(shop, "1-page_view", query=query, headers=((b"user-agent", hostile),))
+    assert differences(shop, text_of_case(shown), tmp_path) == []
+    assert SHOP.exists()

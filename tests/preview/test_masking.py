@@ -1,0 +1,98 @@
+"""What a view never shows (SPEC: requirements R225, R300; reliability 6: PII and secrets)."""
+
+import pytest
+from corridor import claim, make_client, make_container, make_tag
+from msgspec.structs import replace
+from walks import HITS, recorded_request, shop_container, shop_view
+
+from sgtm.dry_run import PLAIN_REQUEST, dry_run
+from sgtm.messages import OutgoingRequest
+from sgtm.preview.encoding import Seen, view_of
+from sgtm.preview.masking import MASKED, SECRET, Masks
+from sgtm.preview.view import encode
+
+PERSONAL = ("Jane", "Doe", "7911", "SW1A", "London", "1307714608", "81.2.69.142", "908083253440121752")
+
+
+@pytest.fixture(scope="module")
+def shop():
+    return shop_container()
+
+
+@pytest.mark.parametrize("hit", HITS)
+def test_the_look_back_shows_nobody(shop, hit):
+    text = encode(shop_view(shop, hit, "lookback")).decode()
+    assert [word for word in PERSONAL if word.lower() in text.lower()] == []
+    assert MASKED in text
+
+
+def test_a_session_shows_testers_their_own_request_in_full(shop):
+    text = encode(shop_view(shop, "3-purchase")).decode()
+    assert all(word in text for word in PERSONAL)
+    assert MASKED not in text
+
+
+def walk_of(request, **claimed):
+    """A tag that repeats everything that it can see of the request."""
+
+    def tell(event):
+        query, headers = event.request.query.decode(), event.request.headers
+        told = "&".join(value.decode() for _, value in headers)
+        return [
+            OutgoingRequest("POST", f"https://vendor.example/?{query}", (("X-Told", told),), told.encode())
+        ]
+
+    container = make_container([make_client(lambda r: claim("e", **claimed))], [make_tag(tell)])
+    return dry_run(container, request), container
+
+
+@pytest.mark.parametrize("source", ["session", "lookback"])
+@pytest.mark.parametrize(
+    ("query", "header", "concealed"),
+    [
+        (b"api_secret=Hush%2Dhush1", (b"x", b"y"), ()),
+        (b"a=1", (b"authorization", b"Bearer Hush-hush1"), ()),
+        (b"a=1", (b"x-api-key", b"Hush-hush1"), ()),
+        (b"a=1", (b"x-shop-signature", b"Hush-hush1"), ()),
+        (b"a=1", (b"cookie", b"_ga=1; PHPSESSID=Hush-hush1"), ()),
+        (b"a=1", (b"x-gtm-server-preview", b"Hush-hush1"), ()),
+        (b"door=Hush-hush1", (b"x", b"y"), ("door",)),
+        (b"a=1", (b"x-door", b"Hush-hush1"), ("x-door",)),
+    ],
+)
+def test_a_credential_of_a_request_is_shown_nowhere(source, query, header, concealed):
+    request = replace(PLAIN_REQUEST, path="/c", query=query, headers=(header,))
+    walk, container = walk_of(request, conceal=concealed)
+    shown = view_of(walk, request, Seen(id="1", source=source), container)
+    text = encode(shown).decode()
+    assert "hush" not in text.lower()
+    assert SECRET in text
+    assert shown.request.has_secrets
+
+
+def test_a_secret_of_the_process_is_shown_nowhere():
+    request = replace(PLAIN_REQUEST, path="/c", query=b"echo=EAA%2Fown+token")
+    walk, container = walk_of(request)
+    text = encode(
+        view_of(walk, request, Seen(id="1", source="session", secrets=("EAA/own token",)), container)
+    )
+    assert b"EAA" not in text
+
+
+def test_what_measurement_calls_sid_is_no_secret(shop):
+    assert "sid=1764340309" in shop_view(shop, "3-purchase").request.url
+    assert (
+        Masks(PLAIN_REQUEST, hides_persons=False).header("cookie", "sid=abc; _ga=1") == f"sid={SECRET}; _ga=1"
+    )
+
+
+def test_the_scheme_and_the_host_stay_legible_in_the_look_back(shop):
+    shown = shop_view(shop, "1-page_view", "lookback")
+    assert shown.request.url.startswith("https://sst.shop.example/g/collect?")
+    assert ("x-forwarded-proto", "https") in shown.request.headers
+
+
+def test_an_address_of_a_mailbox_is_masked_wherever_it_stands():
+    masks = Masks(recorded_request("1-page_view"), hides_persons=True)
+    assert masks.text("to=a.b%40c.example and d@e.example") == f"to={MASKED} and {MASKED}"
+    assert masks.text("0" * 64) == MASKED
