@@ -161,4 +161,20 @@ def _measurement_protocol(export: Export, entity: Entity, written: dict[str, Any
     return found
 
 
-_READ = {"gaaw_client": _ga4, "gtm_client": _web_container, "mpaw_client": _measurement_protocol}
+def _universal_analytics(export: Export, entity: Entity, written: dict[str, Any]) -> dict[str, Any]:
+    """SPEC: sandbox-api 5.6 (the keys of GA4's cookies), ga4-protocol 4 (one event per hit)."""
+    if _setting(export, entity, written, "cookieManagement", "js") == "server":
+        what = "visitors keep the id that their hit brings: it sets no cookie of the server's own"
+        export.remark(entity, what, "see docs/reference/clients/universal_analytics.md")
+    for key in [key for key in written if key.startswith("cookie") or key == "migrateFromJsClientId"]:
+        del written[key]
+    written.pop("activateDefaultPaths", None)
+    return {"splits_ecommerce": False}
+
+
+_READ = {
+    "gaaw_client": _ga4,
+    "gtm_client": _web_container,
+    "mpaw_client": _measurement_protocol,
+    "ua_client": _universal_analytics,
+}

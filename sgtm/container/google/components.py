@@ -20,7 +20,6 @@ WITHOUT_COMPONENT = {
     "sgtmfls": "Floodlight sales",
     "sgtmflc": "Floodlight counter",
     "sgtmawud": "Google Ads user-provided data",
-    "ua_client": "Universal Analytics client",
     "sgtmua": "Universal Analytics",
 }
 """Types that Google has and this version has not."""
