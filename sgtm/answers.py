@@ -3,13 +3,16 @@
 SPEC: requirements R197-R201, R276-R278; ga4-protocol 5.6 (CORS).
 """
 
+import asyncio
 import difflib
 import logging
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from sgtm.container.container import Container, ContainerClient
 from sgtm.cookies import CookieError, set_cookie_header
+from sgtm.delivery.outbox import Commit, OutboxFull
 from sgtm.hit import Hit
 from sgtm.messages import Answer, IncomingRequest, ServeScript
 from sgtm.observability.walk import Walk
@@ -136,3 +139,31 @@ def noted(answer: Answer, walk: Walk | None) -> Answer:
         walk.answer = answer
         walk.reached("answer")
     return answer
+
+
+def when_kept(
+    commit: Commit,
+    answer: Callable[[], Answer],
+    refuse: Callable[[], Answer],
+    timeout_s: float,
+    give_up: Callable[[], Answer],
+) -> "asyncio.Future[Answer]":
+    """The common case with a durable outbox: a commit answers all of its hits, and none has a task. `refuse`
+    where the record is not kept, `give_up` where nothing is known of it after `timeout_s`."""
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[Answer] = loop.create_future()
+
+    def over(make: Callable[[], Answer]) -> None:
+        if not answered.done():
+            try:
+                answered.set_result(make())
+            except Exception as error:
+                answered.set_exception(error)
+
+    def kept(error: OutboxFull | None) -> None:
+        timer.cancel()
+        over(answer if error is None else refuse)
+
+    timer = loop.call_later(timeout_s, over, give_up)
+    commit.then(kept)
+    return answered

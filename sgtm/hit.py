@@ -1,7 +1,7 @@
 """Hit: the state of one claimed request on its way through the pipeline."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -18,6 +18,7 @@ from sgtm.delivery.letter import (
     keys_of,
     now_micros,
 )
+from sgtm.delivery.outbox import Commit
 from sgtm.delivery.outbox.held import Hold
 from sgtm.event import Event
 from sgtm.javascript import text_of
@@ -140,7 +141,7 @@ class Hit:
         self.pending: list[Coroutine[Any, Any, Any]] = []
         """Firings that cannot go on before something has been answered."""
         self.script_answer: Answer | None = None
-        self.commit: Awaitable[None] | None = None
+        self.commit: Commit | None = None
         """Done when the record is safe; None: it is."""
         self.keys: dict[bytes, int] = {}
         """Keys that its events have taken, by the index of the event."""

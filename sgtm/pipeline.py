@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Any
 
-from sgtm.answers import NO_STORE, finish_answer, hint_at_path, noted, preflight
+from sgtm.answers import NO_STORE, finish_answer, hint_at_path, noted, preflight, when_kept
 from sgtm.container.container import Container, ContainerClient, Endpoint, View
 from sgtm.delivery.outbox import Outbox, OutboxFull
 from sgtm.event import Event, make_event
@@ -223,13 +223,22 @@ class Pipeline:
         if hit.delivers or hit.container.answers_browser:
             self._run_events(hit)
         if (
-            hit.commit is None
-            and not hit.pending
-            and not hit.waits
-            and not isinstance(claimed.answer, ServeScript)
+            hit.waits
+            or (claimed.repeat_keys and hit.commit is not None)
+            or isinstance(claimed.answer, ServeScript)
         ):
+            return self._answer_later(hit)
+        if hit.pending:
+            self._run_in_background(hit)
+        if hit.commit is None:
             return finish_answer(hit)
-        return self._answer_later(hit)
+        return when_kept(
+            hit.commit,
+            lambda: finish_answer(hit),
+            lambda: self._refuse_full(hit),
+            client.claim_timeout_s,
+            lambda: self._timed_out(client, hit.walk),
+        )
 
     def _run_events(self, hit: Hit) -> None:
         claimed = hit.claimed

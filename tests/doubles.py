@@ -6,6 +6,13 @@ from collections import deque
 from sgtm.delivery.outbox import OutboxFull
 
 
+class NotedCommit(asyncio.Future):
+    """A commit that a test decides, with `set_result` and `set_exception`."""
+
+    def then(self, function):
+        self.add_done_callback(lambda _: function(self.exception()))
+
+
 class NotingOutbox:
     def __init__(self, commit=None, *, is_full=False):
         self.told, self.commit, self.is_full = [], commit, is_full

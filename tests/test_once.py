@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from cases import make_request
 from corridor import claim, make_client, make_container, make_tag, send_one
-from doubles import HeldLanes, NotingOutbox
+from doubles import HeldLanes, NotedCommit, NotingOutbox
 
 from sgtm.container.container import ContainerDeduplication
 from sgtm.container.model import Deduplication
@@ -121,8 +121,7 @@ async def test_the_record_that_took_the_key_passes_again_after_a_crash_and_its_c
 
 async def test_a_record_that_was_not_kept_takes_no_key(world):
     # the requester is told to come again, and then nothing may say that it had come before
-    loop = asyncio.get_running_loop()
-    world.outbox.commit = loop.create_future()
+    world.outbox.commit = NotedCommit()
     world.outbox.commit.set_exception(OutboxUnavailable("no"))
     await world.hit(purchase())
     assert (world.sent, world.dropped) == (0, 0)
@@ -132,7 +131,7 @@ async def test_a_record_that_was_not_kept_takes_no_key(world):
 
 
 async def test_nothing_is_sent_before_the_record_is_kept(world):
-    world.outbox.commit = asyncio.get_running_loop().create_future()
+    world.outbox.commit = NotedCommit()
     running = asyncio.ensure_future(world.hit(purchase()))
     await asyncio.sleep(0.05)
     assert world.sent == 0

@@ -6,7 +6,7 @@ import asyncio
 import pytest
 from cases import make_request
 from corridor import REQUEST, Nothing, claim, make_client, make_container, make_pipeline, make_tag, send_one
-from doubles import HeldLanes, NotingOutbox
+from doubles import HeldLanes, NotedCommit, NotingOutbox
 
 from sgtm.container.container import ContainerVariable, Origins
 from sgtm.delivery.delivery import HandedBack
@@ -373,7 +373,7 @@ def test_a_preflight_is_answered_for_a_path_that_a_client_owns():
 
 
 async def test_the_answer_leaves_after_the_commit():
-    commit = asyncio.get_running_loop().create_future()
+    commit = NotedCommit()
     answer = make_pipeline(make_container([make_client(lambda r: claim("e"))]), NotingOutbox(commit)).run(
         REQUEST
     )
@@ -382,6 +382,28 @@ async def test_the_answer_leaves_after_the_commit():
     assert not waiting.done()
     commit.set_result(None)
     assert (await waiting).status == 204
+
+
+@pytest.mark.parametrize("timeout_s", [30.0, 0.01])
+async def test_a_commit_that_fails_or_never_ends_is_told_to_the_requester(timeout_s):
+    commit = NotedCommit()
+    client = make_client(lambda r: claim("e"), timeout_s=timeout_s)
+    waiting = make_pipeline(make_container([client]), NotingOutbox(commit)).run(REQUEST)
+    if timeout_s > 1:
+        commit.set_exception(OutboxUnavailable("no"))
+    assert (await waiting).status == (503 if timeout_s > 1 else 504)
+    if timeout_s < 1:
+        commit.set_result(None)  # too late, and nobody minds
+        await asyncio.sleep(0)
+
+
+async def test_a_requester_that_is_gone_when_the_commit_comes_disturbs_nobody():
+    commit = NotedCommit()
+    pipeline = make_pipeline(make_container([make_client(lambda r: claim("e"))]), NotingOutbox(commit))
+    gone, there = pipeline.run(REQUEST), pipeline.run(REQUEST)
+    gone.cancel()
+    commit.set_result(None)
+    assert (await there).status == 204
 
 
 @pytest.mark.parametrize(
@@ -431,7 +453,7 @@ async def test_a_pending_tag_never_delays_the_answer_and_is_owed_until_it_has_ru
     event_of = []
     tag = make_tag(lambda event: event_of.append(event) or Pending(later()))
     pipeline = make_pipeline(make_container([make_client(lambda r: claim("e"))], [tag]), outbox, lanes)
-    assert (await pipeline.run(REQUEST)).status == 204
+    assert pipeline.run(REQUEST).status == 204
     assert [told[0] for told in outbox.told] == ["append"]
     go.set()
     await pipeline.finish()

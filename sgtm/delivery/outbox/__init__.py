@@ -11,8 +11,8 @@ What is given up is buried: its letter is kept with, or before, what is said of 
 that a crash between the two gives a second try and never a loss.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Collection, Mapping
-from typing import Literal, Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Generator, Mapping
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -29,7 +29,7 @@ class OutboxFull(SgtmError):
 class OutboxUnavailable(OutboxFull):
     """What had to be written may not be on the disk (I/O error, full disk), so it is not acknowledged.
 
-    The awaitable of `append` raises it; the requester gets 503 and Retry-After. Whether the record was
+    The commit that `append` gives raises it; the requester gets 503 and Retry-After. Whether the record was
     kept is unknown: one that turns up later is delivered, under the same ids.
     """
 
@@ -71,17 +71,26 @@ class Unfinished(Struct, frozen=True):
     settled: frozenset[str]
 
 
+class Commit(Protocol):
+    """That a record is safe. It may be awaited by many, and giving up disturbs nobody else; raises
+    OutboxFull, mostly OutboxUnavailable."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Wait for it."""
+
+    def then(self, function: Callable[[OutboxFull | None], None]) -> None:
+        """Call it with what the commit raised, or None, once it is over: no task, no future of its own. It
+        must not raise."""
+
+
 class Outbox(Protocol):
     """What every engine does. Calls never block; a durable engine commits in the background."""
 
     def __len__(self) -> int:
         """Records that still owe something."""
 
-    def append(self, record: Record) -> tuple[int, Awaitable[None] | None]:
-        """Keep a record; the answer may leave when the awaitable is done (None: at once).
-
-        Raises OutboxFull; the awaitable raises OutboxUnavailable. It may be awaited by many, and giving
-        up waiting disturbs nobody else."""
+    def append(self, record: Record) -> tuple[int, Commit | None]:
+        """Keep a record; the answer may leave when it is committed (None: at once). Raises OutboxFull."""
 
     def ran(self, record_id: int, owing: frozenset[str]) -> None:
         """The tags of the record have run; these (by name) owe deliveries."""
