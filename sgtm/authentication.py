@@ -1,22 +1,27 @@
 """How a tag proves who it is: parameters for every tag that leaves the choice to its user, what
-`check` says about them, and the CredentialUse that they make.
+`check` says about them, and the CredentialUse that they make. And whether a sender has proved who he is.
 
-SPEC: requirements R105, R147; RFC 6749, 2.3.1, 4.4, 6; RFC 7523.
+SPEC: requirements R77, R105, R147; reliability 5.5; RFC 6749, 2.3.1, 4.4, 6; RFC 7523.
 """
 
+import binascii
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
 from sgtm.component import Secret
-from sgtm.errors import Problem
+from sgtm.errors import Problem, SgtmError
 from sgtm.messages import (
     ClientCredentials,
     CredentialUse,
     GoogleServiceAccount,
     MadeBy,
     OAuth2Refresh,
+    Proof,
     may_carry_secrets,
 )
 
@@ -180,3 +185,70 @@ def _superfluous(auth: str, parameters: dict[str, Any], where: str) -> list[Prob
         for name in AuthParameters.__struct_fields__
         if name not in ("auth", *used) and parameters.get(name)
     ]
+
+
+# -- whether a sender knows a secret -----------------------------------------------------------
+
+
+def is_known(secret: str, digests: Iterable[str]) -> bool:
+    """Whether this is one of the secrets of which SHA-256 (hex) is kept; each is compared."""
+    digest = hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+    matches = [hmac.compare_digest(digest, one.lower()) for one in digests]
+    return any(matches)
+
+
+def is_proven(proofs: Sequence[Proof], value_of: Callable[[str], str]) -> bool | None:
+    """Whether every proof holds; None where one names no secret that has a value.
+
+    Each secret is tried with each thing shown, at the same length and to the end: how long it takes
+    tells nothing of the secret, nor of how much of a signature was right (SPEC: reliability 5.5)."""
+    found = [_holds(proof, [*_keys(proof, value_of)]) for proof in proofs]
+    return None if None in found else all(found)
+
+
+def digest_of(proof: Proof, key: bytes) -> bytes:
+    """What has to be shown by whoever knows this secret."""
+    match proof.method:
+        case "secret":
+            return hashlib.sha256(key).digest()
+        case "sha256":
+            return hashlib.sha256(key + proof.text).digest()
+        case method:
+            return hmac.digest(key, proof.text, method.removeprefix("hmac_"))
+
+
+def key_of(proof: Proof, secret: str) -> bytes:
+    """The bytes that a secret as written stands for. Raises ValueError where it is not base64."""
+    if not proof.is_base64:
+        return secret.encode()
+    key = binascii.a2b_base64(secret.removeprefix("whsec_"), strict_mode=True)
+    if not key:
+        raise ValueError("an empty key, which anybody knows")
+    return key
+
+
+def _keys(proof: Proof, value_of: Callable[[str], str]) -> Iterable[bytes]:
+    for name in proof.secrets:
+        try:
+            yield key_of(proof, value_of(name))
+        except (SgtmError, ValueError):
+            continue
+
+
+def _holds(proof: Proof, keys: list[bytes]) -> bool | None:
+    if not keys:
+        return None
+    shown = proof.shown or (b"",)
+    if proof.method == "secret":
+        shown = tuple(hashlib.sha256(one).digest() for one in shown)
+    expected = [digest_of(proof, key) for key in keys]
+    matches = [_is_same(one, other) for one in expected for other in shown]
+    return any(matches)
+
+
+def _is_same(expected: bytes, shown: bytes) -> bool:
+    """Compared at one length, whatever was shown."""
+    is_of_that_length = len(shown) == len(expected)
+    return hmac.compare_digest(expected, shown if is_of_that_length else bytes(len(expected))) and (
+        is_of_that_length
+    )

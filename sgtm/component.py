@@ -74,6 +74,9 @@ class Component(Struct, frozen=True, kw_only=True):
     None where it has to be asked. Only asked about requests for `paths` (SPEC: reliability 5.1)."""
     collect_paths: Callable[[Any], tuple[str, ...]] | None = None
     """Those of `paths` where browsers send hits: small bodies, and floods are dropped in silence."""
+    conceals: Callable[[Any], tuple[str, ...]] | None = None
+    """Query parameters and headers (lower case) that hold credentials for an instance with these
+    parameters: they are not kept either where no client could say so any more."""
     client_id_key: bytes = b""
     measurement_id_key: bytes = b""
     """Query parameters that name the visitor and the property: rates count by them."""
@@ -153,8 +156,8 @@ def _register(kind: Kind, type_: str, function: Callable[..., Any], **declared: 
 def client(type_: str, **declared: Any) -> Callable[[F], F]:
     """Register `claim(request, parameters) -> Claimed | Declined | Pending` as a client type.
 
-    Keywords: aliases, status, check, paths, methods, refuse, collect_paths, client_id_key,
-    measurement_id_key."""
+    Keywords: aliases, status, check, paths, methods, refuse, collect_paths, conceals, client_id_key,
+    measurement_id_key. It may also return `Verify`, and is asked again through that."""
     return _decorator("client", type_, declared)
 
 

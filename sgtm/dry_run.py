@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from sgtm.component import Component, read_status
 from sgtm.container.container import Container, ContainerClient, ContainerVariable, Origins
+from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.lanes import Delivery
 from sgtm.delivery.outbox.memory import MemoryOutbox
 from sgtm.event import undefined
@@ -64,6 +65,7 @@ def dry_run(
         _no_script,
         _NoLookups(),
         HitBounds(_SERVER.hit_requests, _SERVER.hit_bytes),
+        secret_of=Credentials(container.credentials).value,
     )
 
     async def run() -> None:

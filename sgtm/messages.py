@@ -3,7 +3,7 @@
 Clients and tags do no I/O. They return these values; the pipeline, the server and the delivery
 carry them out. So every component can be tested, replayed and previewed without a network.
 
-    IncomingRequest --client--> Claimed | Declined | Pending
+    IncomingRequest --client--> Claimed | Declined | Pending | Verify
     Event           --variable-> a value | Lookup
     Event           --transformation--> event data | Dropped
     Event           --tag-----> TagResult | list[OutgoingRequest] | Pending
@@ -173,6 +173,32 @@ class Refused(Struct, frozen=True):
     """Label of the counter: one of few texts, nothing of the request."""
 
 
+class Proof(Struct, frozen=True):
+    """What a request shows of a secret that its sender should know."""
+
+    secrets: tuple[str, ...]
+    """Names of secrets, any of which may be the one: two while it is being changed."""
+    method: Literal["hmac_sha256", "hmac_sha1", "hmac_sha512", "sha256", "secret"]
+    """How the secret is shown: as the key of an HMAC over `text`, as the beginning of what is hashed
+    with `text` behind it, or itself."""
+    shown: tuple[bytes, ...]
+    """What the request shows, decoded; any of them may be right."""
+    text: bytes = b""
+    """What was signed, byte for byte."""
+    is_base64: bool = False
+    """The secret is base64, perhaps behind `whsec_`, of the key (Standard Webhooks)."""
+
+
+class Verify(Struct, frozen=True):
+    """A client has to know whether the sender knows a secret before it says more. Whoever has the secrets
+    finds out, so that a client never sees one. Not asked for a record that runs again: it has a verdict."""
+
+    proofs: tuple[Proof, ...]
+    """All must hold."""
+    then: Callable[[bool | None], "Claimed | Declined"]
+    """What the client says once it is told; None: nobody can tell, since no secret has a value."""
+
+
 CREDENTIALS = ("api_secret", "authorization", "proxy-authorization", "x-api-key")
 """Query parameters and headers (lower case) that hold credentials, whoever reads them."""
 
@@ -200,6 +226,13 @@ class Claimed(Struct, frozen=True):
     was seen before is dropped. Empty: repeats are not looked for (R115)."""
     resent_hits: Literal["fire", "ga4_only"] = "fire"
     """What tags do with hits that the browser sent again after consent (ga4-protocol 11.1.4)."""
+    once_keys: tuple[str, ...] = ()
+    """One text per event (same order), the same whenever the sender delivers that event again. Such an
+    event runs once within `once_s`, whichever worker it reaches, also after a restart; the others are
+    answered like it. Empty: not looked for (R80, R89)."""
+    once_s: float = 0.0
+    refusal: str = ""
+    """Label of the counter where the client refuses the request: one of few texts, nothing of it."""
     notes: tuple[str, ...] = ()
     """What preview should say about each event (same order), for example that it was sent again."""
 
@@ -408,7 +441,7 @@ DONE = Outcome("done")
 
 def record_of(request: IncomingRequest, claimed: Claimed, container_version: str) -> Record:
     """The record of a claimed request: credentials dropped, the verdict on them kept."""
-    if claimed.conceal:
+    if claimed.conceal or claimed.verdict is not None:
         names = {name.encode() for name in claimed.conceal}
         # a name may be escaped: what reads the credential decodes it
         pairs = request.query.split(b"&")

@@ -1,4 +1,5 @@
-"""Once: an event that a tag declares to be the same as an earlier one is not sent again.
+"""Once: an event that a tag declares to be the same as an earlier one is not sent again, and one that
+its sender delivers a second time does not run again.
 
 The mark is made before the sending, and only when the record is committed: from then on the outbox keeps it
 until the tag owes nothing, so whoever crashes between mark and sending runs the same record again, and it
@@ -57,6 +58,21 @@ class Claim:
             self._keys.release(self._take)
 
 
+async def unseen(keys: Keys, hit: Hit) -> frozenset[int] | None:
+    """Which events of a hit no other record has brought before (`Claimed.once_keys`), by their index: they
+    are this one's from now on. None: the record was not kept, and its sender is told so."""
+    if not await _is_kept(hit):
+        return None
+    window_micros = int(hit.claimed.once_s * 1_000_000)
+    found = set()
+    for index, key in enumerate(hit.claimed.once_keys):
+        digest = _digest(f"{hit.client.name}\0{key}".encode("utf-8", "surrogatepass"))
+        is_first_here = hit.keys.setdefault(digest, index) == index
+        if is_first_here and await keys.take(_take(hit, digest, window_micros)):
+            found.add(index)
+    return frozenset(found)
+
+
 async def claim(keys: Keys, hit: Hit, tag: ContainerTag, event: Event) -> "Claim | str | None":
     """The claim with which the tag may send for this event; None: it needs none; or why it may not."""
     key = key_of(tag, event)
@@ -64,16 +80,24 @@ async def claim(keys: Keys, hit: Hit, tag: ContainerTag, event: Event) -> "Claim
         return None
     if hit.keys.setdefault(key, event.index) != event.index:
         return "an event of the same hit has the same key"
+    if not await _is_kept(hit):
+        return NOT_KEPT
+    take = _take(hit, key, tag.deduplication.window_micros)
+    return Claim(keys, take) if await keys.take(take) else "the same event went out before"
+
+
+async def _is_kept(hit: Hit) -> bool:
     if hit.commit is not None:
         try:
             await hit.commit
         except OutboxFull:
-            return NOT_KEPT
-    request = hit.request
-    at = request.received_micros
-    record = b"%d.%d" % (at, request.seed)
-    take = Take(key, record, at, at + tag.deduplication.window_micros)
-    return Claim(keys, take) if await keys.take(take) else "the same event went out before"
+            return False
+    return True
+
+
+def _take(hit: Hit, key: bytes, window_micros: int) -> Take:
+    at = hit.request.received_micros
+    return Take(key, b"%d.%d" % (at, hit.request.seed), at, at + window_micros)
 
 
 def key_of(tag: ContainerTag, event: Event) -> bytes | None:
@@ -89,4 +113,8 @@ def key_of(tag: ContainerTag, event: Event) -> bytes | None:
         said = msgspec.json.encode([tag.name, name, values])
     except (TypeError, ValueError):
         return None
+    return _digest(said)
+
+
+def _digest(said: bytes) -> bytes:
     return hashlib.blake2b(said, digest_size=16).digest()

@@ -15,7 +15,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any
 
 from sgtm.answers import NO_STORE, finish_answer, hint_at_path, noted, preflight, when_kept
 from sgtm.container.container import Container, ContainerClient, Endpoint, View
@@ -27,7 +26,6 @@ from sgtm.messages import (
     Answer,
     Claimed,
     Declined,
-    Dropped,
     IncomingRequest,
     Pending,
     Record,
@@ -35,15 +33,16 @@ from sgtm.messages import (
     record_of,
 )
 from sgtm.observability.metrics import Counters
-from sgtm.observability.walk import Walk, WalkedEvent
-from sgtm.once import Keys
+from sgtm.observability.walk import Walk
+from sgtm.once import Keys, unseen
+from sgtm.preparing import prepared
 from sgtm.refusals import OTHER_ORIGIN, dropped, is_of_other_origin, refusal
 from sgtm.repeats import Repeats
+from sgtm.said import Said, SecretOf, no_secret, sound
 from sgtm.unclaimed import Unclaimed
 
 log = logging.getLogger("sgtm.pipeline")
 
-Said = Claimed | Declined | Pending
 ServeScripts = Callable[[ServeScript, IncomingRequest], Awaitable[Answer]]
 
 _UNSEEN = Answer(204)
@@ -67,8 +66,9 @@ class Pipeline:
         bounds: HitBounds = HIT_BOUNDS,
         keys: Keys | None = None,
         delivers: bool = True,
+        secret_of: SecretOf = no_secret,
     ) -> None:
-        self.container = container
+        self.container, self._secret_of = container, secret_of
         self._outbox, self._counters, self._delivers = outbox, counters, delivers
         self._lookups, self._bounds, self._keys = lookups, bounds, keys
         self._firing = Firing(lanes, counters, lookups, bounds, keys)
@@ -107,6 +107,7 @@ class Pipeline:
             self._lookups,
             self._bounds,
             self._keys,
+            secret_of=self._secret_of,
         )
 
     def endpoint(self, path: str, host: str) -> Endpoint | None:
@@ -147,7 +148,7 @@ class Pipeline:
         try:
             if client.match is not None and (why := client.match.failure(run.request)):
                 return Declined(why)
-            return sound(client.component.function(run.request, client.parameters))
+            return sound(client.component.function(run.request, client.parameters), self._secret_of)
         except Exception as error:
             return self._client_failed(run, client, error)
 
@@ -162,7 +163,7 @@ class Pipeline:
         try:
             async with asyncio.timeout(client.claim_timeout_s):
                 while isinstance(said, Pending):
-                    said = sound(await said.awaitable)
+                    said = sound(await said.awaitable, self._secret_of)
         except TimeoutError:
             return self._timed_out(client, walk)
         except Exception as error:
@@ -212,6 +213,8 @@ class Pipeline:
         if is_of_other_origin(client, run.request):
             return self._refuse(hit, Answer(403, (NO_STORE,)), OTHER_ORIGIN.reason)
         self._counters.add("sgtm_requests_claimed_total", client.name)
+        if claimed.refusal:
+            self._counters.add("sgtm_requests_refused_total", claimed.refusal)
         if not hit.delivers and self._repeats.have_all(claimed.repeat_keys):
             self._counters.add("sgtm_events_repeated_total", client.name, len(claimed.events))
         elif claimed.events:
@@ -241,24 +244,41 @@ class Pipeline:
         )
 
     def _run_events(self, hit: Hit) -> None:
+        if hit.claimed.once_keys and self._keys is not None and hit.delivers:
+            hit.pending.append(self._run_unseen(hit, self._keys))
+        else:
+            self._run_each(hit)
+        if not hit.pending:
+            hit.tags_have_run()
+
+    async def _run_unseen(self, hit: Hit, keys: Keys) -> None:
+        """The events that their sender has not delivered before; none where their record was not kept."""
+        first = await unseen(keys, hit)
+        if first is not None:
+            self._run_each(hit, first)
+
+    def _run_each(self, hit: Hit, first: frozenset[int] | None = None) -> None:
         claimed = hit.claimed
         for index, data in enumerate(claimed.events):
             event = make_event(data, hit.request, hit.client.name, index)
             if hit.again is not None and not hit.again.wants(event):
                 continue
+            if first is not None and index not in first:
+                self._repeated(hit, event, "dropped: its sender had delivered it before")
             # a record that is run again has passed this once
-            if (
+            elif (
                 claimed.repeat_keys
                 and hit.again is None
                 and hit.delivers
                 and self._repeats.is_repeat(claimed.repeat_keys[index])
             ):
-                self._counters.add("sgtm_events_repeated_total", hit.client.name)
-                hit.walk_event(event, "dropped: the same hit had come before")
+                self._repeated(hit, event, "dropped: the same hit had come before")
             else:
                 self._run_event(hit, event)
-        if not hit.pending:
-            hit.tags_have_run()
+
+    def _repeated(self, hit: Hit, event: Event, note: str) -> None:
+        self._counters.add("sgtm_events_repeated_total", hit.client.name)
+        hit.walk_event(event, note)
 
     def _refuse_full(self, hit: Hit) -> Answer:
         return self._refuse(hit, Answer(503, (NO_STORE, ("Retry-After", "5"))), "outbox full")
@@ -275,35 +295,9 @@ class Pipeline:
         if hit.delivers:
             self._counters.add("sgtm_events_total", event.client_name)
         walked = hit.walk_event(event)
-        view = self._prepare(hit, View(event, hit.container), walked)
+        view = prepared(hit, View(event, hit.container), walked, self._counters)
         if view is not None:
             self._firing.fire_tags(hit, view, walked)
-
-    def _prepare(self, hit: Hit, view: View, walked: WalkedEvent | None) -> View | None:
-        """The event as triggers see it; None where a preparation has dropped it. One that raises drops
-        it too: it may have been there to take something out."""
-        for preparation in hit.container.preparations:
-            if walked is not None:
-                walked.preparations.append(preparation.explain(view))
-            try:
-                if not preparation.applies(view):
-                    continue
-                data = preparation.transform(view)
-            except Exception as error:
-                log.error(
-                    "preparation raised",
-                    extra={"preparation": preparation.name, "error": type(error).__name__},
-                )
-                data = Dropped(f"raised {type(error).__name__}")
-                reason = f"preparation {preparation.name!r} {data.reason}"
-                hit.build_failed("", view.event.index, reason)
-            if isinstance(data, Dropped):
-                self._counters.add("sgtm_events_dropped_total", preparation.name)
-                if walked is not None:
-                    walked.note = f"dropped by {preparation.name!r}: {data.reason}"
-                return None
-            view = view.changed(data)
-        return view
 
     # -- 4 the answer, when it has to wait -------------------------------------------------------
 
@@ -341,19 +335,8 @@ class Pipeline:
         return task
 
     async def _run_pending(self, hit: Hit) -> Answer:
-        waiting, hit.pending = hit.pending, []
-        await asyncio.gather(*waiting)
+        while hit.pending:
+            waiting, hit.pending = hit.pending, []
+            await asyncio.gather(*waiting)
         hit.tags_have_run()
         return _UNSEEN
-
-
-def sound(said: Any) -> Said:
-    """What a client said, if it is one of the things a client can say. Raises TypeError."""
-    if not isinstance(said, (Claimed, Declined, Pending)):
-        raise TypeError("a client says Claimed, Declined or Pending")
-    if isinstance(said, Claimed):
-        if not all(isinstance(data, dict) for data in said.events):
-            raise TypeError("event data are dicts")
-        if said.repeat_keys and len(said.repeat_keys) != len(said.events):
-            raise TypeError("there is one repeat key per event")
-    return said

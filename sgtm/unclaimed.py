@@ -14,8 +14,6 @@ from sgtm.observability.metrics import Counters
 
 AT_ONCE = 60
 A_SECOND = 1.0
-_NOBODY = Claimed([], Answer(400), conceal=CREDENTIALS)
-"""Nobody has looked at the request, so nobody has said what in it is a credential."""
 
 
 class Unclaimed:
@@ -30,7 +28,7 @@ class Unclaimed:
         if not self._may_keep():
             self._counters.add("sgtm_letters_not_kept_total", "too many unclaimed requests")
             return
-        record = record_of(run.request, _NOBODY, run.container.version)
+        record = record_of(run.request, _nobody(run), run.container.version)
         self._outbox.bury(-1, _letter(run, record, run.raised))
 
     def lost(self, run: Run, again: Again) -> None:
@@ -50,6 +48,17 @@ class Unclaimed:
             return False
         self._left -= 1
         return True
+
+
+def _nobody(run: Run) -> Claimed:
+    """Nobody has looked at the request, so nobody has said what in it is a credential: what may be."""
+    own = [
+        name
+        for client in run.container.clients
+        if client.component.conceals is not None
+        for name in client.component.conceals(client.parameters)
+    ]
+    return Claimed([], Answer(400), conceal=(*CREDENTIALS, *own))
 
 
 def _letter(run: Run, record: Record, reason: str) -> Letter:

@@ -115,6 +115,7 @@ class Worker:
             bounds=HitBounds(settings.hit_requests, settings.hit_bytes),
             keys=self._keys,
             delivers=settings.outbox != "nats",
+            secret_of=self._credentials.value,
         )
         proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
         self._admission = Admission(settings, proxies, self.counters)
