@@ -26,7 +26,7 @@ class EventRun:
             return None
         known = next((one for one in self.walked.tags if one.name == tag.name), None)
         if known is None:
-            known = WalkedTag(tag.name, "fired")
+            known = WalkedTag(tag.name, "fired", is_alone=self.walked.is_alone)
             if tag.explain is not None:
                 known.triggers = tag.explain(self.view)
             self.walked.tags.append(known)

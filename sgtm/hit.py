@@ -316,7 +316,7 @@ class Hit:
             return None
         notes = self.claimed.notes
         note = note or (notes[event.index] if event.index < len(notes) else "")
-        self.walk.events.append(WalkedEvent(event.name, event.data, note))
+        self.walk.events.append(WalkedEvent(event.name, event.data, note, is_alone=self.walk.is_alone))
         return self.walk.events[-1]
 
 

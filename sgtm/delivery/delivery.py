@@ -88,6 +88,11 @@ class Delivery(Struct, eq=False):
         return bool(self.request.item) and self.component.envelope is not None
 
     @property
+    def has_company(self) -> bool:
+        """It may travel in one request with others."""
+        return self.is_batched and not (self.walked is not None and self.walked.is_alone)
+
+    @property
     def batch_key(self) -> BatchKey:
         """Deliveries with the same key may travel together."""
         request = self.request
@@ -121,7 +126,7 @@ class Batch:
         first = self.deliveries[0]
         self.key: BatchKey | None = None
         self.item_bytes = 0
-        if first.is_batched:
+        if first.has_company:
             self.key = first.batch_key
             self.item_bytes = sum(delivery.item_bytes for delivery in self.deliveries)
         self.is_isolated = is_isolated

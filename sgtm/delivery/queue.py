@@ -43,7 +43,7 @@ class LaneQueue:
     def add(self, delivery: Delivery) -> None:
         """Take a new delivery: ready at once, or in a batch that waits for company."""
         self._count(delivery, 1)
-        if delivery.is_batched:
+        if delivery.has_company:
             self._join(delivery)
         else:
             self._ready.append(Batch([delivery]))

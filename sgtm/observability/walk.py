@@ -36,6 +36,8 @@ class WalkedDelivery(Struct):
     took_micros: int = 0
     """How long the latest attempt took until its answer was complete."""
     tries: list[WalkedTry] = field(default_factory=list)
+    is_alone: bool = False
+    """It shares no request with deliveries of others: who looks at it sees nothing of theirs."""
 
     def begins(self, now_micros: int) -> None:
         """An attempt begins."""
@@ -117,6 +119,8 @@ class WalkedTag(Struct):
     deliveries: list[WalkedDelivery] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
     """Lines that its template wrote."""
+    is_alone: bool = False
+    """See WalkedDelivery."""
 
     def note(self, result: TagResult) -> None:
         """What the tag made of the event."""
@@ -127,7 +131,7 @@ class WalkedTag(Struct):
 
     def delivery(self, request: OutgoingRequest) -> WalkedDelivery:
         """A new delivery of this tag, for the lane to fill in."""
-        self.deliveries.append(WalkedDelivery(request))
+        self.deliveries.append(WalkedDelivery(request, is_alone=self.is_alone))
         return self.deliveries[-1]
 
 
@@ -139,6 +143,8 @@ class WalkedEvent(Struct):
     note: str = ""
     tags: list[WalkedTag] = field(default_factory=list)
     preparations: list[WalkedTransformation] = field(default_factory=list)
+    is_alone: bool = False
+    """See WalkedDelivery."""
 
 
 class Walk(Struct):
@@ -154,6 +160,8 @@ class Walk(Struct):
     answer: Answer | None = None
     concealed: tuple[str, ...] = ()
     """Query parameters and headers (lower case) of the request in which the client found credentials."""
+    is_alone: bool = False
+    """Somebody looks at this request for himself: see WalkedDelivery."""
 
     def reached(self, what: str) -> None:
         """The request has come so far. Only a `TimedWalk` keeps it."""

@@ -153,6 +153,7 @@ class Bench:
         rules=None,
         life_s=3_600,
         is_again=False,
+        is_alone=False,
         **said,
     ):
         request = OutgoingRequest("POST", (url or self.vendor.url) + path, **said)
@@ -163,7 +164,7 @@ class Bench:
             rules=rules or DeliveryRules(timeout_s=2.0),
             on_settled=lambda outcome: self.settled.append((delivery, outcome)),
             expires_micros=self.clock.unix_micros() + int(life_s * 1_000_000),
-            walked=WalkedDelivery(request),
+            walked=WalkedDelivery(request, is_alone=is_alone),
             is_again=is_again,
         )
         self.lanes.deliver(delivery)

@@ -58,6 +58,19 @@ async def test_events_wait_for_company_and_travel_together_in_order():
         assert {outcome.kind for _, outcome in it.settled} == {"done"}
 
 
+async def test_what_somebody_looks_at_alone_shares_no_request_with_others():
+    # SPEC: requirements R223: sessions are isolated; a batch and its answer would show the events of others
+    async with meta_bench() as it:
+        send(it, "e0")
+        send(it, "seen", is_alone=True)
+        send(it, "e1")
+        it.clock.advance(0.05)
+        await it.until(lambda: len(it.settled) == 3)
+        bodies = sorted((received.body for received in it.vendor.received), key=len)
+        assert [body.count(b"event_id") for body in bodies] == [1, 2]
+        assert b'"seen"' in bodies[0]
+
+
 async def test_a_full_batch_does_not_wait():
     async with meta_bench() as it:
         for number in range(2_000):
