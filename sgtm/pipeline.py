@@ -225,23 +225,7 @@ class Pipeline:
                 return self._refuse_full(hit)
         if hit.delivers or hit.container.answers_browser:
             self._run_events(hit)
-        if (
-            hit.waits
-            or (claimed.repeat_keys and hit.commit is not None)
-            or isinstance(claimed.answer, ServeScript)
-        ):
-            return self._answer_later(hit)
-        if hit.pending:
-            self._run_in_background(hit)
-        if hit.commit is None:
-            return finish_answer(hit)
-        return when_kept(
-            hit.commit,
-            lambda: finish_answer(hit),
-            lambda: self._refuse_full(hit),
-            client.claim_timeout_s,
-            lambda: self._timed_out(client, hit.walk),
-        )
+        return self._answer(hit)
 
     def _run_events(self, hit: Hit) -> None:
         if hit.claimed.once_keys and self._keys is not None and hit.delivers:
@@ -299,7 +283,26 @@ class Pipeline:
         if view is not None:
             self._firing.fire_tags(hit, view, walked)
 
-    # -- 4 the answer, when it has to wait -------------------------------------------------------
+    # -- 4 the answer, here and now or when what it waits for is there ---------------------------
+
+    def _answer(self, hit: Hit) -> Answer | Awaitable[Answer]:
+        if (
+            hit.waits
+            or (hit.claimed.repeat_keys and hit.commit is not None)
+            or isinstance(hit.claimed.answer, ServeScript)
+        ):
+            return self._answer_later(hit)
+        if hit.pending:
+            self._run_in_background(hit)
+        if hit.commit is None:
+            return finish_answer(hit)
+        return when_kept(
+            hit.commit,
+            lambda: finish_answer(hit),
+            lambda: self._refuse_full(hit),
+            hit.client.claim_timeout_s,
+            lambda: self._timed_out(hit.client, hit.walk),
+        )
 
     async def _answer_later(self, hit: Hit) -> Answer:
         running = self._run_in_background(hit) if hit.pending else None

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from cases import make_request
 from corridor import make_client, make_container, make_tag, send_one
-from doubles import HeldLanes, NotingOutbox
+from doubles import HeldLanes, NotedCommit, NotingOutbox
 
 from sgtm.delivery.outbox import OutboxUnavailable
 from sgtm.delivery.taken_keys import TakenKeys
@@ -121,7 +121,7 @@ async def test_a_record_that_was_kept_and_has_not_run_yet_is_a_copy_once_another
 
 
 async def test_what_was_not_kept_takes_no_key_and_its_sender_is_told(worker):
-    worker.outbox.commit = asyncio.get_running_loop().create_future()
+    worker.outbox.commit = NotedCommit()
     worker.outbox.commit.set_exception(OutboxUnavailable("no"))
     assert await worker.deliver("evt_1") == 503
     assert (worker.sent, worker.dropped) == (0, 0)
@@ -131,7 +131,7 @@ async def test_what_was_not_kept_takes_no_key_and_its_sender_is_told(worker):
 
 
 async def test_nothing_is_sent_before_the_record_is_kept(worker):
-    worker.outbox.commit = asyncio.get_running_loop().create_future()
+    worker.outbox.commit = NotedCommit()
     running = asyncio.ensure_future(worker.deliver("evt_1"))
     await asyncio.sleep(0.05)
     assert worker.sent == 0
