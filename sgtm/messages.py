@@ -218,6 +218,8 @@ class Claimed(Struct, frozen=True):
     """Result of checking a credential of the request; kept with the record instead of it."""
     conceal: tuple[str, ...] = ()
     """Query parameters and headers (lower case) that hold credentials: the record drops them."""
+    recorded_body: bytes | None = None
+    """What the record keeps of a body that holds a credential; None: the body as it came."""
     warnings: tuple[str, ...] = ()
     answer_with_pixels: Callable[[tuple[str, ...]], Answer] | None = None
     """Set when the browser can be asked to fetch pixels: makes the answer that asks for them."""
@@ -441,6 +443,8 @@ DONE = Outcome("done")
 
 def record_of(request: IncomingRequest, claimed: Claimed, container_version: str) -> Record:
     """The record of a claimed request: credentials dropped, the verdict on them kept."""
+    if claimed.recorded_body is not None:
+        request = replace(request, body=claimed.recorded_body)
     if claimed.conceal or claimed.verdict is not None:
         names = {name.encode() for name in claimed.conceal}
         # a name may be escaped: what reads the credential decodes it

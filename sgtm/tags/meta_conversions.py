@@ -281,9 +281,10 @@ def _action_source(event: Event, parameters: Parameters, warnings: list[str]) ->
 
 
 def _event_time(event: Event, warnings: list[str]) -> int:
-    """Seconds, never in the future; when the hit was received where the event does not say."""
+    """Seconds, never in the future: `event_time`, else `timestamp_micros` of senders that are no browser,
+    else when the hit was received."""
     received = event.request.received_micros // 1_000_000
-    said = event.data.get("event_time")
+    said = event.data.get("event_time", event.data.get("timestamp_micros"))
     if said is None:
         return received
     time = number(said)

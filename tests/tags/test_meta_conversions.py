@@ -371,6 +371,19 @@ def test_event_time_is_in_whole_seconds_and_never_in_the_future(said, sent):
     assert item({"event_time": said})["event_time"] == sent
 
 
+@pytest.mark.parametrize(
+    ("data", "sent"),
+    [
+        ({"timestamp_micros": 1_763_999_990_500_000}, 1_763_999_990),
+        ({"timestamp_micros": 1_763_999_990_500_000, "event_time": 1_763_999_000}, 1_763_999_000),
+        ({"timestamp_micros": "soon"}, 1_764_000_000),
+    ],
+)
+def test_an_event_that_came_late_is_dated_at_the_time_that_its_sender_says(data, sent):
+    # vendor-tags 6, 4: timestamps are kept with the event and converted per vendor
+    assert item(data)["event_time"] == sent
+
+
 @given(time=st.integers(1_000_000_000, 3_000_000_000), rest=st.integers(0, 999_999))
 def test_seconds_come_out_of_every_unit(time, rest):
     assert seconds(time) == seconds(time * 1_000 + rest // 1_000) == seconds(time * 1_000_000 + rest) == time
