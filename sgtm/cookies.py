@@ -93,9 +93,9 @@ def set_cookie_header(cookie: Cookie, host: str) -> str:
     """The value of one `Set-Cookie` header: the only way a cookie leaves the house (R200, R205, R280).
 
     `host` is the host that the browser addressed, lower case, without port. The value is taken as it
-    is: whoever makes the cookie percent-encodes it. Max-Age is cut to 400 days, `SameSite=None`
-    brings `Secure`, domain "auto" becomes the registrable domain of the host (none, so host-only,
-    where the host has no such domain), "" means host-only. Raises CookieError.
+    is: whoever makes the cookie percent-encodes it. Max-Age is cut to 400 days (a session's cookie has
+    none), `SameSite=None` brings `Secure`, domain "auto" becomes the registrable domain of the host
+    (none, so host-only, where the host has no such domain), "" means host-only. Raises CookieError.
     """
     attributes = _attributes(replace(cookie, value=""), host)
     where = f"cookie {cookie.name!r}"
@@ -123,8 +123,9 @@ def _attributes(cookie: Cookie, host: str) -> str:
     is_secure = cookie.is_secure or cookie.same_site == "None"
     domain = _domain_attribute(cookie, host, where)
     _check_prefix(cookie, domain, is_secure, where)
+    life_s = cookie.max_age_s
     return (
-        f"; Max-Age={min(max(cookie.max_age_s, 0), MAX_AGE_CAP_S)}"
+        f"{'' if life_s is None else f'; Max-Age={min(max(life_s, 0), MAX_AGE_CAP_S)}'}"
         f"{f'; Domain={domain}' if domain else ''}; Path={cookie.path}{'; Secure' if is_secure else ''}"
         f"{'; HttpOnly' if cookie.is_http_only else ''}"
         f"{f'; SameSite={cookie.same_site}' if cookie.same_site else ''}"

@@ -99,7 +99,8 @@ class Cookie(Struct, frozen=True):
 
     name: str
     value: str
-    max_age_s: int
+    max_age_s: int | None
+    """None: it lives as long as the browser's session."""
     domain: str = "auto"
     path: str = "/"
     is_secure: bool = True

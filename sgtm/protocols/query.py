@@ -14,11 +14,16 @@ def read_query(query: bytes) -> dict[str, str]:
     """Parameters in wire order, decoded; the first value of a repeated name. Never raises.
 
     Invalid UTF-8 becomes U+FFFD, a broken escape stays as it is, a name without `=` has the value ""."""
-    values: dict[str, str] = {}
+    return {name: values[0] for name, values in read_query_lists(query).items()}
+
+
+def read_query_lists(query: bytes) -> dict[str, list[str]]:
+    """The same with all values of each name."""
+    values: dict[str, list[str]] = {}
     for pair in query.split(b"&", MAX_PARAMETERS)[:MAX_PARAMETERS]:
         name, _, value = pair.partition(b"=")
         if name:
-            values.setdefault(_decode(name), _decode(value))
+            values.setdefault(_decode(name), []).append(_decode(value))
     return values
 
 

@@ -6,6 +6,8 @@ tokens.py  syntax.py  parser.py  scope.py  compile.py   code -> nodes of `sgtm/_
 script.py      a compiled script, and one run of it
 patterns.py    what methods of texts do with patterns
 library.py     APIs that need nothing but their arguments
+host.py        whom a run works for: between APIs and the corridor
+apis/          APIs of a server, with their permissions
 testing.py  assertions.py   the tests that stand in a template
 check.py       what is wrong with a template
 

@@ -9,9 +9,10 @@ from typing import Any
 from msgspec import UNSET
 
 from sgtm._fast.sandbox_convert import copy_value, to_number, to_text
-from sgtm._fast.sandbox_json import stringify
-from sgtm._fast.sandbox_values import Callable as FunctionValue
 from sgtm._fast.sandbox_values import HostObject, Native, Promise, Run, ScriptError
+from sgtm.templates.apis.chance import call_later
+from sgtm.templates.apis.guard import asked_values
+from sgtm.templates.apis.logging import line_of
 from sgtm.templates.arguments import argument
 from sgtm.templates.library import LIBRARY
 from sgtm.templates.reader import Template
@@ -70,7 +71,7 @@ def empty_request(template: Template | None, log: list[str]) -> dict[str, Any]:
         },
         "generateRandom": Native("generateRandom", _smallest),
         "logToConsole": Native("logToConsole", _logger(log)),
-        "callLater": Native("callLater", _call_later),
+        "callLater": Native("callLater", call_later),
         "queryPermission": Native("queryPermission", _permission_query(template)),
         "templateDataStorage": _storage(),
         "BigQuery": HostObject(
@@ -103,38 +104,21 @@ def _smallest(run: Run, args: list[Any]) -> Any:
 
 def _logger(log: list[str]) -> Callable[[Run, list[Any]], Any]:
     def write(run: Run, args: list[Any]) -> Any:
-        parts = [_shown(run, value) for value in args]
+        line = line_of(run, args)
         if len(log) < _LOG_LINES:
-            log.append(" ".join(parts)[:_LOG_LINE])
+            log.append(line)
         return UNSET
 
     return write
 
 
 _LOG_LINES = 1_000
-_LOG_LINE = 4_096
-
-
-def _shown(run: Run, value: Any) -> str:
-    if isinstance(value, (dict, list)):
-        text = stringify(run, value)
-        return text if isinstance(text, str) else to_text(run, value)
-    return to_text(run, value)
-
-
-def _call_later(run: Run, args: list[Any]) -> Any:
-    function = argument(args, 0)
-    if not isinstance(function, FunctionValue):
-        raise ScriptError("callLater takes a function")
-    run.make_elements(1)
-    run.later.append(lambda: function(run))
-    return UNSET
 
 
 def _permission_query(template: Template | None) -> Callable[[Run, list[Any]], bool]:
     def query(run: Run, args: list[Any]) -> bool:
-        name = to_text(run, argument(args, 0))
-        return template is not None and template.permissions.allows(name, *args[1:])
+        name, *asked = asked_values(run, args) or [""]
+        return template is not None and template.permissions.allows(to_text(run, name), *asked)
 
     return query
 

@@ -6,7 +6,9 @@
                          +-- answer, requests -+--> the corridor carries them out
 
 An API does nothing itself: what must be sent and answered is an `Ask`, and whoever runs the template
-settles it. So templates stay as pure as components: no I/O, no clock, no chance but the request's.
+settles it. Every function that an API hands out (`Ask.done`, `on_start`, callbacks) only leaves a job in the
+run and never raises: drain the run after calling it. So templates stay as pure as components: no I/O, no
+clock, no chance but the request's.
 SPEC: sandbox-api 1, 2; design (Rules of the house).
 """
 
@@ -15,7 +17,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct, field
 
-from sgtm._fast.sandbox_values import Run
+from sgtm._fast.sandbox_values import LimitError, Run
 from sgtm.event import Event
 from sgtm.messages import Cookie, EventData, IncomingRequest, OutgoingRequest, VendorAnswer
 from sgtm.templates.permissions import Permissions
@@ -37,19 +39,25 @@ class Ask(Struct, frozen=True):
 
 
 class Storage(Protocol):
-    """`templateDataStorage` of one template: shared by its runs in one worker, bounded."""
+    """`templateDataStorage` of one template: shared by its runs in one worker, bounded
+    (`apis.storage.TemplateStorage` is one)."""
 
     def get(self, key: str) -> Any:
         """The value, not copied; UNSET where there is none."""
 
-    def set(self, key: str, value: Any) -> None:
-        """Keep it (the caller has copied it). Raises LimitError beyond the bounds."""
+    def set(self, key: str, value: Any, size: int) -> None:
+        """Keep it (the caller has copied it); `size` is that of its JSON. Raises LimitError beyond the
+        bounds."""
 
     def remove(self, key: str) -> None:
         """Forget one."""
 
     def clear(self) -> None:
         """Forget all."""
+
+
+EventCallback = Callable[[str, dict[str, Any]], None]
+"""Is told the container's id and `{"tags": [{"id", "status", "executionTime", ...}]}`."""
 
 
 class ContainerFacts(Struct, frozen=True):
@@ -62,7 +70,7 @@ class ContainerFacts(Struct, frozen=True):
     environment_name: str = ""
 
 
-class RunContainer(Struct, frozen=True):
+class RunContainer(Struct):
     """An event that a client hands over, and what it wants to hear."""
 
     data: EventData
@@ -70,6 +78,24 @@ class RunContainer(Struct, frozen=True):
     """Called when the tags have ended (`runContainer`'s second argument)."""
     on_start: Callable[[], None] | None
     """Called when the event is about to run (its third)."""
+    callbacks: list[EventCallback] = field(default_factory=list)
+    """Called after `on_complete`, as `Host.event_callbacks` of a tag are: what `on_start` and `on_complete`
+    have bound to this event."""
+
+
+class Services(Struct, frozen=True):
+    """What the process knows of Google's services and of keys (settings.py); names of secrets, no values."""
+
+    project: str = ""
+    """Google Cloud project where a template names none (`GOOGLE_CLOUD_PROJECT`)."""
+    service_account: str = ""
+    """Name of the credential that holds its key file; empty: nothing is shown, as an emulator wants it."""
+    firestore: str = "https://firestore.googleapis.com"
+    bigquery: str = "https://bigquery.googleapis.com"
+    analytics: str = "https://www.google-analytics.com"
+    scripts: str = "https://www.googletagmanager.com"
+    private_key: Callable[[str], bytes | None] = lambda key_id: None
+    """The key of `hmacSha256` with this id; None where there is none."""
 
 
 class Response(Struct):
@@ -93,11 +119,22 @@ class Host(Struct):
     request: IncomingRequest
     container: ContainerFacts
     storage: Storage
+    services: Services = Services()
     client_name: str = ""
     event: Event | None = None
     """Tags and variables: the event as it is for who asks."""
     mpv: Mapping[str, Any] = field(default_factory=dict)
     """Clients: what `isRequestMpv2` found out, so that it is parsed once."""
+    has_returned: bool = False
+    """Set when the script's own code has ended: from here on only callbacks and reactions run."""
+    http_calls: int = 50
+    """Requests that the run may send (SPEC: reliability 4.2)."""
+    log_lines: int = 100
+    """Lines that it may write."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """What it has used so far; see `count`."""
+    transactions: dict[str, list[tuple[str, dict[str, Any]]]] = field(default_factory=dict)
+    """Writes (path, write) of each transaction of Firestore that is under way, by its id."""
 
     # what the run wants done
     response: Response = field(default_factory=Response)
@@ -110,7 +147,7 @@ class Host(Struct):
     pixels: list[str] = field(default_factory=list)
     succeeded: bool | None = None
     """Tags: `gtmOnSuccess` (True) or `gtmOnFailure` (False) was called; the first call counts."""
-    event_callbacks: list[Callable[[str, dict[str, Any]], None]] = field(default_factory=list)
+    event_callbacks: list[EventCallback] = field(default_factory=list)
     """`addEventCallback`: called once the event's tags have ended."""
     listeners: dict[str, list[Callable[[str, Any], None]]] = field(default_factory=dict)
     """`addMessageListener`: one table for all runs of a request."""
@@ -122,6 +159,18 @@ class Host(Struct):
     ) -> None:
         """Have a request sent; `done` gets what came of it."""
         self.asks.append(Ask(request, timeout_s, done))
+
+    def count(self, what: str) -> int:
+        """How often this was called with `what` before."""
+        number = self.counts.get(what, 0)
+        self.counts[what] = number + 1
+        return number
+
+    def say(self, line: str) -> None:
+        """Write a line to the console. Raises LimitError beyond `log_lines`."""
+        if len(self.log) >= self.log_lines:
+            raise LimitError("log_lines", f"the run writes more than {self.log_lines} lines")
+        self.log.append(line)
 
 
 def host_of(run: Run) -> Host:

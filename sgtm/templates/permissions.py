@@ -4,10 +4,11 @@ SPEC: sandbox-api 2. Where sources disagree about patterns, the lenient rule hol
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+import ada_url
 from msgspec import UNSET, Struct
 
 from sgtm.javascript import text_of
@@ -51,24 +52,49 @@ def typed_value(value: Any) -> Any:
 
 
 @lru_cache(maxsize=1024)
-def _glob(pattern: str) -> Pattern:
-    return compile_pattern(f"^{'.*'.join(map(re.escape, pattern.split('*')))}$")
+def _glob(pattern: str, any_text: str = ".*") -> Pattern:
+    return compile_pattern(f"^{any_text.join(map(re.escape, pattern.split('*')))}$")
 
 
 def url_allowed(patterns: list[str], url: str) -> bool:
     """A pattern that ends in `/` allows everything below it, `*` is any text, else the URL without its
-    query must be the same."""
-    if len(url) > _MAX_URL:
+    query must be the same.
+
+    Scheme and host are compared apart from the rest, as the sender will read them: nothing of a path, a
+    user or a query passes for a host (SPEC: reliability 4.3, 21)."""
+    parts = url_parts(url)
+    return parts is not None and any(_covers(pattern, parts) for pattern in patterns)
+
+
+def url_parts(url: str) -> tuple[str, str, str] | None:
+    """(scheme, host with its port if that is not the usual one, path and query) of an http or https URL;
+    None for what is none, and for one with a user or a password."""
+    if len(url) > MAX_URL:
+        return None
+    try:
+        parts: Mapping[str, Any] = ada_url.parse_url(url.encode("utf-8", "replace").decode())
+    except ValueError:
+        return None
+    if parts["protocol"] not in ("http:", "https:") or parts["username"] or parts["password"]:
+        return None
+    return parts["protocol"][:-1], parts["host"], parts["pathname"] + parts["search"]
+
+
+def _covers(pattern: str, parts: tuple[str, str, str]) -> bool:
+    scheme, separator, rest = pattern.partition("://")
+    if not separator:
+        return pattern == "*" and parts[0] == "https"
+    host, slash, path = rest.partition("/")
+    if scheme.lower() != parts[0] or not _glob(host.lower(), "[^/]*").matches(parts[1]):
         return False
-    bare = re.split("[?#]", url, maxsplit=1)[0]
-    for pattern in patterns:
-        whole = pattern + "*" if pattern.endswith("/") else pattern
-        if _glob(whole).matches(url) or _glob(whole).matches(bare):
-            return True
-    return False
+    whole = path + "*" if path.endswith("/") or not path else path
+    if not slash:  # `https://*`: any path; `https://example.com`: only the bare host
+        whole = "*" if host.endswith("*") else ""
+    return any(_glob("/" + whole).matches(one) for one in (parts[2], parts[2].partition("?")[0]))
 
 
-_MAX_URL = 8_192
+MAX_URL = 8_192
+"""Characters of an address that a template may send to."""
 
 
 def key_allowed(patterns: list[str], key: str) -> bool:
@@ -90,11 +116,28 @@ def _event_data(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
 
 
 def _urls(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
-    if not asked or not text_of(asked[0]).lower().startswith("https://"):
-        return False
-    return parameters.get("allowedUrls") == "any" or url_allowed(
-        _texts(parameters.get("urls")), text_of(asked[0])
-    )
+    """Where `any` is allowed, that is any https or http address; google-runtime 5.4 knows https only, but
+    that is the browser's rule."""
+    url = text_of(asked[0]) if asked else ""
+    if parameters.get("allowGoogleDomains") is True and google_domain(url):
+        return True
+    if parameters.get("allowedUrls") == "any":
+        return url_parts(url) is not None
+    return url_allowed(_texts(parameters.get("urls")), url)
+
+
+_GOOGLE = (".google-analytics.com", ".googletagmanager.com", ".googleapis.com", ".google.com")
+_GOOGLE_LATER = (".doubleclick.net", ".googleadservices.com", ".googlesyndication.com")
+
+
+def google_domain(url: str) -> bool:
+    """Whether this is an https address of Google's."""
+    parts = url_parts(url)
+    return parts is not None and parts[0] == "https" and f".{parts[1]}".endswith(_GOOGLE + _GOOGLE_LATER)
+
+
+def _pixel(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+    return bool(asked) and text_of(asked[0]).lower().startswith("https://") and _urls(parameters, asked)
 
 
 def _cookie(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
@@ -105,13 +148,25 @@ def _cookie(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
 
 def _set_cookie(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
     options = asked[1] if len(asked) > 1 and isinstance(asked[1], dict) else {}
-    rows = parameters.get("allowedCookies")
     return bool(asked) and any(
-        isinstance(row, dict)
-        and row.get("name", "*") in ("*", text_of(asked[0]))
+        row.get("name", "*") in ("*", text_of(asked[0]))
         and all(row.get(key, "*") in ("*", text_of(options.get(key, ""))) for key in ("domain", "path"))
-        for row in (rows if isinstance(rows, list) else [])
+        and row.get("secure", "any") in ("any", "secure" if _is_on(options.get("secure")) else "non_secure")
+        and row.get("session", "any") in ("any", "non_session" if _lasts(options) else "session")
+        for row in _rows(parameters.get("allowedCookies"))
     )
+
+
+def _is_on(value: Any) -> bool:
+    return value is True or value == "true"
+
+
+def _lasts(options: dict[str, Any]) -> bool:
+    return any(options.get(key, UNSET) not in (UNSET, None, "") for key in ("max-age", "expires"))
+
+
+def _rows(value: Any) -> list[dict[str, Any]]:
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
 _REQUEST_PARTS = {
@@ -132,6 +187,8 @@ def _request(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
     part = {"query_parameter": "query", "queryParameter": "query", "remote_address": "remoteAddress"}.get(
         part, part
     )
+    if part == "method":  # no parameter of the permission is about it
+        return True
     if part not in _REQUEST_PARTS:
         return parameters.get(f"{part}Allowed") is True or parameters.get(f"{part}Access") == "any"
     return _listed(parameters, _REQUEST_PARTS[part], asked[1] if len(asked) > 1 else UNSET)
@@ -143,8 +200,7 @@ def _listed(parameters: dict[str, Any], keys: tuple[str, str, str, str], name: A
         return False
     if parameters.get(access) == "any":
         return True
-    rows = parameters.get(whitelist)
-    names = [row.get(member) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    names = [row.get(member) for row in _rows(parameters.get(whitelist))]
     return name is not UNSET and text_of(name).lower() in [str(one).lower() for one in names]
 
 
@@ -159,12 +215,81 @@ def _response(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
     return parameters.get(f"write{title}Allowed") is True or parameters.get(f"write{title}Access") == "any"
 
 
+def _logging(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+    """`debug` allows it while somebody previews or debugs; asked is whether that is so."""
+    return parameters.get("environments") != "debug" or asked[:1] == (True,)
+
+
+def _message(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+    """Asked are `listen` or `send`, and the type."""
+    if parameters.get("allowedActions") == "any":
+        return True
+    action, kind = (text_of(one) for one in (*asked, "", "")[:2])
+    return any(
+        row.get("type") in ("*", kind) and action in text_of(row.get("action", "")).split("_and_")
+        for row in _rows(parameters.get("messageTypes"))
+    )
+
+
+def _google_credentials(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+    """Every scope that is asked for is listed."""
+    scopes = asked[0] if asked and isinstance(asked[0], list) else list(asked)
+    return bool(scopes) and set(map(text_of, scopes)) <= set(_texts(parameters.get("allowedScopes")))
+
+
+def _firestore(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+    """Asked are `read`, `write` or `read_write`, and `{projectId, path}`; a path may have `*` in it."""
+    operation, options = _operation(asked)
+    wanted = {"read", "write"} if operation == "read_write" else {operation}
+    return any(
+        wanted <= set(text_of(row.get("operation", "")).split("_"))
+        and _project_covers(row.get("projectId", "*"), options)
+        and _glob(text_of(row.get("path", "*"))).matches(text_of(options.get("path", "")))
+        and row.get("databaseId", "*") in ("*", "", "(default)")
+        for row in _rows(parameters.get("allowedOptions"))
+    )
+
+
+def _bigquery(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+    """Asked are `write` and `{projectId, datasetId, tableId}`."""
+    operation, options = _operation(asked)
+    return any(
+        row.get("operation") == operation
+        and _project_covers(row.get("projectId", "*"), options)
+        and all(row.get(key, "*") in ("*", text_of(options.get(key, ""))) for key in ("datasetId", "tableId"))
+        for row in _rows(parameters.get("allowedTables"))
+    )
+
+
+def _operation(asked: tuple[Any, ...]) -> tuple[str, dict[str, Any]]:
+    options = asked[1] if len(asked) > 1 and isinstance(asked[1], dict) else {}
+    return (text_of(asked[0]) if asked else ""), options
+
+
+def _project_covers(row: Any, options: dict[str, Any]) -> bool:
+    """`GOOGLE_CLOUD_PROJECT` in a row is the project that is taken where a call names none."""
+    project = options.get("projectId", UNSET)
+    if project in (UNSET, None, ""):
+        return row in ("*", "GOOGLE_CLOUD_PROJECT")
+    return row in ("*", text_of(project))
+
+
+def _keys(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+    return bool(asked) and text_of(asked[0]) in _texts(parameters.get("keyIds"))
+
+
 _RULES: dict[str, Callable[[dict[str, Any], tuple[Any, ...]], bool]] = {
     "read_event_data": _event_data,
     "send_http": _urls,
-    "send_pixel_from_browser": _urls,
+    "send_pixel_from_browser": _pixel,
     "get_cookies": _cookie,
     "set_cookies": _set_cookie,
     "read_request": _request,
     "access_response": _response,
+    "logging": _logging,
+    "use_message": _message,
+    "use_google_credentials": _google_credentials,
+    "access_firestore": _firestore,
+    "access_bigquery": _bigquery,
+    "use_custom_private_keys": _keys,
 }

@@ -8,7 +8,6 @@ secret; without one nothing is shown, which only an emulator accepts.
 import os
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET, Meta, Struct
@@ -16,26 +15,20 @@ from msgspec import UNSET, Meta, Struct
 from sgtm.component import Secret, variable
 from sgtm.errors import Problem
 from sgtm.event import Event, read_key_path, undefined
-from sgtm.messages import CredentialUse, GoogleServiceAccount, Lookup, OutgoingRequest, VendorAnswer
-from sgtm.protocols.firestore import decode_fields, encode_value
+from sgtm.messages import CredentialUse, GoogleServiceAccount, Lookup, VendorAnswer
+from sgtm.protocols.firestore import (
+    SCOPE,
+    decode_fields,
+    documents_name,
+    path_steps,
+    query_request,
+    read_request,
+)
 from sgtm.protocols.outgoing_http import check_url
 from sgtm.variables._defaults import Default
 from sgtm.variables.http_lookup import KeepMissingS, KeepS, TimeoutS
 
-_SCOPE = "https://www.googleapis.com/auth/datastore"
 Operator = Literal["==", "!=", "<", "<=", ">", ">=", "array-contains", "array-contains-any", "in", "not-in"]
-_OPERATORS: dict[Operator, str] = {
-    "==": "EQUAL",
-    "!=": "NOT_EQUAL",
-    "<": "LESS_THAN",
-    "<=": "LESS_THAN_OR_EQUAL",
-    ">": "GREATER_THAN",
-    ">=": "GREATER_THAN_OR_EQUAL",
-    "array-contains": "ARRAY_CONTAINS",
-    "array-contains-any": "ARRAY_CONTAINS_ANY",
-    "in": "IN",
-    "not-in": "NOT_IN",
-}
 
 
 class Condition(Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,15 +111,15 @@ def resolve(event: Event, parameters: Parameters) -> Any:
 
     SPEC: sandbox-api 5.5 (fs), 1.4 (Firestore.read, query); requirements R155, R284, R285."""
     project = parameters.project or os.environ.get("GOOGLE_CLOUD_PROJECT", "")
-    path = parameters.document_path or parameters.collection_path
-    steps = path.strip("/").split("/")
     is_document = bool(parameters.document_path)
-    if not project or not all(steps) or {".", ".."} & {*steps} or len(steps) % 2 == is_document:
-        return parameters.default
-    place = f"projects/{_step(project)}/databases/{_step(parameters.database)}/documents"
-    base = f"{parameters.endpoint.rstrip('/')}/v1/{place}"
     try:
-        request = _read(base, steps) if is_document else _query(base, steps, parameters.conditions)
+        steps = path_steps(parameters.document_path or parameters.collection_path)
+        if not project or len(steps) % 2 == is_document:
+            return parameters.default
+        name = documents_name(project, parameters.database)
+        base = f"{parameters.endpoint.rstrip('/')}/v1/{name}"
+        conditions = ((one.key, one.operator, one.value) for one in parameters.conditions)
+        request = read_request(base, steps) if is_document else query_request(base, steps, conditions)
     except (TypeError, ValueError, RecursionError):
         return parameters.default
     credential = _credential(parameters.service_account)
@@ -142,41 +135,11 @@ def resolve(event: Event, parameters: Parameters) -> Any:
     )
 
 
-def _step(text: str) -> str:
-    return quote(text, safe="()")
-
-
 def _credential(service_account: Secret | None) -> CredentialUse | None:
     if service_account is None:
         return None
-    made_by = GoogleServiceAccount(service_account.name, _SCOPE)
+    made_by = GoogleServiceAccount(service_account.name, SCOPE)
     return CredentialUse(service_account.name, "header", "Authorization", "Bearer ", made_by)
-
-
-def _read(base: str, steps: list[str]) -> OutgoingRequest:
-    path = "/".join(_step(step) for step in steps)
-    return OutgoingRequest("GET", f"{base}/{path}", (("Accept", "application/json"),))
-
-
-def _query(base: str, steps: list[str], conditions: tuple[Condition, ...]) -> OutgoingRequest:
-    """A structured query for the first document; the parent of a collection below a document is that."""
-    *parent, collection = steps
-    filters = [
-        {
-            "fieldFilter": {
-                "field": {"fieldPath": condition.key},
-                "op": _OPERATORS[condition.operator],
-                "value": encode_value(condition.value),
-            }
-        }
-        for condition in conditions
-    ]
-    query: dict[str, Any] = {"from": [{"collectionId": collection}], "limit": 1}
-    if filters:
-        query["where"] = {"compositeFilter": {"op": "AND", "filters": filters}}
-    url = "/".join([base, *(_step(step) for step in parent)]) + ":runQuery"
-    headers = (("Content-Type", "application/json"), ("Accept", "application/json"))
-    return OutgoingRequest("POST", url, headers, msgspec.json.encode({"structuredQuery": query}))
 
 
 class DocumentValue(Struct, frozen=True):
