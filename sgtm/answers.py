@@ -15,7 +15,6 @@ from sgtm.cookies import CookieError, set_cookie_header
 from sgtm.delivery.outbox import Commit, OutboxFull
 from sgtm.hit import Hit
 from sgtm.messages import Answer, IncomingRequest, ServeScript
-from sgtm.observability.walk import Walk
 
 log = logging.getLogger("sgtm.answers")
 
@@ -105,7 +104,7 @@ def finish_answer(hit: Hit) -> Answer:
             headers.append(("Set-Cookie", set_cookie_header(cookie, hit.request.host)))
         except CookieError as error:
             log.warning("cookie refused", extra={"client": hit.client.name, "reason": str(error)})
-    return noted(Answer(answer.status, tuple(headers), answer.body), hit.walk)
+    return Answer(answer.status, tuple(headers), answer.body)
 
 
 def _below(prefix: str, header: tuple[str, str]) -> tuple[str, str]:
@@ -131,14 +130,6 @@ def hint_at_path(container: Container, request: IncomingRequest) -> str:
         return f"the path {request.path} belongs to a client, which declined"
     near = difflib.get_close_matches(request.path[:200], paths, n=1, cutoff=0.3)
     return f"the nearest client path is {near[0]}" if near else "no client path is like it"
-
-
-def noted(answer: Answer, walk: Walk | None) -> Answer:
-    """The answer, put on the walk if there is one."""
-    if walk is not None:
-        walk.answer = answer
-        walk.reached("answer")
-    return answer
 
 
 def when_kept(

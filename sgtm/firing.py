@@ -241,6 +241,7 @@ class Firing:
                     expires_micros=expires,
                     on_dead=hit.died,
                     event_index=run.view.event.index,
+                    received_micros=hit.request.received_micros,
                     walked=walked.delivery(request) if walked is not None else None,
                     is_again=hit.again is not None,
                 )

@@ -16,7 +16,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
-from sgtm.answers import NO_STORE, finish_answer, hint_at_path, noted, preflight, when_kept
+from sgtm.answers import NO_STORE, finish_answer, hint_at_path, preflight, when_kept
 from sgtm.container.container import Container, ContainerClient, Endpoint, View
 from sgtm.delivery.outbox import Outbox, OutboxFull
 from sgtm.event import Event, make_event
@@ -39,6 +39,7 @@ from sgtm.preparing import prepared
 from sgtm.refusals import OTHER_ORIGIN, dropped, is_of_other_origin, refusal
 from sgtm.repeats import Repeats
 from sgtm.said import Said, SecretOf, no_secret, sound
+from sgtm.tally import Tally
 from sgtm.unclaimed import Unclaimed
 
 log = logging.getLogger("sgtm.pipeline")
@@ -71,6 +72,7 @@ class Pipeline:
         self.container, self._secret_of = container, secret_of
         self._outbox, self._counters, self._delivers = outbox, counters, delivers
         self._lookups, self._bounds, self._keys = lookups, bounds, keys
+        self._tally = Tally(counters)
         self._firing = Firing(lanes, counters, lookups, bounds, keys)
         self._unclaimed_letters = Unclaimed(outbox, counters)
         self._serve_script = serve_script
@@ -81,11 +83,12 @@ class Pipeline:
         """Take a request to its answer. An event keeps the container that it began with."""
         if walk is not None:
             walk.method, walk.path = request.method, request.path
+        run = Run(self.container, request, walk, delivers=self._delivers)
         if request.method == "OPTIONS":
             answer = preflight(self.container, request)
             if answer is not None:
-                return noted(answer, walk)
-        return self._claim(Run(self.container, request, walk, delivers=self._delivers), 0)
+                return self._tally.answered(answer, run)
+        return self._claim(run, 0)
 
     async def run_again(
         self, record: Record, again: Again, container: Container | None = None, walk: Walk | None = None
@@ -98,17 +101,8 @@ class Pipeline:
 
     def through(self, lanes: Lanes) -> "Pipeline":
         """The same, with other lanes, to which everything is delivered."""
-        return Pipeline(
-            self.container,
-            self._outbox,
-            lanes,
-            self._counters,
-            self._serve_script,
-            self._lookups,
-            self._bounds,
-            self._keys,
-            secret_of=self._secret_of,
-        )
+        shared = (self._counters, self._serve_script, self._lookups, self._bounds, self._keys)
+        return Pipeline(self.container, self._outbox, lanes, *shared, secret_of=self._secret_of)
 
     def endpoint(self, path: str, host: str) -> Endpoint | None:
         """Whose a request is that nobody has looked at yet."""
@@ -165,7 +159,7 @@ class Pipeline:
                 while isinstance(said, Pending):
                     said = sound(await said.awaitable, self._secret_of)
         except TimeoutError:
-            return self._timed_out(client, walk)
+            return self._timed_out(client, run)
         except Exception as error:
             said = self._client_failed(run, client, error)
         if isinstance(said, Claimed):
@@ -193,15 +187,15 @@ class Pipeline:
         log.info("no client claimed a request", extra={"method": run.request.method, "hint": hint})
         if run.walk is not None:
             run.walk.warnings.append(f"no client claimed this request; {hint}")
-        return noted(Answer(run.container.unclaimed_status, (NO_STORE,)), run.walk)
+        return self._tally.answered(Answer(run.container.unclaimed_status, (NO_STORE,)), run)
 
-    def _timed_out(self, client: ContainerClient, walk: Walk | None) -> Answer:
+    def _timed_out(self, client: ContainerClient, of: Run | Hit) -> Answer:
         self._counters.add("sgtm_client_timeouts_total", client.name)
         log.error("client claimed a request and never answered it", extra={"client": client.name})
-        if walk is not None:
-            walk.claimed_by = client.name
-            walk.warnings.append(f"client {client.name!r} gave no answer in {client.claim_timeout_s:g} s")
-        return noted(Answer(504, (NO_STORE,)), walk)
+        if of.walk is not None:
+            of.walk.claimed_by = client.name
+            of.walk.warnings.append(f"client {client.name!r} gave no answer in {client.claim_timeout_s:g} s")
+        return self._tally.answered(Answer(504, (NO_STORE,)), of, client.name)
 
     # -- 2 the record, then the events -----------------------------------------------------------
 
@@ -271,13 +265,13 @@ class Pipeline:
         self._counters.add("sgtm_requests_refused_total", reason)
         if hit.walk is not None:
             hit.walk.warnings.append(f"refused: {reason}")
-        return noted(answer, hit.walk)
+        return self._tally.answered(answer, hit, hit.client.name)
 
     # -- 3 one event: what is made of it before its tags fire ------------------------------------
 
     def _run_event(self, hit: Hit, event: Event) -> None:
         if hit.delivers:
-            self._counters.add("sgtm_events_total", event.client_name)
+            self._tally.made(event)
         walked = hit.walk_event(event)
         view = prepared(hit, View(event, hit.container), walked, self._counters)
         if view is not None:
@@ -295,13 +289,13 @@ class Pipeline:
         if hit.pending:
             self._run_in_background(hit)
         if hit.commit is None:
-            return finish_answer(hit)
+            return self._finish(hit)
         return when_kept(
             hit.commit,
-            lambda: finish_answer(hit),
+            lambda: self._finish(hit),
             lambda: self._refuse_full(hit),
             hit.client.claim_timeout_s,
-            lambda: self._timed_out(hit.client, hit.walk),
+            lambda: self._timed_out(hit.client, hit),
         )
 
     async def _answer_later(self, hit: Hit) -> Answer:
@@ -321,10 +315,13 @@ class Pipeline:
                 if isinstance(hit.claimed.answer, ServeScript):
                     hit.script_answer = await self._script(hit.claimed.answer, hit.request)
         except TimeoutError:
-            return self._timed_out(hit.client, hit.walk)
+            return self._timed_out(hit.client, hit)
         except OutboxFull:
             return self._refuse_full(hit)
-        return finish_answer(hit)
+        return self._finish(hit)
+
+    def _finish(self, hit: Hit) -> Answer:
+        return self._tally.answered(finish_answer(hit), hit, hit.client.name)
 
     async def _script(self, script: ServeScript, request: IncomingRequest) -> Answer:
         if self._serve_script is None:

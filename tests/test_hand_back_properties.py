@@ -43,7 +43,7 @@ class Outbox(NotingOutbox):
         self.owing[record_id].discard(tag)
 
     def hand_back(self, record_id, hold, expires_micros):
-        self.held.setdefault(hold, Held()).add(record_id, 1, expires_micros)
+        self.held.setdefault(hold, Held()).add(record_id, 1, expires_micros, 1)
 
     @property
     def owed(self):

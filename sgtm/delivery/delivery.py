@@ -67,6 +67,8 @@ class Delivery(Struct, eq=False):
     """Called before `on_settled` where it is given up, so that a dead letter can be kept."""
     event_index: int = 0
     """Of the event that it carries, among those of its record."""
+    received_micros: int = 0
+    """When the request came that it goes back to (Unix time); 0: nobody says."""
     walked: WalkedDelivery | None = None
     is_again: bool = False
     """Of a record that is run again: what comes now goes first."""
@@ -183,3 +185,9 @@ class Batch:
             self.deliveries = deque(delivery for delivery in self.deliveries if delivery.deadline_s > now)
             self.item_bytes -= sum(delivery.item_bytes for delivery in expired)
         return expired
+
+
+def oldest_s(deliveries: Iterable[Delivery], unix_micros: int) -> float:
+    """Age of the oldest request that one of these goes back to; 0 where there is none."""
+    received = min((one.received_micros for one in deliveries if one.received_micros), default=unix_micros)
+    return max(0.0, (unix_micros - received) / 1_000_000)

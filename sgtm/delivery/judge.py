@@ -25,6 +25,11 @@ class Attempt(Struct):
     is_transient: bool = False
     """What it raised says that the destination fails just now."""
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the vendor accepted all of it."""
+        return all(outcome.kind == "done" for outcome in self.outcomes)
+
 
 KINDS = frozenset({"done", "retry", "dead", "isolate", "refused"})
 

@@ -17,11 +17,12 @@ wait here, and a full lane gives up its oldest (SPEC: design.md Delivery).
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable, Hashable
 from typing import Literal
 
 from sgtm.delivery.clock import Alarm, Clock
-from sgtm.delivery.delivery import Batch, Delivery
+from sgtm.delivery.delivery import Batch, Delivery, oldest_s
 from sgtm.delivery.errors import SendError
 from sgtm.delivery.judge import Attempt, judge_answer, judge_error, request_of
 from sgtm.delivery.queue import LaneLimits, LaneQueue
@@ -196,7 +197,7 @@ class Lane:
         began = self._clock.now()
         attempt = await self._attempt(list(batch.deliveries))
         if attempt.answer is not None or attempt.is_transient:  # else nothing was sent
-            self._settling.answered(self.destination, self._clock.now() - began)
+            self._settling.answered(self.destination, self._clock.now() - began, is_done=attempt.is_done)
         self._under_way.discard(batch)
         self._apply(batch, attempt)
 
@@ -214,6 +215,7 @@ class Lane:
             delivery.attempts += 1
             if delivery.walked is not None:
                 delivery.walked.begins(self._clock.unix_micros())
+        self._settling.sends(deliveries[0].tag, request)
         try:
             answer = await self._sender.send(request, min(deliveries[0].rules.timeout_s, MAX_TIMEOUT_S))
         except SendError as error:
@@ -317,16 +319,21 @@ class Lane:
     def state(self) -> LaneState:
         """For operators."""
         now, standing = self._clock.now(), self._standing
-        circuit = standing.circuit
+        here = itertools.chain(self._queue, *(batch.deliveries for batch in self._under_way))
         return LaneState(
             destination=self.destination,
             credential=self.credential,
             state="shut" if standing.is_on_trial else "paused" if now < standing.paused_until else "open",
-            reason=circuit.reason,
+            reason=standing.circuit.reason,
             next_try_in_s=max(0.0, standing.shut_until - now),
             queued=self._queue.count,
             in_flight=sum(len(batch.deliveries) for batch in self._under_way),
             refused_tags=tuple(standing.refused_tags),
+            oldest_s=oldest_s(here, self._clock.unix_micros()),
+            done=standing.done,
+            failed=standing.failed,
+            last_error=standing.last_error,
+            last_error_s=now - standing.last_error_at if standing.last_error else 0.0,
         )
 
     async def close(self) -> None:

@@ -10,7 +10,7 @@ It knows nothing of destinations and outcomes; the lane decides what may leave, 
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
@@ -150,6 +150,11 @@ class LaneQueue:
         self._waiting.clear()
         self.count = self.size_bytes = 0
         return [delivery for batch in batches for delivery in batch.deliveries]
+
+    def __iter__(self) -> Iterator[Delivery]:
+        """Everything that is here, in no order."""
+        batches = (*self._forming.values(), *self._ready, *(batch for _, _, batch in self._waiting))
+        return (delivery for batch in batches for delivery in batch.deliveries)
 
     def _taken(self, batch: Batch) -> Batch:
         while self._ready and batch.can_take_over(self._ready[0]):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from sgtm.delivery.clock import Clock
 from sgtm.delivery.delivery import Delivery, HandedBack
 from sgtm.delivery.letter import MAX_ANSWER_BYTES, Death
-from sgtm.messages import Outcome, VendorAnswer
+from sgtm.messages import Outcome, OutgoingRequest, VendorAnswer
 from sgtm.observability.metrics import Counters
 
 log = logging.getLogger("sgtm.delivery")
@@ -31,9 +31,16 @@ class Settling:
         """A delivery came in."""
         self.pending += 1
 
-    def answered(self, destination: str, seconds: float) -> None:
-        """A request took so long, whatever came of it."""
+    def sends(self, tag: str, request: OutgoingRequest) -> None:
+        """An attempt begins."""
+        size_bytes = len(request.url) + len(request.body)
+        self._counters.add("sgtm_vendor_requests_total", tag)
+        self._counters.add("sgtm_vendor_request_bytes_total", tag, size_bytes)
+
+    def answered(self, destination: str, seconds: float, *, is_done: bool) -> None:
+        """A request took so long; `is_done`: the vendor accepted all of it."""
         self._counters.observe("sgtm_delivery_seconds", seconds, destination)
+        self._counters.add("sgtm_attempts_total", f"{destination}/{'done' if is_done else 'failed'}")
 
     def judged(self, delivery: Delivery, outcome: Outcome, answer: VendorAnswer | None, error: str) -> None:
         """An attempt ended so; for some outcomes that is not the delivery's end."""

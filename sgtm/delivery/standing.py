@@ -34,6 +34,16 @@ class LaneState(Struct, frozen=True):
     in_flight: int
     refused_tags: tuple[str, ...] = ()
     """Tags that it refuses until a credential or its rights are mended."""
+    oldest_s: float = 0.0
+    """Age of the oldest event that waits here or is under way."""
+    done: int = 0
+    """Requests that it accepted."""
+    failed: int = 0
+    """Requests that brought something else."""
+    last_error: str = ""
+    """Why the latest of these failed."""
+    last_error_s: float = 0.0
+    """Seconds since then."""
 
 
 class _Refusal(Struct):
@@ -52,6 +62,10 @@ class Standing:
         self.budget = RetryBudget(now)
         self.paused_until = float("-inf")
         """The vendor asked us to wait."""
+        self.done = self.failed = 0
+        """Requests, by what came of them."""
+        self.last_error, self.last_error_at = "", 0.0
+        """Why the latest one failed, and when."""
         self._destination, self._credential = destination, credential
         self._refusals: dict[str, _Refusal] = {}
 
@@ -104,6 +118,12 @@ class Standing:
         before = circuit.state
         kinds = {outcome.kind for outcome in attempt.outcomes}
         reason = attempt.outcomes[0].reason
+        if kinds == {"done"}:
+            self.done += 1
+        else:
+            self.failed += 1
+            failures = (outcome.reason for outcome in attempt.outcomes if outcome.kind != "done")
+            self.last_error, self.last_error_at = next(failures), now
         if kinds == {"retry"} or (attempt.is_transient and "refused" not in kinds):
             circuit.failed(now, reason)
         elif kinds == {"refused"}:

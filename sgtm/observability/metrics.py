@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from sgtm.observability.exposition import Sample
-from sgtm.observability.names import BOUNDS_S, HISTOGRAMS, METRICS
+from sgtm.observability.names import BOUNDS_S, HISTOGRAMS, METRICS, MOST, RARE
 
-MAX_LABELS = 40
+MAX_LABELS = 12
+"""Of a histogram, which is many series."""
 OTHERS = "others"
-"""The label of all those beyond MAX_LABELS: a histogram is many series."""
+"""The label of all those beyond the most that there may be."""
 _BUCKETS = (*(f"{bound:g}" for bound in BOUNDS_S), "+Inf")
 
 
@@ -28,6 +29,15 @@ class Histogram:
         yield Sample(f"{name}_count", label, sum(self.counts))
 
 
+def _bounded(name: str, label: str, count: int) -> str:
+    """The label under which something new is counted when there are `count` already. Of two labels the
+    second one, whose values the code names, stays."""
+    of = METRICS[name][0]
+    if count < MOST.get(of, count + 1):
+        return label
+    return f"{OTHERS}/{label.rpartition('/')[2]}" if "/" in of else OTHERS
+
+
 class Counters:
     """Counts by metric name and label value. Every name is declared in `names.py`."""
 
@@ -42,7 +52,11 @@ class Counters:
     def add(self, name: str, label: str = "", amount: int = 1) -> None:
         """Count `amount` more of `name`. Raises KeyError for a name that nobody declared."""
         values = self._values[name]
-        values[label] = values.get(label, 0) + amount
+        count = values.get(label)
+        if count is None:
+            label = _bounded(name, label, len(values))
+            count = values.get(label, 0)
+        values[label] = count + amount
 
     def observe(self, name: str, seconds: float, label: str = "") -> None:
         """Something took so long. Raises KeyError for a histogram that nobody declared."""
@@ -76,6 +90,6 @@ class Counters:
         return [
             Sample(name, value, 0)
             for name, (label, _) in METRICS.items()
-            for value in names.get(label, ())
+            for value in (() if name in RARE else names.get(label, ()))
             if value not in self._values[name]
         ]

@@ -2,6 +2,9 @@
 
 METRICS are what workers count: name -> (label, meaning); HISTOGRAMS how long something took. GAUGES
 are what they, or their supervisor, say of this moment, with how the values of several workers become one.
+
+Names and units: https://prometheus.io/docs/practices/naming/. The values of a label are a closed set (what
+the container or the code names), or MOST says how many there are at most. SPEC: reliability 6, metrics; R230.
 """
 
 from typing import Literal
@@ -10,6 +13,10 @@ from msgspec import Struct
 
 METRICS: dict[str, tuple[str, str]] = {
     "sgtm_requests_claimed_total": ("client", "requests that this client claimed"),
+    "sgtm_answers_total": (
+        "client/status",
+        "answers by the client that claimed the request (none: nobody) and class of status (2xx to 5xx)",
+    ),
     "sgtm_requests_unclaimed_total": ("", "requests that no client claimed"),
     "sgtm_requests_refused_total": ("reason", "requests refused before or after the claim"),
     "sgtm_requests_dropped_total": ("reason", "hits answered as if they were taken, and dropped"),
@@ -26,11 +33,15 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_client_timeouts_total": ("client", "claimed requests answered 504 because nothing answered them"),
     "sgtm_records_unclaimed_total": ("", "records run again that no client of the container claims any more"),
     "sgtm_records_of_earlier_versions_total": (
-        "served by",
+        "served_by",
         "records of an earlier version of the container that ran again: with its own, or with today's",
     ),
     "sgtm_events_dropped_total": ("preparation", "events that a preparation dropped, or that it failed on"),
     "sgtm_events_total": ("client", "events that clients made"),
+    "sgtm_measurement_id_events_total": (
+        "measurement_id",
+        "events by the measurement id (or tag id) that they came with; the first 30, then others",
+    ),
     "sgtm_tags_fired_total": ("tag", "events for which the tag built something to send"),
     "sgtm_tags_silent_total": ("tag", "events for which the tag had nothing to send, and said why"),
     "sgtm_tags_blocked_total": ("tag", "events for which consent held the tag back"),
@@ -65,6 +76,15 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_outbox_records_taken_over_total": ("", "records from files of vanished slots or set aside"),
     "sgtm_deliveries_done_total": ("tag", "events that the vendor accepted"),
     "sgtm_deliveries_retried_total": ("tag", "attempts that failed and will be repeated"),
+    "sgtm_vendor_requests_total": (
+        "tag",
+        "requests to vendors, each attempt; a batch counts for the tag of its first event",
+    ),
+    "sgtm_vendor_request_bytes_total": ("tag", "bytes of these requests: address and body"),
+    "sgtm_attempts_total": (
+        "destination/outcome",
+        "requests to this destination by outcome: done, failed; the first 12 destinations, then others",
+    ),
     "sgtm_records_run_again_total": (
         "why",
         "records whose tags ran again: left over (an earlier process), handed back (see below)",
@@ -86,9 +106,13 @@ METRICS: dict[str, tuple[str, str]] = {
 
 
 HISTOGRAMS: dict[str, tuple[str, str]] = {
+    "sgtm_request_seconds": (
+        "client",
+        "from the arrival of a request's head to its answer, for requests that a client claimed",
+    ),
     "sgtm_delivery_seconds": (
         "destination",
-        "how long the vendor took for a request, answered or failed; the first 40 destinations by name",
+        "how long the vendor took for a request, answered or failed; the first 12 destinations, then others",
     ),
     "sgtm_outbox_commit_seconds": (
         "",
@@ -96,7 +120,20 @@ HISTOGRAMS: dict[str, tuple[str, str]] = {
     ),
 }
 
-BOUNDS_S = (0.005, 0.02, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0)
+MOST = {"destination/outcome": 24, "measurement_id": 30, "tag/key": 60, "path": 12}
+"""How many values a counter's label has at most, where visitors or events decide what they are."""
+RARE = frozenset(
+    {
+        "sgtm_tags_held_back_total",
+        "sgtm_tag_warnings_total",
+        "sgtm_events_deduplicated_total",
+        "sgtm_deliveries_handed_back_total",
+        "sgtm_deliveries_refused_total",
+    }
+)
+"""Counters that have no series at 0 for each tag: with 100 tags there are at most 2,000 series in all."""
+
+BOUNDS_S = (0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0)
 """Upper bounds of a histogram's buckets, in seconds; one more is without bound. The same for all, so that
 those of several workers can be added."""
 
@@ -135,6 +172,12 @@ GAUGES: dict[str, Gauge] = {
         "tag", "max", "1 while a destination refuses the tag: its credential or rights are to be mended"
     ),
     "sgtm_deliveries_pending": Gauge("", "sum", "deliveries taken and not settled"),
+    "sgtm_lane_queued": Gauge("destination", "sum", "deliveries that wait in memory for this destination"),
+    "sgtm_lane_in_flight": Gauge("destination", "sum", "deliveries that are being sent to it"),
+    "sgtm_lane_oldest_seconds": Gauge(
+        "destination", "max", "age of the oldest event that it is still owed, in memory or in the outbox"
+    ),
+    "sgtm_lane_shut": Gauge("destination", "max", "1 while it fails or refuses, so that nothing is sent"),
     "sgtm_event_loop_lag_seconds": Gauge("", "max", "how late the event loop was at worst, since last asked"),
     "sgtm_certificate_expiry_timestamp_seconds": Gauge(
         "", "max", "when the first of our own certificates ends, in Unix seconds; there with TLS only"

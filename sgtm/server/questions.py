@@ -24,13 +24,16 @@ from sgtm.delivery.outbox import OutboxState
 from sgtm.errors import ContainerError, Problem, SettingsError, SgtmError
 from sgtm.observability.exposition import Sample
 from sgtm.observability.process import cpu_sample, process_samples
+from sgtm.server.lane_samples import lane_samples
 from sgtm.server.letters import LettersAsked, LettersNamed, LetterView, letters_of, purge
 from sgtm.server.limit_table import LIMITS
 from sgtm.server.replaying import Asked, Replayed
 from sgtm.server.worker import Worker
+from sgtm.tally import NOBODY
 
 _REASONS = tuple(dict.fromkeys((limit.counter, limit.label) for limit in LIMITS if limit.counter))
 """What every limit counts, so that it is there at 0 before anybody comes up against it."""
+_STATUSES = ("2xx", "3xx", "4xx", "5xx")
 
 
 class Source(Struct):
@@ -144,7 +147,9 @@ class WorkerAnswers:
 
     async def _metrics(self, _: Raw) -> list[Sample]:
         gauges = [Sample(name, "", value) for name, value in self._worker.gauges().items()]
-        return [*self._counters(), *gauges, *self._held(), *process_samples()]
+        worker = self._worker
+        lanes = lane_samples(worker.lanes.destinations(), worker.outbox.holds(), time.time())
+        return [*self._counters(), *gauges, *self._held(), *lanes, *process_samples()]
 
     def _held(self) -> list[Sample]:
         """What each tag waits for."""
@@ -160,8 +165,10 @@ class WorkerAnswers:
     def _counters(self) -> list[Sample]:
         snapshot = self._worker.counters.snapshot()
         container = self._worker.container
+        clients = [client.name for client in container.clients]
         names = {
-            "client": [client.name for client in container.clients],
+            "client": clients,
+            "client/status": [f"{client}/{status}" for client in (*clients, NOBODY) for status in _STATUSES],
             "tag": [tag.name for tag in container.tags],
         }
         return [

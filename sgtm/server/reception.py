@@ -37,6 +37,7 @@ from sgtm.server.proxy import Requester, TrustedProxies
 from sgtm.server.rate import Rates, retry_after
 from sgtm.server.sites import EVERYWHERE, Sites
 from sgtm.server.written import refusal_answer
+from sgtm.tally import NOBODY
 
 log = logging.getLogger("sgtm.server")
 
@@ -166,21 +167,26 @@ class Reception:
         if walk is None:  # who looks at a request wants to see what a claim makes of it
             refused = self._pipeline.refuse(request)
             if refused is not None:
-                return refused
+                return self._noted(refused)
         # a preflight that is dropped would take the hit with it
         if arrival.is_collect and request.method != "OPTIONS" and self._wait_s(arrival):
             self._counters.add("sgtm_requests_dropped_total", TOO_MANY_REQUESTS[1])
-            return self._pipeline.drop(request)
+            return self._noted(self._pipeline.drop(request))
         return self._pipeline.run(request, walk)
 
     def failed(self, error: Exception) -> tuple[Answer, bool]:
         """What is said instead, and whether the connection ends with it; counted."""
         if isinstance(error, Refusal):
             self._counters.add("sgtm_requests_refused_total", error.reason)
-            return refusal_answer(error.status, error.reason, error.headers), True
+            return self._noted(refusal_answer(error.status, error.reason, error.headers)), True
         log.error("request failed", extra={"error": type(error).__name__})
         self._counters.add("sgtm_requests_refused_total", INTERNAL_ERROR[1])
-        return refusal_answer(*INTERNAL_ERROR), self.wants_no_connections
+        return self._noted(refusal_answer(*INTERNAL_ERROR)), self.wants_no_connections
+
+    def _noted(self, answer: Answer) -> Answer:
+        """An answer to a request that no client has seen, counted; the others the pipeline counts."""
+        self._counters.add("sgtm_answers_total", f"{NOBODY}/{answer.status // 100}xx")
+        return answer
 
     def _wait_s(self, arrival: Arrival) -> float:
         now = asyncio.get_running_loop().time()

@@ -71,9 +71,9 @@ def test_a_histogram_is_added_over_workers_and_said_as_prometheus_reads_it() -> 
     assert all(only_grows(one.name) for part in samples for one in part)
     lines = render(merge(samples)).splitlines()
     start = lines.index("# TYPE sgtm_delivery_seconds histogram") + 1
-    counts = dict(zip((*map("{:g}".format, BOUNDS_S), "+Inf"), (1, 1, 1, 1, 1, 2, 2, 2, 4), strict=True))
+    counts = dict(zip((*map("{:g}".format, BOUNDS_S), "+Inf"), (0, 1, 1, 1, 1, 1, 2, 2, 2, 4), strict=True))
     of = 'destination="https://a.example:443"'
-    assert lines[start : start + 11] == [
+    assert lines[start : start + 12] == [
         *(f'sgtm_delivery_seconds_bucket{{{of},le="{bound}"}} {count}' for bound, count in counts.items()),
         f"sgtm_delivery_seconds_sum{{{of}}} 60.303",
         f"sgtm_delivery_seconds_count{{{of}}} 4",

@@ -89,7 +89,7 @@ class Ledger:
         number, bit = record_id >> ID_BITS, 1 << (record_id & (1 << ID_BITS) - 1)
         batch = self.batches.get(number)
         if batch is not None and not batch.done & bit:
-            self.held.setdefault(hold, Held()).add(number, bit, expires_micros)
+            self.held.setdefault(hold, Held()).add(number, bit, expires_micros, batch.at_micros)
 
     def take_held(self, hold: Hold, expired_by: int | None = None) -> Taken | None:
         """The next ones that wait for this; a hold ends with its last record."""

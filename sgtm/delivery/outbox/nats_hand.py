@@ -168,7 +168,10 @@ class Hand:
         if taken is not None and not taken.batch.done >> index & 1:
             bit = 1 << index
             taken.waiting[hold.tag] = taken.waiting.get(hold.tag, 0) | bit
-            self.held.setdefault(hold, Held()).add(taken.batch.number, bit, expires_micros)
+            batch = taken.batch
+            if not batch.at_micros and (record := self._record(taken, index)) is not None:
+                batch.at_micros = record.request.received_micros
+            self.held.setdefault(hold, Held()).add(batch.number, bit, expires_micros, batch.at_micros)
 
     def handed_back(self, hold: Hold, expired_by: int | None) -> Iterator[Unfinished]:
         """See Outbox."""
@@ -186,7 +189,7 @@ class Hand:
                 bits = 0
             finally:
                 if taken is not None and bits:
-                    self.held[hold].add(found.number, bits, found.expires_micros)
+                    self.held[hold].add(found.number, bits, found.expires_micros, found.at_micros)
         if hold in self.held and not self.held[hold].count:
             del self.held[hold]
 

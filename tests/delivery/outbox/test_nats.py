@@ -188,6 +188,7 @@ async def test_a_record_that_is_handed_back_waits_in_hand_until_it_is_wanted(ope
         deliverer.ran(it.record_id, frozenset({"meta"}))
         deliverer.hand_back(it.record_id, hold, 2**60)
     assert deliverer.holds()[hold].count == 2
+    assert deliverer.holds()[hold].oldest_micros  # the age of what is owed: SPEC reliability 6, alerts
     again = await listed(deliverer.handed_back(hold))
     assert bodies(again) == [b"a", b"b"]
     assert hold not in deliverer.holds()

@@ -506,6 +506,7 @@ async def test_what_is_handed_back_waits_on_the_disk_and_comes_again_what_expire
         outbox.hand_back(record_id, shut, expires)
     assert outbox.holds()[shut].count == 3
     assert outbox.holds()[shut].first_expires_micros == 10
+    assert outbox.holds()[shut].oldest_micros
     assert await handed_back(outbox, other) == []
     assert await handed_back(outbox, shut, expired_by=10) == [b"b"]
     assert await handed_back(outbox, shut) == [b"c", b"a"]
