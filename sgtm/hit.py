@@ -111,6 +111,7 @@ class Hit:
         "_has_run",
         "_outbox",
         "_owed",
+        "_parts",
         "again",
         "caused_bytes",
         "caused_requests",
@@ -153,6 +154,8 @@ class Hit:
         self.waits = claimed.waits_for_tags and run.again is None
         self._outbox = (run.again and run.again.debts) or outbox
         self._owed: dict[str, int] = {}
+        self._parts = 1
+        """What has not run yet: its events, and each one that waits for its counterpart."""
         self._given_back: dict[str, dict[Hold, int]] = {}
         """By tag what its deliveries wait for that the lanes handed back, and when the first expires:
         still owed by the record."""
@@ -224,8 +227,15 @@ class Hit:
         for hold, expires_micros in holds.items():
             self._outbox.hand_back(self.record_id, hold, expires_micros)
 
+    def has_part(self) -> None:
+        """An event waits by itself: the record has not run before `tags_have_run` was said once more."""
+        self._parts += 1
+
     def tags_have_run(self) -> None:
-        """All tags have run: say so to the outbox, with what is still owed."""
+        """The tags of a part have run; with the last one say so to the outbox, with what is still owed."""
+        self._parts -= 1
+        if self._parts:
+            return
         self._has_run = True
         if self.record_id >= 0:
             owing = self._owing()
@@ -318,6 +328,21 @@ class Hit:
         note = note or (notes[event.index] if event.index < len(notes) else "")
         self.walk.events.append(WalkedEvent(event.name, event.data, note, is_alone=self.walk.is_alone))
         return self.walk.events[-1]
+
+
+async def run_all(
+    hit: Hit,
+    fire: Callable[[Hit, Event, WalkedEvent | None], None],
+    event: Event,
+    walked: WalkedEvent | None,
+) -> None:
+    """Fire an event that had to wait, and run what its tags have put at the end of `hit.pending`."""
+    first = len(hit.pending)
+    fire(hit, event, walked)
+    waiting = hit.pending[first:]
+    del hit.pending[first:]
+    if waiting:
+        await asyncio.gather(*waiting)
 
 
 class Debt:

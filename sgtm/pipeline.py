@@ -1,6 +1,7 @@
 """THE page: what happens to a request, one function per hop, in the order in which it runs.
 
     run -> claim -> append the record -> make events -> prepare each -> fire its tags -> answer
+                                                    \\-> first what its browser told (holding.py)
 
 Which tags fire on an event, and what becomes of what they build, is the next page: `firing.py`.
 
@@ -18,10 +19,12 @@ from inspect import isawaitable
 
 from sgtm.answers import NO_STORE, finish_answer, hint_at_path, preflight, when_kept
 from sgtm.container.container import Container, ContainerClient, Endpoint, View
+from sgtm.context import NOT_ASKED
 from sgtm.delivery.outbox import Outbox, OutboxFull
 from sgtm.event import Event, make_event
 from sgtm.firing import HIT_BOUNDS, Firing, Lanes, Lookups
 from sgtm.hit import Again, Debts, Hit, HitBounds, Run
+from sgtm.holding import Holding
 from sgtm.messages import (
     Answer,
     Claimed,
@@ -33,7 +36,7 @@ from sgtm.messages import (
     record_of,
 )
 from sgtm.observability.metrics import Counters
-from sgtm.observability.walk import Walk
+from sgtm.observability.walk import Walk, WalkedEvent
 from sgtm.once import Keys, unseen
 from sgtm.preparing import prepared
 from sgtm.refusals import OTHER_ORIGIN, dropped, is_of_other_origin, refusal
@@ -68,10 +71,11 @@ class Pipeline:
         keys: Keys | None = None,
         delivers: bool = True,
         secret_of: SecretOf = no_secret,
+        holding: Holding | None = None,
     ) -> None:
         self.container, self._secret_of = container, secret_of
         self._outbox, self._counters, self._delivers = outbox, counters, delivers
-        self._lookups, self._bounds, self._keys = lookups, bounds, keys
+        self._lookups, self._bounds, self._keys, self._holding = lookups, bounds, keys, holding
         self._tally = Tally(counters)
         self._firing = Firing(lanes, counters, lookups, bounds, keys)
         self._unclaimed_letters = Unclaimed(outbox, counters)
@@ -102,7 +106,14 @@ class Pipeline:
     def through(self, lanes: Lanes) -> "Pipeline":
         """The same, with other lanes, to which everything is delivered."""
         shared = (self._counters, self._serve_script, self._lookups, self._bounds, self._keys)
-        return Pipeline(self.container, self._outbox, lanes, *shared, secret_of=self._secret_of)
+        return Pipeline(
+            self.container,
+            self._outbox,
+            lanes,
+            *shared,
+            secret_of=self._secret_of,
+            holding=self._holding,
+        )
 
     def endpoint(self, path: str, host: str) -> Endpoint | None:
         """Whose a request is that nobody has looked at yet."""
@@ -273,6 +284,18 @@ class Pipeline:
         if hit.delivers:
             self._tally.made(event)
         walked = hit.walk_event(event)
+        if hit.container.context is None or not self._goes_on_later(hit, event, walked):
+            self._fire(hit, event, walked)
+
+    def _goes_on_later(self, hit: Hit, event: Event, walked: WalkedEvent | None) -> bool:
+        """Whether it waits for what its browser told, or for its counterpart; see `holding.py`."""
+        if self._holding is None or not hit.delivers:
+            if walked is not None:
+                walked.note = walked.note or NOT_ASKED
+            return False
+        return self._holding.take(hit, event, walked, self._fire)
+
+    def _fire(self, hit: Hit, event: Event, walked: WalkedEvent | None) -> None:
         view = prepared(hit, View(event, hit.container), walked, self._counters)
         if view is not None:
             self._firing.fire_tags(hit, view, walked)

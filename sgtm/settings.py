@@ -398,6 +398,22 @@ class Settings(Struct, frozen=True, kw_only=True):
         float, Meta(description="Days after which a dead letter is deleted.", gt=0.0, le=3650.0)
     ] = 30.0
 
+    context_entries: Annotated[
+        Count,
+        Meta(
+            description="Keys of visitors, orders and waiting events that the context store of a machine "
+            "keeps at most; the oldest fall out."
+        ),
+    ] = 1_000_000
+    context_bytes: Annotated[Count, Meta(description="Bytes of them.")] = 512 * _KIB**2
+    context_waiting: Annotated[
+        Count,
+        Meta(
+            description="Events of one worker that may wait for their counterpart (`holds:`); one more does "
+            "not wait."
+        ),
+    ] = 10_000
+
     script_upstream: Annotated[
         str,
         Meta(

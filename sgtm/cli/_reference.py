@@ -32,6 +32,7 @@ from sgtm.container.model import (
     Transformation,
     Variable,
 )
+from sgtm.delivery.context.rules import ContextRules, HoldRule
 from sgtm.delivery.delivery import DeliveryRules
 from sgtm.observability.names import BOUNDS_S, GAUGES, HISTOGRAMS, METRICS
 from sgtm.server.limit_table import LIMITS
@@ -49,6 +50,8 @@ KINDS: dict[str, Kind] = {
 _ENTITIES: tuple[tuple[str, type[Struct]], ...] = (
     ("The top", ContainerVersion),
     ("`consent:`", ConsentPolicy),
+    ("`context:`", ContextRules),
+    ("One of `holds:` of `context:`", HoldRule),
     ("One of `clients:`", Client),
     ("One of `match:` of a client", RequestCondition),
     ("One of `variables:`", Variable),

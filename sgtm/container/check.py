@@ -12,6 +12,7 @@ from sgtm.container.checks.clients import check_clients
 from sgtm.container.checks.components import check_components
 from sgtm.container.checks.conditions import check_conditions
 from sgtm.container.checks.consent import check_consent
+from sgtm.container.checks.context import check_context
 from sgtm.container.checks.names import check_names
 from sgtm.container.checks.references import check_references
 from sgtm.container.checks.tags import check_tags
@@ -29,6 +30,7 @@ CHECKS = (
     check_tags,
     check_references,
     check_consent,
+    check_context,
 )
 
 

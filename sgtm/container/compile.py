@@ -115,6 +115,7 @@ class _Compiler:
             version_name=model.version_name,
             environment_name=model.environment_name,
             destinations=destinations_of(model),
+            context=model.context,
         )
         return replace(container, clients=self._clients(container))
 

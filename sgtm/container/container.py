@@ -15,6 +15,7 @@ from sgtm.component import Component
 from sgtm.consent import ConsentType
 from sgtm.container.matching import Matching
 from sgtm.container.sample import Sampled
+from sgtm.delivery.context.rules import ContextRules
 from sgtm.delivery.credentials import CredentialSource
 from sgtm.delivery.delivery import DeliveryRules
 from sgtm.event import Event, undefined
@@ -332,6 +333,8 @@ class Container(Struct, frozen=True, weakref=True):
     environment_name: str = "Live"
     destinations: frozenset[tuple[str, int]] = frozenset()
     """(host, port) of all that it names; see `destinations.py`."""
+    context: ContextRules | None = None
+    """What events without a browser inherit; None: nothing is kept."""
     candidates: Mapping[str, tuple[ContainerClient, ...]] = {}
     """Path -> clients that may claim it; made from `clients`."""
     answers_browser: bool = False

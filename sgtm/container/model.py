@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct
 
 from sgtm.consent import ConsentType
 from sgtm.container.matching import RequestCondition
+from sgtm.delivery.context.rules import ContextRules
 from sgtm.delivery.delivery import DeliveryRules
 from sgtm.triggers.condition import Condition
 from sgtm.triggers.trigger import Trigger
@@ -310,6 +311,10 @@ class ContainerVersion(Struct, frozen=True, forbid_unknown_fields=True):
     unclaimed_status: Annotated[
         int, Meta(ge=200, le=599, description="HTTP status for a request that no client claims.")
     ] = 400
+    context: Annotated[
+        ContextRules | None,
+        Meta(description="What browsers told is kept for events that come without one; unsaid: nothing is."),
+    ] = None
     clients: Annotated[tuple[Client, ...], Meta(description="Who may claim a request.")] = ()
     variables: Annotated[tuple[Variable, ...], Meta(description="Named values.")] = ()
     preparations: Annotated[

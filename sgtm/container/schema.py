@@ -14,6 +14,7 @@ from sgtm.container.fields import fields_of
 from sgtm.container.model import FORMAT_VERSION, ConsentPolicy, ContainerVersion
 from sgtm.container.native import COMPONENTS, STRUCTS, TRIGGERS
 from sgtm.container.report import KINDS
+from sgtm.delivery.context.rules import ContextRules
 from sgtm.delivery.delivery import DeliveryRules
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -45,6 +46,7 @@ def container_schema() -> Schema:
         "sgtm": {"const": FORMAT_VERSION, "description": "Version of this format; the first line."},
         **top["properties"],
         "consent": {"$ref": "#/$defs/consent"},
+        "context": {"$ref": "#/$defs/context"},
         "tests": {
             "type": "array",
             "description": "Tests that `sgtm test` runs.",
@@ -53,6 +55,7 @@ def container_schema() -> Schema:
         "triggers": _list_of({"$ref": "#/$defs/trigger"}),
     }
     definitions["consent"] = _struct_schema(ConsentPolicy, "consent", definitions)
+    definitions["context"] = _struct_schema(ContextRules, "context", definitions)
     definitions["delivery"] = _struct_schema(DeliveryRules, "delivery", definitions)
     definitions["trigger"] = {
         "oneOf": [

@@ -2,9 +2,7 @@
 
 One SQLite file in the data folder, shared by the workers of a machine; each has one connection in a thread of
 its own and writes what is asked at one moment in one transaction. Why a file and not an owner per key: no
-worker waits for another one's loop, and a restart of workers moves nothing. Several processes commit and
-checkpoint, so it needs a SQLite without the WAL-reset race: apsw brings one, older ones are refused
-(SPEC: reliability 0.7).
+worker waits for another one's loop, and a restart of workers moves nothing.
 
 A mark says who took the key, so that the same record passes again after a crash; losing marks costs a
 duplicate, never an event. So there is no sync per commit, a file that fails is begun anew, and where nobody
@@ -13,7 +11,6 @@ can be asked the event goes out (SPEC: requirements R192, R306).
 
 import asyncio
 import logging
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -23,16 +20,13 @@ from threading import Thread
 import apsw
 from msgspec import Struct
 
+from sgtm.delivery.shared_file import SharedFile, is_passing
 from sgtm.observability.metrics import Counters
 
 log = logging.getLogger("sgtm.delivery")
 
 FILE_NAME = "taken-keys.sqlite"
-SAFE_VERSION = 3_051_003
-"""The first SQLite without the WAL-reset race."""
 _AT_ONCE = 500
-_BUSY_MS = 2_000
-_WAL_KEPT_BYTES = 4_194_304
 _FORGET_EVERY_S = 60.0
 _FORGET_AT_ONCE = 1_000
 
@@ -132,7 +126,7 @@ class TakenKeys:
 
     def _failed(self, error: Exception) -> None:
         log.error("keys of events cannot be looked up: they go out", extra={"error": type(error).__name__})
-        if self._store is not None and not isinstance(error, (apsw.BusyError, apsw.FullError)):
+        if self._store is not None and not is_passing(error):
             self._store.abandon()
             self._store = None
 
@@ -150,32 +144,15 @@ class _Store:
     """The file, opened."""
 
     def __init__(self, path: Path | None) -> None:
-        if _version() < SAFE_VERSION:
-            raise apsw.Error(f"SQLite {apsw.sqlite_lib_version()} must not be shared by processes")
-        self._path, self._forgets_at = path, 0.0
-        if path is not None:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-        self._connection = apsw.Connection(str(path) if path is not None else ":memory:")
-        self._inode = path.stat().st_ino if path is not None else 0
-        try:
-            self._connection.set_busy_timeout(_BUSY_MS)
-            self._connection.execute("PRAGMA journal_mode=WAL").fetchall()
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            self._connection.execute(f"PRAGMA journal_size_limit={_WAL_KEPT_BYTES}").fetchall()
-            self._connection.execute(_SCHEMA)
-        except apsw.BusyError:
-            self.close()
-            raise
-        except apsw.Error:
-            self.abandon()
-            raise
+        self._forgets_at = 0.0
+        self._file = SharedFile(path, _SCHEMA)
+        self.close, self.abandon = self._file.close, self._file.abandon
 
     def write(self, jobs: list[_Job]) -> None:
         """Answer all of them in one transaction."""
         if not jobs:
             return
-        execute = self._connection.execute
+        execute = self._file.execute
         execute("BEGIN IMMEDIATE")
         try:
             for job in jobs:
@@ -184,13 +161,12 @@ class _Store:
                     execute("DELETE FROM taken WHERE key=? AND record=?", (take.key, take.record))
                     continue
                 execute(_TAKE, {"key": take.key, "record": take.record, "at": take.at, "until": take.until})
-                job.has_taken = self._connection.changes() > 0
+                job.has_taken = self._file.connection.changes() > 0
             execute("COMMIT")
         except apsw.Error:
             for job in jobs:
                 job.has_taken = True
-            with suppress(apsw.Error):
-                execute("ROLLBACK")
+            self._file.roll_back()
             raise
 
     def forget_some(self) -> None:
@@ -198,29 +174,9 @@ class _Store:
         now = time.monotonic()
         if now < self._forgets_at:
             return
-        self._connection.execute(
+        self._file.execute(
             "DELETE FROM taken WHERE key IN (SELECT key FROM taken WHERE until <= ? LIMIT ?)",
             (time.time_ns() // 1_000, _FORGET_AT_ONCE),
         )
-        is_all = self._connection.changes() < _FORGET_AT_ONCE
+        is_all = self._file.connection.changes() < _FORGET_AT_ONCE
         self._forgets_at = now + (_FORGET_EVERY_S if is_all else 1.0)
-
-    def close(self) -> None:
-        """Let go of it."""
-        with suppress(apsw.Error):
-            self._connection.close()
-
-    def abandon(self) -> None:
-        """What it says cannot be trusted: it goes, unless another worker has begun a new one already."""
-        self.close()
-        if self._path is None:
-            return
-        with suppress(OSError):
-            if self._path.stat().st_ino == self._inode:
-                for suffix in ("-wal", "-shm", ""):
-                    self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-
-
-def _version() -> int:
-    major, minor, patch = (int(part) for part in apsw.sqlite_lib_version().split(".")[:3])
-    return major * 1_000_000 + minor * 1_000 + patch

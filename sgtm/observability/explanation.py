@@ -79,7 +79,8 @@ def _event(event: WalkedEvent) -> Iterator[str]:
     if event.note:
         yield f"note      {event.note}"
     for key, value in event.data.items():
-        yield f"data      {key}: {shown(value)}"
+        origin = event.inherited.get(key)
+        yield f"data      {key}: {shown(value)}{f'  (inherited from {origin})' if origin else ''}"
     for preparation in event.preparations:
         yield from _transformation(preparation, "prepared  ", "")
     for tag in event.tags:

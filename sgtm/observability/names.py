@@ -58,6 +58,22 @@ METRICS: dict[str, tuple[str, str]] = {
         "events sent though nobody could say whether the same had gone out",
     ),
     "sgtm_match_keys_total": ("tag/key", "events sent with this key of the person, for match quality"),
+    "sgtm_context_saved_total": ("", "hits of browsers from which something was kept for other events"),
+    "sgtm_context_events_total": (
+        "client/outcome",
+        "events without a browser: found, nothing known, no key, not asked (the store fails)",
+    ),
+    "sgtm_context_consent_total": (
+        "client/source",
+        "events without a browser by whose consent they have: own, browser, unset, or the policy's",
+    ),
+    "sgtm_context_fallen_out_total": ("", "keys that the context store forgot for room"),
+    "sgtm_context_failures_total": ("what", "what the context store could not do: not saved, failed"),
+    "sgtm_holds_total": (
+        "rule/outcome",
+        "events of two halves: merged, alone, not held, dropped, repeated, late (the other was sent alone), "
+        "no room",
+    ),
     "sgtm_variable_errors_total": ("variable", "exceptions raised by a variable"),
     "sgtm_lookups_total": (
         "outcome",
@@ -171,6 +187,9 @@ GAUGES: dict[str, Gauge] = {
     "sgtm_destination_refuses": Gauge(
         "tag", "max", "1 while a destination refuses the tag: its credential or rights are to be mended"
     ),
+    "sgtm_context_entries": Gauge("", "max", "keys in the context store"),
+    "sgtm_context_bytes": Gauge("", "max", "bytes of what is kept under them"),
+    "sgtm_events_waiting": Gauge("", "sum", "events that wait for their counterpart"),
     "sgtm_deliveries_pending": Gauge("", "sum", "deliveries taken and not settled"),
     "sgtm_lane_queued": Gauge("destination", "sum", "deliveries that wait in memory for this destination"),
     "sgtm_lane_in_flight": Gauge("destination", "sum", "deliveries that are being sent to it"),

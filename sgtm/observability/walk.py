@@ -145,6 +145,8 @@ class WalkedEvent(Struct):
     preparations: list[WalkedTransformation] = field(default_factory=list)
     is_alone: bool = False
     """See WalkedDelivery."""
+    inherited: dict[str, str] = field(default_factory=dict)
+    """Keys of event data that the event did not bring, and where each is from."""
 
 
 class Walk(Struct):

@@ -18,6 +18,10 @@ from aiohttp import web
 
 from sgtm.container.container import Container
 from sgtm.container.versions import Versions
+from sgtm.context import Context
+from sgtm.delivery.context.file import Bounds
+from sgtm.delivery.context.sqlite import FILE_NAME as CONTEXT_FILE
+from sgtm.delivery.context.sqlite import SqliteContext
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
 from sgtm.delivery.lanes import Lanes
@@ -28,6 +32,7 @@ from sgtm.delivery.sender import make_sender
 from sgtm.delivery.taken_keys import FILE_NAME, TakenKeys
 from sgtm.geo_database import use_database
 from sgtm.hit import HitBounds
+from sgtm.holding import Holding
 from sgtm.messages import IncomingRequest
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
@@ -105,6 +110,14 @@ class Worker:
         # who may lose the record in a crash must not remember that it had come
         keys_file = Path(settings.data_folder) / FILE_NAME if self.outbox.reads_again else None
         self._keys = TakenKeys(keys_file, self.counters)
+        self.context = SqliteContext(
+            Path(settings.data_folder) / CONTEXT_FILE,
+            Bounds(settings.context_entries, settings.context_bytes),
+            self.counters,
+        )
+        self.holding = Holding(
+            self.context, Context(self.context, self.counters), self.counters, settings.context_waiting
+        )
         self._pipeline = Pipeline(
             container,
             self.outbox,
@@ -116,6 +129,7 @@ class Worker:
             keys=self._keys,
             delivers=settings.outbox != "nats",
             secret_of=self._credentials.value,
+            holding=self.holding,
         )
         proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
         self._admission = Admission(settings, proxies, self.counters)
@@ -191,6 +205,9 @@ class Worker:
         gauges = {
             "sgtm_connections": self._admission.open,
             **outbox_gauges(self.outbox.state(), time.time()),
+            "sgtm_context_entries": self.context.entries,
+            "sgtm_context_bytes": self.context.bytes,
+            "sgtm_events_waiting": len(self.holding),
             "sgtm_deliveries_pending": self.lanes.pending,
             "sgtm_event_loop_lag_seconds": self.health.take_lag_s(),
             "sgtm_event_loop_tasks": len(asyncio.all_tasks()),
@@ -244,6 +261,7 @@ class Worker:
             await asyncio.sleep(delay_s)
             await self._accept_the_last()
         await self._finish_requests(self.settings.drain_timeout_s)
+        await self.holding.end(are_kept=self.outbox.reads_again)
         await self.lanes.drain(self.settings.drain_timeout_s)
         await self.close()
 
@@ -263,8 +281,10 @@ class Worker:
         await self.scripts.close()
         self.health.stop()
         self._memory.stop()
+        await self.holding.end(are_kept=True)
         self.outbox.close()
         self._keys.close()
+        self.context.close()
 
     async def _finish_requests(self, within_s: float) -> None:
         """Let requests come to their answers, and answers to their readers; then close every connection."""

@@ -69,7 +69,7 @@ async def test_what_is_over_is_forgotten(opened, monkeypatch, tmp_path):
     assert await keys.take(take(key=b"new"))
     await asyncio.sleep(0.01)
     assert await keys.take(take(key=b"newer"))
-    found = keys._store._connection.execute("SELECT key FROM taken ORDER BY key").fetchall()
+    found = keys._store._file.execute("SELECT key FROM taken ORDER BY key").fetchall()
     assert found == [(b"new",), (b"newer",)]
 
 

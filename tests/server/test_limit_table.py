@@ -16,6 +16,7 @@ LIMIT_SETTINGS = re.compile(
 )
 NO_LIMITS_OF_REQUESTS = {
     "outbox",
+    "context",
     "script",
     "worker",
     "drain",

@@ -1,0 +1,104 @@
+"""Rows: what stands under one key, and what a new hit makes of it. Pure: both engines use it.
+
+Each value has its own time: a click id lives as long as the rules say since it was last seen, however often
+its visitor comes back.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+MAX_BESIDE = 32
+"""Other keys that a row remembers, the latest: they are erased with it."""
+MAX_ROW_BYTES = 16_384
+
+
+class Kept(Struct, frozen=True, array_like=True):
+    """A value, and when it was seen (Unix time in microseconds)."""
+
+    value: Any
+    at: int
+
+
+class Row(Struct, frozen=True, array_like=True):
+    """What is known under a key."""
+
+    values: dict[str, Kept] = {}
+    """By key of event data."""
+    consent: dict[str, bool] = {}
+    """What the browser said, by type; what it did not say is missing."""
+    at: int = 0
+    """When the latest hit came."""
+    beside: tuple[bytes, ...] = ()
+    """Other keys of the same hits."""
+    until: int = 0
+
+
+class Snapshot(Struct, frozen=True):
+    """What one hit tells."""
+
+    keys: tuple[bytes, ...]
+    """All of its keys."""
+    values: dict[str, Any]
+    denied: frozenset[str]
+    """Keys of event data that consent was refused for: what is known of them goes."""
+    consent: dict[str, bool]
+    at: int
+    ttl: int
+    client: bytes | None = None
+    """Key of the client id: what its row knows is told on under the others."""
+
+
+def row_after(row: Row | None, client: Row | None, snapshot: Snapshot, key: bytes) -> Row:
+    """The row of `key` after this hit: of each value the newest that is known under the key, under the
+    hit's client id (`client`), or from the hit. A hit that comes late changes nothing that is newer."""
+    at, oldest = snapshot.at, snapshot.at - snapshot.ttl
+    values: dict[str, Kept] = {}
+    told = {name: Kept(value, at) for name, value in snapshot.values.items()}
+    for known in (client.values if client is not None else {}, row.values if row is not None else {}, told):
+        for name, kept in known.items():
+            is_live = kept.at > oldest and (name not in snapshot.denied or kept.at > at)
+            if is_live and (name not in values or values[name].at <= kept.at):
+                values[name] = kept
+    is_latest = row is None or row.at <= at
+    latest = at if row is None or is_latest else row.at
+    beside = (*(one for one in (row.beside if row else ()) if one not in snapshot.keys), *snapshot.keys)
+    return Row(
+        values=values,
+        consent=snapshot.consent if row is None or is_latest else row.consent,
+        at=latest,
+        beside=tuple(one for one in beside if one != key)[-MAX_BESIDE:],
+        until=latest + snapshot.ttl,
+    )
+
+
+def without(row: Row, snapshot: Snapshot) -> Row:
+    """A row beside the client's after consent was withdrawn: what the hit was refused goes here too."""
+    at = snapshot.at
+    values = {name: kept for name, kept in row.values.items() if name not in snapshot.denied or kept.at > at}
+    refused = {name: False for name, is_granted in snapshot.consent.items() if not is_granted}
+    return replace(row, values=values, consent={**row.consent, **refused} if row.at <= at else row.consent)
+
+
+def live_values(row: Row, now: int, ttl: int) -> dict[str, Any]:
+    """Values that are not too old yet."""
+    return {name: kept.value for name, kept in row.values.items() if kept.at > now - ttl}
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Row)
+
+
+def write_row(row: Row) -> bytes:
+    """The bytes of a row. Raises what msgspec raises for values that are no plain data."""
+    return _encoder.encode(row)
+
+
+def read_row(content: bytes) -> Row | None:
+    """The row of these bytes; None where they are damaged, or of another release."""
+    try:
+        return _decoder.decode(content)
+    except msgspec.DecodeError:
+        return None
