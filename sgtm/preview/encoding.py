@@ -268,9 +268,8 @@ class _Encoding:
                     begun = self._offset(one.begun_micros)
                     host = urlsplit(delivery.request.url).netloc
                     attempt = f", attempt {number}" if delivery.attempts > 1 else ""
-                    yield view.Span(
-                        f"{tag.name} → {host}{attempt}", "delivery", begun, begun + one.took_micros
-                    )
+                    what, end = f"{tag.name} → {host}{attempt}", begun + one.took_micros
+                    yield view.Span(what, "delivery", begun, end, one.outcome.kind)
 
     def _offset(self, micros: int) -> int:
         return max(0, micros - self._request.received_micros)

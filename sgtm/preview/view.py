@@ -217,6 +217,8 @@ class Span(Struct):
     kind: Literal["request", "hop", "delivery"]
     begin_micros: int
     end_micros: int
+    outcome: str = ""
+    """Of an attempt at a delivery: done, retry, dead, isolate, refused."""
 
 
 class RequestView(Struct):
