@@ -7,6 +7,7 @@ import asyncio
 import difflib
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -19,6 +20,7 @@ from sgtm.messages import Answer, IncomingRequest, ServeScript
 log = logging.getLogger("sgtm.answers")
 
 NO_STORE = ("Cache-Control", "no-store")
+_NO_STORE_ALONE = (NO_STORE,)
 ALWAYS_ALLOWED_HEADERS = ("content-type", "x-gtm-server-preview")
 
 
@@ -65,17 +67,19 @@ def _allowed(asked: list[ContainerClient]) -> tuple[dict[str, None], dict[str, N
 
 def cors_headers(client: ContainerClient, origin: str | None) -> tuple[tuple[str, str], ...]:
     """Reflect an allowed origin, with credentials. `null` never gets them: any page can be `null`."""
-    if origin is None or origin == "null" or not client.origins.allows(origin) or not _is_plain(origin):
+    return () if origin is None or not client.origins.allows(origin) else _reflected(origin)
+
+
+@lru_cache(maxsize=1024)
+def _reflected(origin: str) -> tuple[tuple[str, str], ...]:
+    """PERF: a site has few origins."""
+    if origin == "null" or not origin.isascii() or not origin.isprintable():
         return ()
     return (
         ("Access-Control-Allow-Origin", origin),
         ("Access-Control-Allow-Credentials", "true"),
         ("Vary", "Origin"),
     )
-
-
-def _is_plain(text: str) -> bool:
-    return text.isascii() and text.isprintable()
 
 
 def finish_answer(hit: Hit) -> Answer:
@@ -88,12 +92,23 @@ def finish_answer(hit: Hit) -> Answer:
         answer = claimed.failure_answer
     elif hit.pixels and claimed.answer_with_pixels is not None:
         answer = _with_pixels(hit, answer)
-    prefix = hit.request.path_prefix
-    headers = [_below(prefix, header) for header in answer.headers] if prefix else [*answer.headers]
-    if not any(name.lower() == "cache-control" for name, _ in headers):
-        headers.append(NO_STORE)
-    headers.extend(cors_headers(hit.client, hit.request.header(b"origin")))
-    # the tags of a batch may all set one cookie: the last word counts
+    prefix, headers = hit.request.path_prefix, answer.headers
+    if headers:
+        if prefix:
+            headers = tuple(_below(prefix, header) for header in headers)
+        if not any(name.lower() == "cache-control" for name, _ in headers):
+            headers = (*headers, NO_STORE)
+    else:
+        headers = _NO_STORE_ALONE
+    headers += cors_headers(hit.client, hit.request.header(b"origin"))
+    if answer.cookies or hit.cookies:
+        headers += _cookie_headers(hit, answer)
+    return Answer(answer.status, headers, answer.body)
+
+
+def _cookie_headers(hit: Hit, answer: Answer) -> tuple[tuple[str, str], ...]:
+    """`Set-Cookie` for each cookie: the tags of a batch may all set one, and the last word counts."""
+    prefix, headers = hit.request.path_prefix, []
     cookies = {
         (cookie.name, cookie.domain, cookie.path): cookie for cookie in (*answer.cookies, *hit.cookies)
     }
@@ -104,7 +119,7 @@ def finish_answer(hit: Hit) -> Answer:
             headers.append(("Set-Cookie", set_cookie_header(cookie, hit.request.host)))
         except CookieError as error:
             log.warning("cookie refused", extra={"client": hit.client.name, "reason": str(error)})
-    return Answer(answer.status, tuple(headers), answer.body)
+    return tuple(headers)
 
 
 def _below(prefix: str, header: tuple[str, str]) -> tuple[str, str]:

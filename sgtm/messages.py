@@ -19,6 +19,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
+from sgtm._fast.headers import find_header
+
 EventData = dict[str, Any]
 """What a client made of one hit: a dict under Google's exact key names."""
 
@@ -58,10 +60,8 @@ class IncomingRequest(Struct, frozen=True):
 
     def header(self, name: bytes) -> str | None:
         """First value of header `name` (lower case), or None. Invalid UTF-8 becomes U+FFFD."""
-        for key, value in self.headers:
-            if key == name:
-                return value.decode("utf-8", "replace")
-        return None
+        value = find_header(self.headers, name)
+        return None if value is None else value.decode("utf-8", "replace")
 
     def chance(self, purpose: str, size: int = 16) -> bytes:
         """`size` (<= 64) random bytes that are always the same for this request and purpose."""

@@ -9,14 +9,15 @@ An untrusted peer is itself the requester, whatever it wrote.
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from msgspec import Struct
 
+from sgtm._fast.headers import find_header
 from sgtm.settings import ForwardedHeader
 
-Headers = Iterable[tuple[bytes, bytes]]
+Headers = tuple[tuple[bytes, bytes], ...]
 
 MAX_HOPS = 32
 """Hops that are looked at, from the right; no chain of real proxies is as long."""
@@ -142,10 +143,10 @@ class TrustedProxies:
 
 
 def _host_of(headers: Headers) -> str:
-    for name, value in headers:
-        if name == b"host":
-            return (_host_in if len(value) <= MAX_HOST_BYTES else _host_in.__wrapped__)(value)
-    return ""
+    value = find_header(headers, b"host")
+    if value is None:
+        return ""
+    return (_host_in if len(value) <= MAX_HOST_BYTES else _host_in.__wrapped__)(value)
 
 
 @lru_cache(maxsize=1024)

@@ -7,6 +7,7 @@ however it ends, is lost (SPEC: reliability 1.2). `len()` is how many records th
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 
+from sgtm._fast.headers import headers_size
 from sgtm.delivery.archive.buffer import ArchiveBuffer
 from sgtm.delivery.archive.keeping import Archive
 from sgtm.delivery.letter import KeptLetter, Letter, LetterBounds
@@ -169,8 +170,8 @@ class MemoryOutbox:
 def size_of(record: Record) -> int:
     """About what a record holds in memory."""
     request = record.request
-    headers = sum(len(name) + len(value) for name, value in request.headers)
-    return _FIXED_BYTES + len(request.path) + len(request.query) + len(request.body) + headers
+    size = len(request.path) + len(request.query) + len(request.body)
+    return _FIXED_BYTES + size + headers_size(request.headers)
 
 
 def _full(what: str) -> OutboxFull:
