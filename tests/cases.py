@@ -3,24 +3,24 @@
 A case is one item of a YAML list in tests/golden/<kind>/<component type>.yaml. What each kind holds:
 
 tags       parameters, event (name, data), request -> expect: requests, cookies, warnings, ...
-clients    parameters, request -> expect: events, answer or script, ... or declines
+clients    parameters, request, secrets -> expect: events, answer or script, ... or declines
 variables  parameters, event, request -> expect, expect_undefined or expect_lookup
 transformations  parameters, event, request -> expect: the event data, or drops: the reason
 """
 
 import json
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 import yaml
 
-from sgtm.component import Component, Secret, find
+from sgtm.component import Component, find
+from sgtm.container.field_types import inner_type, is_secret
 from sgtm.event import Event, make_event, undefined
 from sgtm.messages import (
     Answer,
-    Claimed,
     Cookie,
     Declined,
     Dropped,
@@ -30,6 +30,7 @@ from sgtm.messages import (
     ServeScript,
     TagResult,
 )
+from sgtm.said import sound
 
 GOLDEN = Path(__file__).parent / "golden"
 FOLDERS = {
@@ -67,11 +68,18 @@ def make_request(said: dict[str, Any] | None = None) -> IncomingRequest:
 
 def make_parameters(component: Component, said: dict[str, Any] | None) -> msgspec.Struct:
     """Parameters of a case; a secret is written as its name."""
-    said = dict(said or {})
-    for name, annotation in get_type_hints(component.parameters_type).items():
-        if Secret.__name__ in str(annotation) and isinstance(said.get(name), str):
-            said[name] = {"name": said[name]}
-    return msgspec.convert(said, component.parameters_type)
+    written = _with_names(said or {}, msgspec.inspect.type_info(component.parameters_type))
+    return msgspec.convert(written, component.parameters_type)
+
+
+def _with_names(said: Any, type_: msgspec.inspect.Type) -> Any:
+    if is_secret(type_) and isinstance(said, str):
+        return {"name": said}
+    if isinstance(said, dict):
+        return {key: _with_names(value, inner_type(type_, key)) for key, value in said.items()}
+    if isinstance(said, list):
+        return [_with_names(value, inner_type(type_, index)) for index, value in enumerate(said)]
+    return said
 
 
 def case_event(case: dict[str, Any]) -> Event:
@@ -87,7 +95,8 @@ def run_case(component: Component, case: dict[str, Any]) -> dict[str, Any]:
     """What the component makes of the case, in the form in which goldens are written."""
     parameters = make_parameters(component, case.get("parameters"))
     if component.kind == "client":
-        return _claim(component.function(make_request(case.get("request")), parameters))
+        said = component.function(make_request(case.get("request")), parameters)
+        return _claim(sound(said, lambda name: str(case["secrets"][name])))
     value = component.function(case_event(case), parameters)
     if isinstance(value, Lookup):
         return {"expect_lookup": _lookup(value)}
@@ -104,7 +113,7 @@ def _lookup(lookup: Lookup) -> dict[str, Any]:
     return {**_request(lookup.request), **times, **default}
 
 
-def _claim(said: Claimed | Declined) -> dict[str, Any]:
+def _claim(said: Any) -> dict[str, Any]:
     if isinstance(said, Declined):
         return {"declines": said.reason}
     shown = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sgtm.component import Component, Secret, components
 from sgtm.event import make_event, undefined
-from sgtm.messages import Claimed, Declined, Dropped, OutgoingRequest, Pending, TagResult
+from sgtm.messages import Claimed, Declined, Dropped, OutgoingRequest, Pending, TagResult, Verify
 
 EVERY = [one for kind in ("client", "variable", "transformation", "tag") for one in components(kind)]
 CASES = [(c, case) for c, case, _ in load_cases() if isinstance(c, Component)]
@@ -133,7 +133,10 @@ def test_no_request_makes_a_client_raise(component, method, path, query, headers
             request, path=paths[0] if paths and path else "/", query=query, headers=tuple(headers), body=body
         )
         said = component.function(mine, parameters)
-        assert isinstance(said, (Claimed, Declined, Pending))
+        assert isinstance(said, (Claimed, Declined, Pending, Verify))
+        if isinstance(said, Verify):  # whatever it is told, also of a request that is none of its sender's
+            for is_proven in (True, False, None):
+                assert isinstance(said.then(is_proven), (Claimed, Declined))
         if component.refuse is not None and mine.path in paths:
             refused = component.refuse(mine, parameters)
             # SPEC: reliability 5.1: the look may only spare what the claim would come to

@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct, inspect
 
 from sgtm.component import Component, Kind, Secret, components
 from sgtm.container.built_in import BUILT_IN_VARIABLES
-from sgtm.container.field_types import is_secret, limits, members, type_words
+from sgtm.container.field_types import inner_type, is_secret, limits, members, type_words
 from sgtm.container.fields import Field, fields_of
 from sgtm.container.matching import RequestCondition
 from sgtm.container.model import (
@@ -110,7 +110,7 @@ def _component_page(component: Component, case: dict[str, Any] | None) -> str:
             _for_readers(component.documentation),
             "\n".join(_facts(component)),
             "## Parameters",
-            *_parameters(component.parameters_type),
+            *_parameters(component.parameters_type, set()),
             *(_example(component, case) if case else ()),
         ],
     )
@@ -146,13 +146,15 @@ def _facts(component: Component) -> Iterator[str]:
         yield f"- batches: up to {component.max_batch} events in one request"
 
 
-def _parameters(struct_type: type[Struct]) -> Iterator[str]:
-    """The table of a struct, then one for each struct inside it."""
+def _parameters(struct_type: type[Struct], told: set[type[Struct]]) -> Iterator[str]:
+    """The table of a struct, then one for each struct inside it that has not had one (`told`)."""
     rows = [_row(field) for field in fields_of(struct_type)]
     yield _table(("parameter", "type", "default", "what it is"), rows) if rows else "None."
     for name, inner in _inner_structs(struct_type):
-        yield f"### Inside `{name}`"
-        yield from _parameters(inner)
+        if inner not in told:
+            told.add(inner)
+            yield f"### Inside `{name}`"
+            yield from _parameters(inner, told)
 
 
 def _row(field: Field) -> tuple[str, str, str, str]:
@@ -192,11 +194,7 @@ def _first_case(checkout: Path | None, folder: str, component: Component) -> dic
 
 def _example(component: Component, case: dict[str, Any]) -> Iterator[str]:
     """The first golden case: how container.yaml writes it, what comes in, what comes out."""
-    secrets = {field.name for field in fields_of(component.parameters_type) if is_secret(field.type)}
-    parameters = {
-        name: f"${{{value}}}" if name in secrets and isinstance(value, str) else value
-        for name, value in (case.pop("parameters", None) or {}).items()
-    }
+    parameters = _as_written(case.pop("parameters", None) or {}, inspect.type_info(component.parameters_type))
     name = str(case.pop("name"))
     yield "## Example"
     yield f"{name[0].upper()}{name[1:]}. In container.yaml:"
@@ -208,6 +206,17 @@ def _example(component: Component, case: dict[str, Any]) -> Iterator[str]:
     found = {key: value for key, value in case.items() if key not in given}
     yield "the result is"
     yield _yaml(found["expect"] if list(found) == ["expect"] else found)
+
+
+def _as_written(value: Any, type_: inspect.Type) -> Any:
+    """Parameters of a case as a container holds them: there a secret is not its name but `${NAME}`."""
+    if is_secret(type_) and isinstance(value, str):
+        return f"${{{value}}}"
+    if isinstance(value, dict):
+        return {key: _as_written(item, inner_type(type_, key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_written(item, inner_type(type_, index)) for index, item in enumerate(value)]
+    return value
 
 
 def _yaml(value: Any) -> str:

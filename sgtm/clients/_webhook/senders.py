@@ -1,0 +1,314 @@
+"""Who has sent a webhook: signatures, shared secrets, addresses.
+
+A signature is checked over the body as it came, before anything of it is read; the algorithm is the one
+that is configured, whatever a header says (SPEC: reliability 5.5; requirements R77, R79).
+"""
+
+import binascii
+import ipaddress
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+from sgtm.authentication import digest_of, key_of
+from sgtm.component import Secret
+from sgtm.errors import Problem
+from sgtm.event import to_number
+from sgtm.messages import IncomingRequest, Proof
+from sgtm.protocols.query import read_query
+
+MAX_SHOWN = 8
+"""Signatures of one request that are looked at; two are enough while a secret is changed."""
+PLACEHOLDERS = ("body", "timestamp", "id", "method", "url", "path")
+_PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
+HeaderName = Annotated[str, Meta(pattern="^[!#$%&'*+.^_`|~0-9A-Za-z-]*$")]
+Secrets = Annotated[
+    tuple[Secret, ...],
+    Meta(
+        min_length=1,
+        description="The secrets that count, each as `${ENV}` or a file: two while one replaces the other.",
+    ),
+]
+
+
+class Signature(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How the sender signs."""
+
+    secrets: Secrets
+    header: Annotated[
+        HeaderName,
+        Meta(min_length=1, description="Header with the signature.", examples=["X-Hub-Signature-256"]),
+    ]
+    algorithm: Annotated[
+        Literal["hmac_sha256", "hmac_sha512", "hmac_sha1", "sha256"],
+        Meta(
+            description="`sha256` is the hash of the secret with the signed text behind it (HubSpot's v1 and "
+            "v2); `hmac_sha1` only for senders that have nothing better."
+        ),
+    ] = "hmac_sha256"
+    encoding: Annotated[Literal["hex", "base64"], Meta(description="How the signature is written.")] = "hex"
+    prefix: Annotated[
+        str, Meta(description="What stands before the signature, as `sha256=`; other parts are passed over.")
+    ] = ""
+    separator: Annotated[
+        str, Meta(description="What stands between the parts, where the header has several, as `,`.")
+    ] = ""
+    signed_text: Annotated[
+        str,
+        Meta(
+            description="What is signed: `{body}` and around it, as they come, `{timestamp}`, `{id}`, "
+            "`{method}`, `{url}` (as the sender calls it), `{path}` (with its query).",
+            examples=["{timestamp}.{body}"],
+        ),
+    ] = "{body}"
+    timestamp_header: Annotated[HeaderName, Meta(description="Header with the time of signing.")] = ""
+    timestamp_prefix: Annotated[
+        str, Meta(description="Or what stands before it in a part of the signature's header, as `t=`.")
+    ] = ""
+    timestamp_unit: Annotated[
+        Literal["s", "ms"], Meta(description="Whether it is in seconds or milliseconds.")
+    ] = "s"
+    tolerance_s: Annotated[
+        int,
+        Meta(ge=1, le=86_400, description="How far the time of signing may be from ours, in seconds."),
+    ] = 300
+    id_header: Annotated[HeaderName, Meta(description="Header with what `{id}` stands for.")] = ""
+    key_encoding: Annotated[
+        Literal["text", "base64"],
+        Meta(
+            description="`base64`: the key is what the secret (without a `whsec_` before it) decodes to, as "
+            "Standard Webhooks have it."
+        ),
+    ] = "text"
+    url: Annotated[
+        str,
+        Meta(
+            description="With `{url}`: the address that the sender calls, where proxies change it; empty: "
+            "as the request names it.",
+            pattern="^(https?://[!-~]+)?$",
+        ),
+    ] = ""
+
+
+class SharedSecret(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A secret that the sender shows as it is, for those that cannot sign."""
+
+    secrets: Secrets
+    header: Annotated[HeaderName, Meta(description="Header that holds it.", examples=["X-Token"])] = ""
+    query_parameter: Annotated[
+        str, Meta(description="Or the query parameter; URLs end up in logs on the way.")
+    ] = ""
+    prefix: Annotated[str, Meta(description="What stands before it, as `Bearer `.")] = ""
+
+    @property
+    def place(self) -> str:
+        """Where it stands, as records conceal it."""
+        return self.header.lower() or self.query_parameter
+
+
+class Shown(Struct, frozen=True):
+    """What a request shows of a signature."""
+
+    proof: Proof
+    flaws: tuple[str, ...]
+    """Why it cannot hold, whatever the secret; in words, without what was shown."""
+
+
+def read_signature(request: IncomingRequest, signature: Signature) -> Shown:
+    """The proof in a request. Never raises."""
+    header = request.header(signature.header.lower().encode())
+    parts = _parts(header or "", signature)
+    written = [part.removeprefix(signature.prefix) for part in parts if part.startswith(signature.prefix)]
+    shown = tuple(_decoded(text, signature.encoding) for text in written[:MAX_SHOWN])
+    timestamp = _timestamp(request, parts, signature)
+    flaws = [*_flaws_of_header(header, written, shown, signature)]
+    if signature.timestamp_header or signature.timestamp_prefix:
+        flaws += _flaws_of_time(timestamp, request.received_micros, signature)
+    return Shown(_proof(request, signature, shown, timestamp), tuple(flaws))
+
+
+def read_shared_secret(request: IncomingRequest, shared: SharedSecret) -> Shown:
+    """The same for a secret that is shown as it is."""
+    if shared.header:
+        text = request.header(shared.header.lower().encode())
+    else:
+        text = read_query(request.query).get(shared.query_parameter)
+    names = tuple(secret.name for secret in shared.secrets)
+    if not text or not text.startswith(shared.prefix):
+        return Shown(Proof(names, "secret", ()), ("the secret is missing",))
+    return Shown(Proof(names, "secret", (text.removeprefix(shared.prefix).encode(),)), ())
+
+
+def _parts(header: str, signature: Signature) -> list[str]:
+    parts = header.split(signature.separator) if signature.separator else [header]
+    return [part.strip() for part in parts]
+
+
+def _decoded(text: str, encoding: str) -> bytes:
+    """The bytes of a signature; none where it is written in another way."""
+    try:
+        if encoding == "hex":
+            return binascii.unhexlify(text)
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        return b""
+
+
+def _timestamp(request: IncomingRequest, parts: list[str], signature: Signature) -> str:
+    if signature.timestamp_header:
+        return request.header(signature.timestamp_header.lower().encode()) or ""
+    prefix = signature.timestamp_prefix
+    return next((part.removeprefix(prefix) for part in parts if prefix and part.startswith(prefix)), "")
+
+
+def _proof(request: IncomingRequest, signature: Signature, shown: tuple[bytes, ...], timestamp: str) -> Proof:
+    return Proof(
+        secrets=tuple(secret.name for secret in signature.secrets),
+        method=signature.algorithm,
+        shown=shown,
+        text=_signed_text(request, signature, timestamp),
+        is_base64=signature.key_encoding == "base64",
+    )
+
+
+def _signed_text(request: IncomingRequest, signature: Signature, timestamp: str) -> bytes:
+    if signature.signed_text == "{body}":
+        return request.body
+    query = b"?" + request.query if request.query else b""
+    path = (request.path_prefix + request.path).encode() + query
+    values = {
+        "body": request.body,
+        "timestamp": timestamp.encode(),
+        "id": (request.header(signature.id_header.lower().encode()) or "").encode(),
+        "method": request.method.encode(),
+        "path": path,
+        "url": signature.url.encode() or f"{request.scheme}://{request.host}".encode() + path,
+    }
+    # split gives text, name, text, ...
+    pieces = _PLACEHOLDER.split(signature.signed_text)
+    return b"".join(
+        values.get(piece, b"") if index % 2 else piece.encode() for index, piece in enumerate(pieces)
+    )
+
+
+def _flaws_of_header(
+    header: str | None, written: list[str], shown: tuple[bytes, ...], signature: Signature
+) -> Iterator[str]:
+    if header is None:
+        yield f"there is no header {signature.header}"
+    elif not written:
+        yield f"no part of {signature.header} begins with {signature.prefix!r}"
+    elif not any(shown):
+        yield f"what {signature.header} holds is not {signature.encoding}"
+
+
+def _flaws_of_time(timestamp: str, received_micros: int, signature: Signature) -> Iterator[str]:
+    number = to_number(timestamp)
+    if number is None or not 0 < number < 10**15:
+        yield "there is no time of signing" if not timestamp else "the time of signing is no number"
+        return
+    signed_s = number / (1_000 if signature.timestamp_unit == "ms" else 1)
+    apart_s = received_micros / 1_000_000 - signed_s
+    if abs(apart_s) > signature.tolerance_s:
+        which = "old" if apart_s > 0 else "ahead of this server's clock"
+        yield f"it was signed {abs(apart_s):.0f} s {which}; {signature.tolerance_s} s are allowed"
+
+
+# -- signing: what a sender does (`sgtm send webhook`) -----------------------------------------
+
+
+def signature_header(request: IncomingRequest, signature: Signature, secret: str) -> dict[str, str]:
+    """The headers with which this sender would sign the request now. Raises ValueError where the secret
+    is not written as `key_encoding` says."""
+    scale = 1_000 if signature.timestamp_unit == "ms" else 1
+    timestamp = str(request.received_micros * scale // 1_000_000)
+    proof = _proof(request, signature, (), timestamp)
+    digest = digest_of(proof, key_of(proof, secret))
+    written = (
+        digest.hex() if signature.encoding == "hex" else binascii.b2a_base64(digest, newline=False).decode()
+    )
+    parts = [signature.prefix + written]
+    if signature.timestamp_prefix:
+        parts.insert(0, signature.timestamp_prefix + timestamp)
+    headers = {signature.header: signature.separator.join(parts)}
+    if signature.timestamp_header:
+        headers[signature.timestamp_header] = timestamp
+    return headers
+
+
+# -- addresses ---------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def networks_of(written: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """The networks, or single addresses. Raises ValueError."""
+    return tuple(ipaddress.ip_network(one) for one in written)
+
+
+def is_among(address: str, written: tuple[str, ...]) -> bool:
+    """Whether an address (canonical, of IPv4 or IPv6) is in one of these networks."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in networks_of(written))
+
+
+# -- check -------------------------------------------------------------------------------------
+
+
+def check_senders(parameters: dict[str, Any], where: str) -> Iterator[Problem]:
+    """What of the three, as written, is unsafe or can never hold."""
+    is_open = not parameters.get("signature") and not parameters.get("shared_secret")
+    if is_open and not parameters.get("allow_unsigned"):
+        mend = "write `signature:` or `shared_secret:`; `allow_unsigned: true` lets everybody send"
+        yield Problem("error", "nobody could send: there is no secret", where, mend)
+    if is_open and parameters.get("allow_unsigned") and not parameters.get("allowed_addresses"):
+        mend = "name the sender's networks in `allowed_addresses`, if it has any"
+        yield Problem("warning", "anybody can send events", f"{where}.allow_unsigned", mend)
+    written = parameters.get("allowed_addresses")
+    for index, one in enumerate(written if isinstance(written, (list, tuple)) else ()):
+        try:
+            networks_of((str(one),))
+        except ValueError:
+            place = f"{where}.allowed_addresses.{index}"
+            yield Problem("error", "is no address and no network", place, "write it as 192.0.2.0/24")
+    for name, check_one in (("signature", _check_signature), ("shared_secret", _check_shared)):
+        if isinstance(parameters.get(name), dict):
+            yield from check_one(parameters[name], f"{where}.{name}")
+
+
+def _check_signature(written: dict[str, Any], where: str) -> Iterator[Problem]:
+    text = str(written.get("signed_text", "{body}"))
+    named = set(_PLACEHOLDER.findall(text))
+    for name in sorted(named.difference(PLACEHOLDERS)):
+        mend = f"write one of: {', '.join(PLACEHOLDERS)}"
+        yield Problem("error", f"{{{name}}} stands for nothing", f"{where}.signed_text", mend)
+    if "body" not in named:
+        mend = "write {body} where the body belongs"
+        yield Problem(
+            "error", "the body is not signed: anybody could change it", f"{where}.signed_text", mend
+        )
+    has_time = bool(written.get("timestamp_header") or written.get("timestamp_prefix"))
+    if has_time and "timestamp" not in named:
+        mend = "write {timestamp} where it is signed; if the sender does not sign it, leave it out"
+        yield Problem(
+            "error", "the time is not signed: anybody could change it", f"{where}.signed_text", mend
+        )
+    if "timestamp" in named and not has_time:
+        mend = "write `timestamp_header:` or `timestamp_prefix:`"
+        yield Problem("error", "nothing says where the time stands", where, mend)
+    if "id" in named and not written.get("id_header"):
+        yield Problem("error", "nothing says where the id stands", where, "write `id_header:`")
+    if written.get("algorithm") == "hmac_sha1":
+        mend = "take hmac_sha256 if the sender knows it"
+        yield Problem("warning", "SHA-1 is old", f"{where}.algorithm", mend)
+
+
+def _check_shared(written: dict[str, Any], where: str) -> Iterator[Problem]:
+    if bool(written.get("header")) == bool(written.get("query_parameter")):
+        mend = "write either `header:` or `query_parameter:`"
+        yield Problem("error", "the secret has one place", where, mend)
