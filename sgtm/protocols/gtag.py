@@ -111,13 +111,14 @@ def is_resent(data: EventData) -> bool:
     return data.get("x-ga-gcu") == "1"
 
 
-def command_stream(pixels: Sequence[str]) -> bytes:
-    """The 200 answer to a hit with `richsstsse`: asks the browser to fetch these pixels.
+def command_stream(pixels: Sequence[str], body: str = "") -> bytes:
+    """The 200 answer to a hit with `richsstsse`: asks the browser to fetch these pixels. `body` is what an
+    ordinary answer would have held.
 
     Two lines per message and an empty one, LF only; gtag reads `send_pixel`, other readers end at
     `response` (SPEC: ga4-protocol 5.6, google-runtime 7.4). Content-Type: text/plain works everywhere."""
     commands: list[dict[str, Any]] = [{"send_pixel": list(pixels)}] if pixels else []
-    commands.append({"response": {"status_code": 200, "body": ""}})
+    commands.append({"response": {"status_code": 200, "body": body}})
     return b"".join(b"event: message\ndata: %b\n\n" % msgspec.json.encode(command) for command in commands)
 
 
