@@ -11,6 +11,7 @@ import sys
 import threading
 
 from sgtm.cli import main
+from sgtm.delivery.context.file import ContextFile
 from sgtm.delivery.http_sender import HttpSender
 from sgtm.delivery.outbox.file import OutboxFile
 from sgtm.delivery.outbox.group import Group
@@ -25,6 +26,8 @@ HOOKS = (
     "checkpoint",
     "taking_over",
     "before_tags",
+    "before_meeting",
+    "after_meeting",
 )
 
 
@@ -81,6 +84,10 @@ def install(hook, count):
             from sgtm.delivery.outbox.ledger import Ledger  # noqa: PLC0415
 
             before(Ledger, "adopt", count, lambda: soon(0.001))
+        case "before_meeting":  # the record is committed, and the store does not know its event yet
+            before(ContextFile, "meet", count)
+        case "after_meeting":  # who is sent is decided, and nobody was told
+            after(ContextFile, "commit", count)
         case "before_tags":  # a process that is slow: the record is committed, and no tag has had its turn
             from sgtm.pipeline import Pipeline  # noqa: PLC0415
 
