@@ -2,6 +2,7 @@
 
     GET /metrics   GET /health   GET /destinations   POST /reload   POST /restart   PUT /log-level
     GET /deadletters   POST /deadletters/purge   GET /replay   POST /replay: see admin_letters.py
+    POST /context: see admin_context.py
 
 A port of its own, so that no rule of a proxy or balancer opens it by accident, on loopback unless
 told otherwise, and a token for every request: `Authorization: Bearer TOKEN`. A further page is one
@@ -24,6 +25,7 @@ from sgtm.messages import Answer
 from sgtm.observability.exposition import CONTENT_TYPE, render
 from sgtm.observability.metrics import Counters
 from sgtm.server.admin_answer import FOR_ALL, json_answer
+from sgtm.server.admin_context import context_pages
 from sgtm.server.admin_letters import letter_pages
 from sgtm.server.admission import Admission
 from sgtm.server.connection import Connection, Listener
@@ -68,6 +70,7 @@ class Admin:
             "/restart": {"POST": self._restart},
             "/log-level": {"PUT": self._log_level},
             **letter_pages(crew, settings),
+            **context_pages(crew, settings),
         }
 
     async def start(self, listening: Any) -> None:

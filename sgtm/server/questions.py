@@ -20,10 +20,12 @@ from sgtm.container.compile import load_container
 from sgtm.container.container import Container
 from sgtm.container.settings_file import read_configured
 from sgtm.delivery.lanes import LaneState
+from sgtm.delivery.letter import now_micros
 from sgtm.delivery.outbox import OutboxState
 from sgtm.errors import ContainerError, Problem, SettingsError, SgtmError
 from sgtm.observability.exposition import Sample
 from sgtm.observability.process import cpu_sample, process_samples
+from sgtm.server import context
 from sgtm.server.lane_samples import lane_samples
 from sgtm.server.letters import LettersAsked, LettersNamed, LetterView, letters_of, purge
 from sgtm.server.limit_table import LIMITS
@@ -115,6 +117,7 @@ class WorkerAnswers:
             "purge": self._purge,
             "replay": self._replay,
             "late": self._late,
+            "context": self._context,
         }
 
     async def __call__(self, question: str, body: Raw) -> Any:
@@ -192,6 +195,11 @@ class WorkerAnswers:
 
     async def _replay(self, body: Raw) -> list[Replayed]:
         return await self._worker.replays.run(msgspec.msgpack.decode(body, type=Asked))
+
+    async def _context(self, body: Raw) -> context.ContextView:
+        asked = msgspec.msgpack.decode(body, type=context.ContextAsked)
+        rules = self._worker.container.context
+        return await context.answer(self._worker.context, rules, asked, now_micros())
 
     async def _late(self, _: Raw) -> dict[str, str]:
         return {tag.name: tag.component.late for tag in self._worker.container.tags}
