@@ -20,8 +20,9 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.contenders import CONTAINER, OTHER_CORES, TAGS, Contender, started_sgtm
 from benchmarks.interleaved import ratio
-from benchmarks.load import CONTAINER, OTHER_CORES, TAGS, Contender, compare, started_sgtm
+from benchmarks.load import compare
 from benchmarks.stand_in import started_stand_in
 from tests.broker import BrokerProcess
 
@@ -41,7 +42,7 @@ def pair_in(stack: ExitStack, folder: Path, *, has_tags: bool, engines: tuple[st
     for engine in engines:
         vendor = stack.enter_context(started_stand_in(0)) if has_tags else None
         container = CONTAINER + (TAGS.replace("VENDOR", vendor.url) if vendor is not None else "")
-        more = ["--connections-per-address", "0", "--outbox", engine, "--data-folder", str(folder / job)]
+        more = ["--outbox", engine, "--data-folder", str(folder / job)]
         if engine == "nats":
             more += broker_in(stack, folder / f"broker, {job}")
         pair.append(stack.enter_context(started_sgtm(f"{engine}, {job}", container, vendor, more)))

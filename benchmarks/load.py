@@ -1,30 +1,31 @@
 """Load: servers side by side in one run, with and without the work that a tag manager is there for.
 
-    python -m benchmarks.load                       # all of the table below, in about a minute
+    python -m benchmarks.load                       # ours beside aiohttp, about a minute and a half
+    python -m benchmarks.load --peers               # Node and nginx too
     python -m benchmarks.load --connections 16 --preflight-every 20 --vendor-ms    # as a proxy mixes requests
     python -m benchmarks.load --contender node=http://127.0.0.1:9000 --seconds 2 --rounds 9
 
-Contenders take turns in short rounds: a bare aiohttp Application that answers 204; a protocol that answers
-204 to whatever comes; ours without tags, also without the edge; the
-whole job (a hit in, one request to each of two vendors out) the plain way (`yardsticks.py`) and ours, with
-vendors that answer at once and after 50 ms. A round is over when the last request owed to a vendor has
-arrived; hits a second and CPU (user + system, us a hit, of the server's process) count until then.
+Contenders take turns in short rounds: servers that answer 204 and do nothing else; ours without tags, also
+without the edge; the whole job (a hit in, one request to each of two vendors out) the plain way
+(`yardsticks.py`), the ways of Node (`peers/server.mjs`) and ours, with vendors that answer at once and after
+50 ms. Ours is measured in its default mode (sqlite outbox, the answer leaves when the record is committed,
+Meta batched), with the memory outbox, and with both vendors awaited and nothing batched, which is what the
+others do. A round is over when the last request owed to a vendor has arrived; hits a second and CPU (user +
+system, us a hit, of the server's processes) count until then.
 
 Every answer is read and judged, and every request owed to the vendors is counted: one that is wrong, lost
-or doubled makes the run fail. Servers run on the first core, the load and the vendors on the others.
+or doubled makes the run fail. Servers run on the first core, the load and the vendors on the others. What
+came out is kept in `benchmarks/results/load.json`.
 """
 
 import argparse
 import asyncio
 import os
 import statistics
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from itertools import cycle
 from pathlib import Path
@@ -32,56 +33,30 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvloop
-from msgspec import Struct, field
+from msgspec import Struct
 
+from benchmarks.contenders import (
+    AWAITED,
+    CONTAINER,
+    OTHER_CORES,
+    TAGS,
+    UNBATCHED,
+    Contender,
+    started_nginx,
+    started_node,
+    started_sgtm,
+    started_yardstick,
+)
 from benchmarks.hits import make_hits, wire_of
 from benchmarks.interleaved import ratio, turns
-from benchmarks.stand_in import Arrived, StartedStandIn, started_stand_in
+from benchmarks.results import save
+from benchmarks.stand_in import Arrived, started_stand_in
 
-ROOT = Path(__file__).parent.parent
-LIMIT_S = 90.0
+LIMIT_S = 300.0
 PREFLIGHT = (
     b"OPTIONS /g/collect HTTP/1.1\r\nHost: sst.shop.example\r\nOrigin: https://www.shop.example\r\n"
     b"Access-Control-Request-Method: POST\r\n\r\n"
 )
-CONTAINER = """\
-sgtm: 1
-name: benchmark
-consent: {unset: denied, gate: all}
-clients:
-- {name: GA4, type: ga4}
-"""
-TAGS = """\
-tags:
-- name: GA4
-  type: ga4
-  firing_triggers: [All Events]
-  parameters: {endpoint: "VENDOR"}
-- name: Meta
-  type: meta_conversions
-  firing_triggers: [All Events]
-  parameters: {endpoint: "VENDOR", pixel_id: "1234567890", access_token: "${META_ACCESS_TOKEN}"}
-"""
-
-
-class Contender(Struct):
-    """A server that takes part, and what was measured."""
-
-    name: str
-    url: str
-    process: int | None = None
-    vendor: StartedStandIn | None = None
-    """Who gets two requests for each hit; None: nobody."""
-    rates: list[float] = field(default_factory=list)
-    cpu_us: list[float] = field(default_factory=list)
-    latencies_ms: list[float] = field(default_factory=list)
-    hits: int = 0
-    wrong: int = 0
-    """Answers that were not right, and requests to vendors that were lost or doubled."""
-
-    def forget(self) -> None:
-        """The warm-up does not count."""
-        self.rates, self.cpu_us, self.latencies_ms, self.hits = [], [], [], 0
 
 
 class Visitor(asyncio.Protocol):
@@ -136,7 +111,7 @@ async def run_round(contender: Contender, hits: Sequence[bytes], connections: in
     """One round against one contender, until everything that it owes has arrived."""
     parts = urlsplit(contender.url)
     before = contender.vendor.arrived() if contender.vendor else Arrived()
-    cpu, started = _cpu_seconds(contender.process), time.perf_counter()
+    cpu, started = contender.cpu_s(), time.perf_counter()
     loop = asyncio.get_running_loop()
     make = partial(Visitor, cycle(hits), started + seconds, contender.latencies_ms)
     connected = [
@@ -152,89 +127,54 @@ async def run_round(contender: Contender, hits: Sequence[bytes], connections: in
     contender.hits += answered
     contender.rates.append(answered / (time.perf_counter() - started))
     if contender.process is not None and answered:
-        contender.cpu_us.append((_cpu_seconds(contender.process) - cpu) / answered * 1e6)
+        contender.cpu_us.append((contender.cpu_s() - cpu) / answered * 1e6)
 
 
-def _cpu_seconds(process: int | None) -> float:
-    if process is None:
-        return 0.0
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-# -- contenders that are started here ------------------------------------------------------------
-
-
-@contextmanager
-def started(name: str, *command: str, vendor: StartedStandIn | None = None) -> Iterator[Contender]:
-    """A server process on the first core, that says its address in its first lines."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", *command],
-        cwd=ROOT,
-        env={**os.environ, "META_ACCESS_TOKEN": "a-token-for-the-stand-in"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        os.sched_setaffinity(process.pid, {SERVER_CORE})
-        yield Contender(name, _read_url(process), process.pid, vendor)
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def _read_url(process: subprocess.Popen[str]) -> str:
-    assert process.stderr is not None
-    for line in process.stderr:
-        at = line.find("http://127.0.0.1:")
-        if at >= 0:
-            threading.Thread(target=process.stderr.read, daemon=True).start()  # the pipe never fills
-            return line[at:].split('"')[0].split()[0]
-    raise SystemExit(f"{process.args!r} did not start")
-
-
-@contextmanager
-def started_sgtm(
-    name: str,
-    container: str,
-    vendor: StartedStandIn | None = None,
-    more: Sequence[str] = ("--outbox", "memory"),
-) -> Iterator[Contender]:
-    """Our server, as `sgtm serve` runs it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "container.yaml")
-        path.write_text(container)
-        flags = ["--host", "127.0.0.1", "--port", "0", "--drain-delay-s", "0", "--log-format", "json"]
-        flags += ["--no-admin"]
-        flags += ["--egress-allow", "127.0.0.1"]  # the stand-in
-        with started(name, "sgtm", "serve", str(path), *flags, *more, vendor=vendor) as contender:
-            yield contender
+# -- who takes part ------------------------------------------------------------------------------
 
 
 def start_all(stack: ExitStack, options: argparse.Namespace) -> list[Contender]:
-    """Everybody who takes part."""
-    enter = stack.enter_context
+    """Everybody who takes part: those that only answer, then the whole job."""
+    enter, memory = stack.enter_context, ("--outbox", "memory")
     contenders = [
-        enter(started("bare aiohttp, 204", "benchmarks.yardsticks", "bare")),
-        enter(started("canned answer, uvloop", "benchmarks.yardsticks", "canned")),
+        enter(started_yardstick("bare aiohttp, 204", "bare")),
+        enter(started_yardstick("canned answer, uvloop", "canned")),
         enter(started_sgtm("sgtm, no tags", CONTAINER)),
-        enter(started_sgtm("sgtm, --edge off", CONTAINER, more=("--outbox", "memory", "--edge", "off"))),
+        enter(started_sgtm("sgtm, no tags, sqlite", CONTAINER, more=())),
+        enter(started_sgtm("sgtm, --edge off", CONTAINER, more=(*memory, "--edge", "off"))),
     ]
+    if options.peers:
+        contenders.insert(0, enter(started_node("Node, 204", "bare")))
+        contenders.append(enter(started_node("Node, querystring", "querystring")))
+        contenders.append(enter(started_nginx("nginx, return 204")))
     if options.container is not None:
         contenders.append(enter(started_sgtm("sgtm, your container", options.container.read_text())))
     for text in options.contender:
         name, _, url = text.partition("=")
         contenders.append(Contender(name, url))
     for delay_ms in options.vendor_ms:
-        vendor = enter(started_stand_in(delay_ms))
-        plain = started(f"plain, {delay_ms} ms", "benchmarks.yardsticks", "plain", vendor.url, vendor=vendor)
-        contenders.append(enter(plain))
-        container = CONTAINER + TAGS.replace("VENDOR", vendor.url)
-        contenders.append(enter(started_sgtm(f"sgtm, {delay_ms} ms", container, vendor)))
+        contenders += start_jobs(stack, delay_ms, options)
     return contenders
+
+
+def start_jobs(stack: ExitStack, delay_ms: int, options: argparse.Namespace) -> list[Contender]:
+    """The whole job: ours in its default mode, with the memory outbox and with both vendors awaited, and
+    others' ways."""
+    enter = stack.enter_context
+    vendor = enter(started_stand_in(delay_ms))
+    name, tags = f", {delay_ms} ms", TAGS.replace("VENDOR", vendor.url)
+    jobs = [
+        enter(started_yardstick(f"plain{name}", "plain", vendor)),
+        enter(started_sgtm(f"sgtm{name}", CONTAINER + tags, vendor, more=())),
+        enter(started_sgtm(f"sgtm, memory{name}", CONTAINER + tags, vendor)),
+        enter(
+            started_sgtm(f"sgtm, awaited{name}", AWAITED + UNBATCHED.replace("VENDOR", vendor.url), vendor)
+        ),
+    ]
+    if options.peers:
+        jobs.append(enter(started_node(f"Node, undici{name}", "undici", vendor)))
+        jobs.append(enter(started_node(f"Node, fetch{name}", "fetch", vendor)))
+    return jobs
 
 
 # -- the run -------------------------------------------------------------------------------------
@@ -252,27 +192,54 @@ async def compare(contenders: list[Contender], options: argparse.Namespace) -> N
         await run_round(contender, hits, options.connections, options.seconds)
 
 
-def report(contenders: list[Contender]) -> None:
-    """A table: medians, and ratios within the same rounds to the bare server and to the plain way."""
-    bare = contenders[0]
-    plain: Contender | None = None
-    print(f"{'':24}{'hits/s':>8}{'x bare':>8}{'x plain':>8}{'CPU us':>9}{'x bare':>8}{'x plain':>8}", end="")
-    print(f"{'p50 ms':>8}{'p99 ms':>8}{'hits':>9}{'wrong':>7}")
+class Row(Struct):
+    """What is told of one contender."""
+
+    name: str
+    hits_s: float
+    cpu_us: float | None
+    x_first: float | None
+    """CPU of a hit, times the first contender's."""
+    x_plain: float | None
+    p50_ms: float
+    p99_ms: float
+    hits: int
+    wrong: int
+
+
+def rows_of(contenders: list[Contender]) -> list[Row]:
+    """Medians, and ratios within the same rounds to the first contender and to the plain way."""
+    first, plain, rows = contenders[0], None, []
     for contender in contenders:
-        if contender.name.startswith("plain"):
-            plain = contender
-        row = f"{contender.name:24}{statistics.median(contender.rates):8.0f}"
-        row += _ratios(contender.rates, bare.rates, plain.rates if plain else [])
-        row += f"{statistics.median(contender.cpu_us):9.0f}" if contender.cpu_us else f"{'-':>9}"
-        row += _ratios(contender.cpu_us, bare.cpu_us, plain.cpu_us if plain else [])
+        plain = contender if contender.name.startswith("plain") else plain
         ordered = sorted(contender.latencies_ms)
-        p50, p99 = (ordered[int(len(ordered) * share)] for share in (0.5, 0.99))
-        print(f"{row}{p50:8.1f}{p99:8.1f}{contender.hits:9}{contender.wrong:7}")
+        rows.append(
+            Row(
+                contender.name,
+                statistics.median(contender.rates),
+                statistics.median(contender.cpu_us) if contender.cpu_us else None,
+                _ratio(contender.cpu_us, first.cpu_us),
+                _ratio(contender.cpu_us, plain.cpu_us if plain else []),
+                *(ordered[int(len(ordered) * share)] for share in (0.5, 0.99)),
+                contender.hits,
+                contender.wrong,
+            )
+        )
+    return rows
 
 
-def _ratios(mine: list[float], *yardsticks: list[float]) -> str:
-    """`mine` to each yardstick, where both were measured."""
-    return "".join(f"{ratio(mine, its):8.2f}" if mine and its else f"{'-':>8}" for its in yardsticks)
+def _ratio(mine: list[float], its: list[float]) -> float | None:
+    return ratio(mine, its) if mine and its else None
+
+
+def report(rows: list[Row]) -> None:
+    """A table."""
+    columns = ("hits/s", "CPU us", "x first", "x plain", "p50 ms", "p99 ms", "hits", "wrong")
+    print(f"{rows[0].name} is the first".ljust(30), *(f"{column:>9}" for column in columns))
+    for row in rows:
+        values = (row.cpu_us, row.x_first, row.x_plain, row.p50_ms, row.p99_ms)
+        told = (f"{value:9.2f}" if value is not None else f"{'-':>9}" for value in values)
+        print(f"{row.name:30}", f"{row.hits_s:9.0f}", *told, f"{row.hits:9}", f"{row.wrong:9}")
 
 
 def main() -> int:
@@ -283,6 +250,7 @@ def main() -> int:
     parser.add_argument(
         "--contender", action="append", default=[], metavar="NAME=URL", help="a running server"
     )
+    parser.add_argument("--peers", action="store_true", help="Node and nginx too (needs node, npm, nginx)")
     parser.add_argument("--container", type=Path, help="container.yaml of another server of ours")
     parser.add_argument("--vendor-ms", type=int, nargs="*", default=[0, 50], help="delays of the vendors")
     parser.add_argument("--connections", type=int, default=64)
@@ -294,12 +262,11 @@ def main() -> int:
     with ExitStack() as stack:
         contenders = start_all(stack, options)
         uvloop.run(compare(contenders, options))
-        report(contenders)
-    return int(any(contender.wrong or not contender.hits for contender in contenders))
+        rows = rows_of(contenders)
+    report(rows)
+    save("load", rows, sys.argv[1:])
+    return int(any(row.wrong or not row.hits for row in rows))
 
-
-_CORES = sorted(os.sched_getaffinity(0))
-SERVER_CORE, OTHER_CORES = _CORES[0], set(_CORES[1:] or _CORES)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,12 +1,15 @@
 """Parse: compiled core, its twin and the standard library on the same hits.
 
-`python -m benchmarks.parse [rounds]`. `parse_qsl` does less: it makes texts only, no numbers, no items, no
-objects. Right is a hit of which core and twin make the same event.
+`python -m benchmarks.parse [rounds]`. `parse_qsl`, `yarl` and `fast-query-parsers` (Rust) do less: they make
+texts only, no numbers, no items, no objects. Right is a hit of which core and twin make the same event.
 """
 
 import sys
 from pathlib import Path
 from urllib.parse import parse_qsl
+
+from fast_query_parsers import parse_query_string
+from yarl import URL
 
 from benchmarks.hits import ADDRESS, HEADERS, MICROS, make_hits, page_view, purchase
 from benchmarks.interleaved import Contender, compare, rounds_asked
@@ -23,6 +26,8 @@ def complete(query: bytes) -> None:
 
 CONTENDERS = [
     Contender("parse_qsl", lambda query: dict(parse_qsl(query.decode(), keep_blank_values=True))),
+    Contender("yarl", lambda query: dict(URL.build(query_string=query.decode(), encoded=True).query)),
+    Contender("fast-query-parsers", lambda query: dict(parse_query_string(query, "&"))),
     Contender("twin", lambda query: twin.parse_collect(query, b"")),
     Contender("fast", lambda query: parse_collect(query, b"")),
     Contender("fast + request data", complete),
