@@ -32,6 +32,7 @@ def _make_table_map(run: Run, args: Arguments) -> Any:
         if rows is UNSET or rows is None:
             return None
         raise refused("makeTableMap", args)
+    key, value = to_text(run, key), to_text(run, value)
     run.make_elements(len(rows))
     found = {
         to_text(run, row[key]): row[value]

@@ -32,7 +32,7 @@ from sgtm.templates.apis.sending import (
     promised,
     settle,
 )
-from sgtm.templates.apis.values import engine_value, house_value
+from sgtm.templates.apis.values import engine_value, house_value, whole_text
 from sgtm.templates.arguments import Arguments, argument, refused
 from sgtm.templates.host import Failed, host_of
 
@@ -47,7 +47,7 @@ class _Place:
 
     def __init__(self, run: Run, api: str, operation: str, path: Any, options: Any) -> None:
         self.options: dict[str, Any] = options if isinstance(options, dict) else {}
-        self.path = to_text(run, path)
+        self.path = whole_text(to_text(run, path))
         project = project_of(run, self.options)
         demand_in_project(run, api, "access_firestore", operation, {"path": self.path}, project)
         try:

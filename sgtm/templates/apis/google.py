@@ -27,7 +27,7 @@ from sgtm.templates.apis.sending import (
     reason_object,
     rejected,
 )
-from sgtm.templates.apis.values import house_value
+from sgtm.templates.apis.values import house_value, whole_text
 from sgtm.templates.arguments import Arguments, argument, refused
 from sgtm.templates.host import host_of
 
@@ -45,7 +45,7 @@ def get_google_auth(run: Run, args: Arguments) -> GoogleAuth:
     """What `authorization` of sendHttpRequest takes: the server's service account, for some scopes."""
     given = argument(args, 0)
     listed = given.get("scopes") if isinstance(given, dict) else UNSET
-    scopes = [to_text(run, one) for one in (listed if isinstance(listed, list) else [listed])]
+    scopes = [whole_text(to_text(run, one)) for one in (listed if isinstance(listed, list) else [listed])]
     run.make_elements(len(scopes))
     demand(run, "getGoogleAuth", "use_google_credentials", scopes, shown=" ".join(scopes))
     credential = credential_for(run, " ".join(scopes))
@@ -58,7 +58,8 @@ def get_google_auth(run: Run, args: Arguments) -> GoogleAuth:
 def project_of(run: Run, options: dict[str, Any]) -> str:
     """The project that a call names, else the server's."""
     project = options.get("projectId", UNSET)
-    return host_of(run).services.project if project in (UNSET, None, "") else to_text(run, project)
+    own = host_of(run).services.project
+    return own if project in (UNSET, None, "") else whole_text(to_text(run, project))
 
 
 def demand_in_project(
@@ -102,7 +103,7 @@ def get_google_script(run: Run, args: Arguments) -> Promise:
         raise ScriptError("getGoogleScript knows ANALYTICS, GTAG and GTM")
     services = host_of(run).services
     identifier = options.get("id", UNSET)
-    query = {} if identifier in (UNSET, None) else {"id": to_text(run, identifier)}
+    query = {} if identifier in (UNSET, None) else {"id": whole_text(to_text(run, identifier))}
     path = "/analytics_debug.js" if name == "ANALYTICS" and is_true(options.get("debug")) else _SCRIPTS[name]
     url = f"{services.analytics if name == 'ANALYTICS' else services.scripts}{path}"
     demand(run, "getGoogleScript", "send_http", url, shown=url)
@@ -139,7 +140,9 @@ def send_event_to_google_analytics(run: Run, args: Arguments) -> Promise:
     if not data.get("x-ga-measurement_id") or not data.get("event_name"):
         host.say("sendEventToGoogleAnalytics: not sent, it takes event_name and x-ga-measurement_id")
         return rejected(run, "failed")
+    run.charge(len(data))
     target, body = encode_hit(data, url)
+    run.make_text(len(target) + len(body))
     request = OutgoingRequest("POST", target, (("Content-Type", "text/plain;charset=UTF-8"),), body)
 
     def read(answer: VendorAnswer) -> dict[str, Any]:
@@ -164,7 +167,7 @@ def bigquery_insert(run: Run, args: Arguments) -> Promise:
     if not isinstance(table, dict) or not isinstance(rows, (list, dict)):
         raise refused("BigQuery.insert", args)
     project = project_of(run, table)
-    asked = {key: to_text(run, table.get(key, "")) for key in ("datasetId", "tableId")}
+    asked = {key: whole_text(to_text(run, table.get(key, ""))) for key in ("datasetId", "tableId")}
     demand_in_project(run, "BigQuery.insert", "access_bigquery", "write", asked, project)
     place = "/".join(
         f"{kind}/{quote(name, safe='')}"

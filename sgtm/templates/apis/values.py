@@ -33,17 +33,27 @@ def engine_value(run: Run, value: Any, depth: int = 0) -> Any:
 
 def house_value(run: Run, value: Any, depth: int = 0) -> Any:
     """A copy of a script's value as the house knows them: members that are undefined or functions and the
-    like are left out of objects, and undefined in lists."""
+    like are left out of objects, and null in lists, as in JSON. Undefined where the value is such itself."""
     if isinstance(value, dict):
         _go_deeper(depth)
         run.make_elements(len(value))
-        copies = ((key, house_value(run, member, depth + 1)) for key, member in value.items())
+        copies = ((whole_text(key), house_value(run, member, depth + 1)) for key, member in value.items())
         return {key: copy for key, copy in copies if copy is not UNSET}
     if isinstance(value, list):
         _go_deeper(depth)
         run.make_elements(len(value))
-        return [house_value(run, member, depth + 1) for member in value]
-    return value if isinstance(value, (str, int, float)) or value is None else UNSET
+        copied = (house_value(run, member, depth + 1) for member in value)
+        return [None if copy is UNSET else copy for copy in copied]
+    if isinstance(value, str):
+        return whole_text(value)
+    return value if isinstance(value, (int, float)) or value is None else UNSET
+
+
+def whole_text(text: str) -> str:
+    """A text that every encoding can write: lone surrogates, which scripts can make, are U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _go_deeper(depth: int) -> None:
