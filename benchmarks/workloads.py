@@ -59,7 +59,8 @@ from sgtm.server.limits import Limits
 from sgtm.server.memory import MemoryGuard
 from sgtm.server.proxy import TrustedProxies
 from sgtm.server.rate import Rates
-from sgtm.server.reception import Reception, Runs
+from sgtm.server.reception import Reception
+from sgtm.server.watching import Runs
 from sgtm.settings import Settings
 
 COOKIES = dict(HEADERS)[b"cookie"]

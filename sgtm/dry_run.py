@@ -60,7 +60,7 @@ def dry_run(
     pipeline = Pipeline(
         with_variables(container, variables),
         MemoryOutbox(),
-        _NoLanes(),
+        NoLanes(),
         Counters(),
         _no_script,
         _NoLookups(),
@@ -95,7 +95,7 @@ def dry_run_again(container: Container, record: Record, again: Again, now_micros
     """What happens to a record that is run again. A delivery that the vendor takes no more at this time has
     a `dead` outcome on the walk."""
     walk, outbox = Walk(), MemoryOutbox()
-    pipeline = Pipeline(container, outbox, _NoLanes(now_micros), Counters(), _no_script, _NoLookups())
+    pipeline = Pipeline(container, outbox, NoLanes(now_micros), Counters(), _no_script, _NoLookups())
     asked = replace(again, debts=outbox, at_micros=now_micros)
     asyncio.run(pipeline.run_again(record, asked, walk=walk))
     return walk
@@ -135,11 +135,14 @@ def _client_that_makes(data: EventData, name: str) -> ContainerClient:
     return ContainerClient(name, component, _NoParameters(), 0, (), Origins(), (), 0, 30.0)
 
 
-class _NoLanes:
+class NoLanes:
+    """Lanes that take every delivery and send none."""
+
     def __init__(self, now_micros: int = 0) -> None:
         self._now_micros = now_micros
 
     def deliver(self, delivery: Delivery) -> None:
+        """See Lanes."""
         if delivery.walked is not None and delivery.expires_micros <= self._now_micros:
             delivery.walked.outcome = Outcome("dead", "too old for the vendor")
         if delivery.walked is not None and delivery.is_batched and delivery.component.envelope is not None:

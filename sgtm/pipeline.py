@@ -21,6 +21,7 @@ from sgtm.answers import NO_STORE, finish_answer, hint_at_path, preflight, when_
 from sgtm.container.container import Container, ContainerClient, Endpoint, View
 from sgtm.context import NOT_ASKED
 from sgtm.delivery.outbox import Outbox, OutboxFull
+from sgtm.delivery.outbox.memory import MemoryOutbox
 from sgtm.event import Event, make_event
 from sgtm.firing import HIT_BOUNDS, Firing, Lanes, Lookups
 from sgtm.hit import Again, Debts, Hit, HitBounds, Run
@@ -103,16 +104,22 @@ class Pipeline:
         if isawaitable(answer):
             await answer
 
-    def through(self, lanes: Lanes) -> "Pipeline":
-        """The same, with other lanes, to which everything is delivered."""
-        shared = (self._counters, self._serve_script, self._lookups, self._bounds, self._keys)
+    def through(
+        self, lanes: Lanes, container: Container | None = None, *, is_apart: bool = False, sends: bool = True
+    ) -> "Pipeline":
+        """The same, with other lanes, to which everything is delivered. Apart: what it does is neither kept
+        in the outbox nor counted. What does not send takes nothing that others need, either."""
         return Pipeline(
-            self.container,
-            self._outbox,
+            container or self.container,
+            MemoryOutbox() if is_apart else self._outbox,
             lanes,
-            *shared,
+            Counters() if is_apart else self._counters,
+            self._serve_script,
+            self._lookups,
+            self._bounds,
+            self._keys if sends else None,
             secret_of=self._secret_of,
-            holding=self._holding,
+            holding=self._holding if sends else None,
         )
 
     def endpoint(self, path: str, host: str) -> Endpoint | None:

@@ -63,6 +63,44 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = None
 
+    preview: Annotated[
+        Literal["auto", "on", "off"],
+        Meta(
+            description="Preview page of the admin listener, which shows requests whole: on, off, or auto "
+            "(on where that listens on this machine alone)."
+        ),
+    ] = "auto"
+    draft: Annotated[
+        str,
+        Meta(
+            description="Container file that preview sessions may run instead of the published one; read "
+            "when a session begins.",
+            extra={"metavar": "FILE"},
+        ),
+    ] = ""
+    preview_session_s: Annotated[
+        float, Meta(description="Seconds after which a preview session ends.", gt=0.0, le=86_400.0)
+    ] = 4 * 3600.0
+    preview_bytes: Annotated[
+        Count,
+        Meta(
+            description="Bytes of requests that a worker keeps for each preview session, and for the "
+            "look-back; the oldest go first."
+        ),
+    ] = 16 * _KIB**2
+    look_back_percent: Annotated[
+        float,
+        Meta(
+            description="Percent of all requests that are kept in memory, so that the preview can show them "
+            "afterwards, personal data masked; 0: none.",
+            ge=0.0,
+            le=100.0,
+        ),
+    ] = 0.0
+    look_back_requests: Annotated[
+        int, Meta(description="How many of them a worker keeps at most.", ge=1, le=5_000)
+    ] = 200
+
     trusted_proxies: Annotated[
         tuple[str, ...],
         Meta(

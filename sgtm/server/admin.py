@@ -3,6 +3,7 @@
     GET /metrics   GET /health   GET /destinations   POST /reload   POST /restart   PUT /log-level
     GET /deadletters   POST /deadletters/purge   GET /replay   POST /replay: see admin_letters.py
     POST /context: see admin_context.py
+    /preview/: see admin_preview.py, which lets in browsers too
 
 A port of its own, so that no rule of a proxy or balancer opens it by accident, on loopback unless
 told otherwise, and a token for every request: `Authorization: Bearer TOKEN`. A further page is one
@@ -27,6 +28,7 @@ from sgtm.observability.metrics import Counters
 from sgtm.server.admin_answer import FOR_ALL, json_answer
 from sgtm.server.admin_context import context_pages
 from sgtm.server.admin_letters import letter_pages
+from sgtm.server.admin_preview import PREFIX, PreviewPages, Reply, is_served
 from sgtm.server.admission import Admission
 from sgtm.server.connection import Connection, Listener
 from sgtm.server.crew import CannotRestart, Crew, Reload, healthy, merge_destinations
@@ -60,6 +62,7 @@ class Admin:
         self._crew, self._reload_crew = crew, reload
         self._expected = f"Bearer {token}".encode()
         self._settings = settings
+        self._preview = PreviewPages(crew, token, settings) if is_served(settings) else None
         self._limits = Limits(replace(settings, body_bytes=MAX_BODY_BYTES))
         self._runner: web.ServerRunner | None = None
         self._routes: dict[str, dict[str, Handler]] = {
@@ -85,6 +88,8 @@ class Admin:
 
     async def close(self) -> None:
         """Stop answering."""
+        if self._preview is not None:
+            self._preview.end()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -92,6 +97,7 @@ class Admin:
         """aiohttp's handler: always an answer, never an exception."""
         connection = cast(Connection, request.protocol)
         closes = connection.begin(request.content)
+        answer: Reply
         try:
             answer = await self._answer(request)
         except Refusal as refusal:
@@ -101,12 +107,15 @@ class Admin:
             answer = json_answer({"error": type(error).__name__}, 500)
         finally:
             connection.end()
-        return WrittenAnswer(answer, closes=closes)
+        return WrittenAnswer(answer, closes=closes) if isinstance(answer, Answer) else answer
 
-    async def _answer(self, request: web.BaseRequest) -> Answer:
+    async def _answer(self, request: web.BaseRequest) -> Reply:
         """Nobody without the token learns anything, not even which paths there are."""
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(given, self._expected):
+        has_token = hmac.compare_digest(given, self._expected)
+        if self._preview is not None and (request.path + "/").startswith(f"{PREFIX}/"):
+            return await self._preview.answer(request, has_token=has_token)
+        if not has_token:
             return Answer(401, (*FOR_ALL, ("WWW-Authenticate", 'Bearer realm="sgtm admin"')))
         handlers = self._routes.get(request.path)
         if handlers is None:

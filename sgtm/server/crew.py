@@ -71,6 +71,14 @@ class Crew(Protocol):
     ) -> list[WorkerAnswer]:
         """The answer of every worker, by slot; see `questions.py`. Never raises, never waits longer."""
 
+    async def tell_workers(
+        self, key: str, question: str, body: object, *, of: type[Any]
+    ) -> list[WorkerAnswer]:
+        """Ask as `ask_workers` does, and each worker that starts later too, until `forget(key)`."""
+
+    def forget(self, key: str) -> None:
+        """Workers that start later are not told any more."""
+
     async def reload(self) -> Reload:
         """Serve what the container's file says now, or go on as before and say why."""
 

@@ -118,6 +118,7 @@ class WorkerAnswers:
             "replay": self._replay,
             "late": self._late,
             "context": self._context,
+            **worker.previews.questions(),
         }
 
     async def __call__(self, question: str, body: Raw) -> Any:

@@ -11,15 +11,13 @@ import logging
 import os
 import struct
 import time
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable
 
 from msgspec import Struct
 
 from sgtm.container.container import Endpoint
 from sgtm.messages import Answer, IncomingRequest
 from sgtm.observability.metrics import Counters
-from sgtm.observability.walk import Walk
 from sgtm.server.health import Health
 from sgtm.server.limits import (
     BAD_REQUEST,
@@ -36,26 +34,11 @@ from sgtm.server.memory import HARD, NORMAL, SOFT, MemoryGuard
 from sgtm.server.proxy import Requester, TrustedProxies
 from sgtm.server.rate import Rates, retry_after
 from sgtm.server.sites import EVERYWHERE, Sites
+from sgtm.server.watching import Entered, Runs, Watch
 from sgtm.server.written import refusal_answer
 from sgtm.tally import NOBODY
 
 log = logging.getLogger("sgtm.server")
-
-
-class Runs(Protocol):
-    """The pipeline, as the server needs it."""
-
-    def run(self, request: IncomingRequest, walk: Walk | None = None) -> Answer | Awaitable[Answer]:
-        """Take a request to its answer."""
-
-    def endpoint(self, path: str, host: str) -> Endpoint | None:
-        """Whose a request is that nobody has looked at yet."""
-
-    def refuse(self, request: IncomingRequest) -> Answer | None:
-        """The answer to a request that is refused before anything is parsed, or None."""
-
-    def drop(self, request: IncomingRequest) -> Answer:
-        """The answer of a hit that is dropped in silence."""
 
 
 class Arrival(Struct, frozen=True):
@@ -88,12 +71,14 @@ class Reception:
         proxies: TrustedProxies,
         counters: Counters,
         sites: Sites = EVERYWHERE,
-        new_walk: Callable[[IncomingRequest], Walk | None] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._pipeline, self.health, self.limits = pipeline, health, limits
         self._rates, self._memory = rates, memory
-        self._proxies, self._counters, self._new_walk = proxies, counters, new_walk
+        self._proxies, self._counters = proxies, counters
         self.sites = sites
+        self.watch = watch
+        """Whoever looks at requests; may be swapped."""
         self.under_way = 0
         """Requests that are being handled and whose answer waits for something."""
         self._all_done: asyncio.Future[None] | None = None
@@ -163,16 +148,33 @@ class Reception:
             seed=_draw_seed(),
             path_prefix=self.sites.prefix,
         )
-        walk = self._new_walk(request) if self._new_walk is not None else None
-        if walk is None:  # who looks at a request wants to see what a claim makes of it
-            refused = self._pipeline.refuse(request)
-            if refused is not None:
-                return self._noted(refused)
+        if self.watch is not None and (entered := self.watch.enter(request)) is not None:
+            return self._answer_watched(arrival, entered)
+        refused = self._pipeline.refuse(request)
+        if refused is not None:
+            return self._noted(refused)
         # a preflight that is dropped would take the hit with it
         if arrival.is_collect and request.method != "OPTIONS" and self._wait_s(arrival):
-            self._counters.add("sgtm_requests_dropped_total", TOO_MANY_REQUESTS[1])
-            return self._noted(self._pipeline.drop(request))
-        return self._pipeline.run(request, walk)
+            return self._drop(request)
+        return self._pipeline.run(request)
+
+    def _answer_watched(self, arrival: Arrival, entered: Entered) -> Answer | Awaitable[Answer]:
+        """The same for a request that somebody looks at."""
+        request, walk = entered.request, entered.walk
+        refused = self._pipeline.refuse(request) if entered.is_refusable else None
+        answer = None if refused is None else self._noted(refused)
+        if answer is None and arrival.is_collect and request.method != "OPTIONS" and self._wait_s(arrival):
+            answer = self._drop(request)
+        if answer is None:
+            return entered.finish((entered.runs or self._pipeline).run(request, walk))
+        if walk is not None:
+            walk.answer = answer
+            walk.warnings.append("the server refused or dropped it before any client was asked")
+        return entered.finish(answer)
+
+    def _drop(self, request: IncomingRequest) -> Answer:
+        self._counters.add("sgtm_requests_dropped_total", TOO_MANY_REQUESTS[1])
+        return self._noted(self._pipeline.drop(request))
 
     def failed(self, error: Exception) -> tuple[Answer, bool]:
         """What is said instead, and whether the connection ends with it; counted."""

@@ -15,7 +15,7 @@ import logging
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -40,8 +40,8 @@ END_MARGIN_S = 5.0
 
 
 class Slot:
-    """One slot. `begin()` makes what a new worker is told; `changing` is held while one begins, so that
-    none misses a reload."""
+    """One slot. `begin()` makes what a new worker is told first, `told()` what else it has to hear;
+    `changing` is held while one begins, so that none misses a reload."""
 
     def __init__(
         self,
@@ -50,9 +50,10 @@ class Slot:
         bind: Callable[[], socket.socket],
         begin: Callable[[int], Begin],
         changing: asyncio.Lock,
+        told: Callable[[], Iterable[tuple[str, object]]] = tuple,
     ) -> None:
         self.number, self._settings = number, settings
-        self._bind, self._begin, self._changing = bind, begin, changing
+        self._bind, self._begin, self._changing, self._told = bind, begin, changing, told
         self._listening: socket.socket | None = bind()
         self.child: Child | None = None
         """The worker that serves, or None while there is none."""
@@ -135,6 +136,8 @@ class Slot:
     async def _bring_up(self, child: Child, old: Child | None) -> None:
         start_s = self._settings.worker_start_s
         await child.tell("begin", self._begin(self.number), of=Begun, timeout_s=start_s)
+        for question, body in self._told():
+            await self._tell_too(child, question, body)
         try:
             if old is not None:
                 with suppress(NoAnswer, WorkerEnded):
@@ -144,6 +147,14 @@ class Slot:
             if old is not None and not self._is_ending:
                 old.kill()  # it has let go of the socket: whoever follows it takes that up
             raise
+
+    async def _tell_too(self, child: Child, question: str, body: object) -> None:
+        """What it does without if it must."""
+        try:
+            await child.ask(question, body, of=Any, timeout_s=self._settings.worker_start_s)
+        except NoAnswer as error:
+            extra = {"slot": self.number, "question": question, "reason": str(error)}
+            log.warning("a new worker does without what the others were told", extra=extra)
 
     async def _try_start(self) -> None:
         try:

@@ -46,6 +46,15 @@ class Solo:
         except TimeoutError:
             return [WorkerAnswer(0, error=f"{question}: no answer in {timeout_s:g} s")]
 
+    async def tell_workers(
+        self, key: str, question: str, body: object, *, of: type[Any]
+    ) -> list[WorkerAnswer]:
+        """See Crew: there is nobody who starts later."""
+        return await self.ask_workers(question, body, of=of, timeout_s=self.worker.settings.worker_start_s)
+
+    def forget(self, key: str) -> None:
+        """See Crew."""
+
     async def _ask(self, question: str, body: object, of: type[Any], timeout_s: float) -> Any:
         """As over a channel, so that nobody holds what the worker goes on to change."""
         async with asyncio.timeout(timeout_s):

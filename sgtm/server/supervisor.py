@@ -39,11 +39,20 @@ class Supervisor:
         self.reloads: dict[str, int] = {}
         self.source, self._settings, self._log_level = source, settings, settings.log_level
         self._changing, self._restarting = asyncio.Lock(), asyncio.Lock()
+        self._told: dict[str, tuple[str, object]] = {}
+        """What workers that start later have to hear: question and body, by key."""
         first = bind()
         self.url = url_of(first, is_tls=bool(settings.tls_certificates))
         sockets = iter([first])
         self.slots = [
-            Slot(number, settings, lambda: next(sockets, None) or bind(), self._begin, self._changing)
+            Slot(
+                number,
+                settings,
+                lambda: next(sockets, None) or bind(),
+                self._begin,
+                self._changing,
+                self._told.values,
+            )
             for number in range(settings.workers)
         ]
         self._following: list[asyncio.Task[None]] = []
@@ -85,6 +94,18 @@ class Supervisor:
         except SgtmError as error:
             return WorkerAnswer(slot.number, error=str(error))
         return WorkerAnswer(slot.number, answer)
+
+    async def tell_workers(
+        self, key: str, question: str, body: object, *, of: type[Any]
+    ) -> list[WorkerAnswer]:
+        """See Crew."""
+        async with self._changing:  # a worker that begins just now hears of it one way or the other
+            self._told[key] = (question, body)
+            return await self.ask_workers(question, body, of=of, timeout_s=self._settings.worker_start_s)
+
+    def forget(self, key: str) -> None:
+        """See Crew."""
+        self._told.pop(key, None)
 
     async def metrics(self) -> Values:
         """See Crew. For a worker that does not answer, what it said last counts on."""

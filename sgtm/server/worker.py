@@ -49,6 +49,7 @@ from sgtm.server.limits import Limits
 from sgtm.server.listening import url_of
 from sgtm.server.memory import HARD, MemoryGuard, limit_of
 from sgtm.server.nothing_served import NothingServed
+from sgtm.server.previewing import Previews
 from sgtm.server.proxy import TrustedProxies
 from sgtm.server.rate import Rates
 from sgtm.server.reception import Reception
@@ -56,6 +57,7 @@ from sgtm.server.recovery import Recovery
 from sgtm.server.replaying import Place, Replays
 from sgtm.server.scripts import Scripts
 from sgtm.server.sites import Sites
+from sgtm.server.watching import NewWalks, Watch
 from sgtm.settings import Settings
 
 log = logging.getLogger("sgtm.server")
@@ -69,7 +71,7 @@ LAST_ANSWERS_S = 0.2
 class Worker:
     """One slot: its socket, outbox, lanes and pipeline.
 
-    `new_walk(request)` may give a Walk for a request that somebody looks at (demo, preview).
+    `new_walk(request)` may give a Walk for a request that somebody looks at (the demo).
     """
 
     def __init__(
@@ -142,8 +144,9 @@ class Worker:
             proxies,
             self.counters,
             Sites.of(settings),
-            new_walk,
         )
+        self._new_walks = NewWalks(new_walk) if new_walk is not None else None
+        self.previews = Previews(settings, slot, self._pipeline, self.lanes, self._also_use, self._watch)
         self._containers = [self._follow(container)]
         """Those that serve or that some event began with, oldest first."""
         earlier = EarlierContainers(Versions(settings.data_folder), self._also_use, self.counters)
@@ -199,6 +202,9 @@ class Worker:
         self._credentials.sources = {
             name: source for _, found in alive for name, source in found.credentials.items()
         }
+
+    def _watch(self, watch: Watch | None) -> None:
+        self._reception.watch = watch or self._new_walks
 
     def gauges(self) -> dict[str, float]:
         """What `observability/names.py` calls gauges, of this moment."""
@@ -332,6 +338,7 @@ class Worker:
         """Let go of what can be had again."""
         self.scripts.copies.clear()
         self._lookups.forget()
+        self.previews.forget_requests()
         front = self._edge or self._listener
         if front is not None:
             front.close_idle()

@@ -1,0 +1,83 @@
+"""How a request says that it belongs to a preview session, and how that is taken out of it again.
+
+Three ways, since each has senders that cannot use the others (SPEC: requirements R222, R223, R352):
+
+    X-Gtm-Server-Preview: TOKEN     webhooks, curl, other servers; the reference's own name
+    ?sgtm_preview=TOKEN             links; a browser that opens one gets
+    Cookie: sgtm_preview_session    and is in the session from then on
+
+Nothing behind this file sees a mark, known or not: no client, no tag, no record.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sgtm.cookies import read_cookies
+from sgtm.messages import IncomingRequest
+
+HEADER = b"x-gtm-server-preview"
+PARAMETER = b"sgtm_preview"
+COOKIE = b"sgtm_preview_session"
+MOST_MARKS = 4
+"""Looked at in one request."""
+
+Way = Literal["header", "parameter", "cookie"]
+
+
+class Mark(Struct, frozen=True):
+    """A token, and how it came."""
+
+    token: str
+    way: Way
+
+
+def is_marked(request: IncomingRequest) -> bool:
+    """Whether there may be a mark. Asked of every request while there is a session."""
+    # PERF: a loop over the pairs costs half of what a generator does
+    for name, value in request.headers:
+        if name == HEADER or (name == b"cookie" and COOKIE in value):
+            return True
+    return PARAMETER in request.query
+
+
+def marks_of(request: IncomingRequest) -> list[Mark]:
+    """The tokens of a request, the one that was meant most expressly first; a few, whatever comes."""
+    return list(dict.fromkeys(_marks(request)))[:MOST_MARKS]
+
+
+def without_marks(request: IncomingRequest) -> IncomingRequest:
+    """The request as its sender would have sent it outside of a session."""
+    query = request.query
+    if PARAMETER in query:
+        query = b"&".join(pair for pair in query.split(b"&") if pair.partition(b"=")[0] != PARAMETER)
+    return replace(request, query=query, headers=tuple(_headers_without(request.headers)))
+
+
+def _marks(request: IncomingRequest) -> Iterator[Mark]:
+    for name, value in request.headers:
+        if name == HEADER:
+            yield Mark(_text(value), "header")
+    for pair in request.query.split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if name == PARAMETER:
+            yield Mark(_text(value), "parameter")
+    for token in read_cookies(request, COOKIE.decode()):
+        yield Mark(token, "cookie")
+
+
+def _headers_without(headers: tuple[tuple[bytes, bytes], ...]) -> Iterator[tuple[bytes, bytes]]:
+    for name, value in headers:
+        if name == b"cookie" and COOKIE in value:
+            pairs = (pair.strip(b" \t") for pair in value.split(b";"))
+            value = b"; ".join(pair for pair in pairs if pair.partition(b"=")[0].rstrip(b" \t") != COOKIE)
+            if not value:
+                continue
+        if name != HEADER:
+            yield name, value
+
+
+def _text(value: bytes) -> str:
+    return value.decode("latin-1").strip()
