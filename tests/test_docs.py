@@ -131,7 +131,7 @@ def test_generated_pages_are_fresh():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["threat-model", "deployment"])
+@pytest.mark.parametrize("name", ["threat-model", "deployment", "alerts"])
 def test_settings_tests_and_metrics_that_a_page_names_exist(name):
     text = (ROOT / f"docs/{name}.md").read_text()
     known = {flag_of(field) for field in fields(Settings)}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from sgtm.observability.exposition import Sample
-from sgtm.observability.names import BOUNDS_S, HISTOGRAMS, METRICS, MOST, RARE
+from sgtm.observability.names import BOUNDS_S, CLOSED, HISTOGRAMS, METRICS, MOST, RARE
 
 MAX_LABELS = 12
 """Of a histogram, which is many series."""
@@ -90,6 +90,6 @@ class Counters:
         return [
             Sample(name, value, 0)
             for name, (label, _) in METRICS.items()
-            for value in (() if name in RARE else names.get(label, ()))
+            for value in CLOSED.get(name, () if name in RARE else names.get(label, ()))
             if value not in self._values[name]
         ]

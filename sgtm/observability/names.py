@@ -120,6 +120,16 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_deliveries_dead_total": ("tag", "events given up: refused for good, or expired"),
 }
 
+CLOSED: dict[str, tuple[str, ...]] = {
+    "sgtm_memory_levels_total": ("soft", "hard"),
+    "sgtm_certificates_read_total": ("loaded", "refused"),
+    "sgtm_records_of_earlier_versions_total": ("its own", "today's"),
+    "sgtm_records_run_again_total": ("left over", "handed back"),
+    "sgtm_letters_not_kept_total": ("too many unclaimed requests",),
+    "sgtm_scripts_served_total": ("copy", "upstream", "stale", "none"),
+}
+"""Values of a label that the code names, so that each is there at 0 before it is counted."""
+
 
 HISTOGRAMS: dict[str, tuple[str, str]] = {
     "sgtm_request_seconds": (
@@ -170,6 +180,8 @@ GAUGES: dict[str, Gauge] = {
     "sgtm_outbox_free_bytes": Gauge(
         "", "max", "bytes that are free on the outbox's disk, besides its reserve"
     ),
+    "sgtm_disk_free_bytes": Gauge("", "max", "bytes that are free on the disk of the data folder"),
+    "sgtm_disk_size_bytes": Gauge("", "max", "size of that disk"),
     "sgtm_outbox_oldest_seconds": Gauge("", "max", "age of the oldest record that still owes something"),
     "sgtm_outbox_full_in_seconds": Gauge(
         "", "min", "time until the outbox is full at the present rate; missing while it does not grow"

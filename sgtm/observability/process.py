@@ -27,6 +27,17 @@ def process_samples() -> list[Sample]:
     return samples
 
 
+def disk_samples(folder: str) -> list[Sample]:
+    """Room on the disk that `folder` is on; nothing while it is not there."""
+    with suppress(OSError):
+        disk = os.statvfs(folder)
+        return [
+            Sample("sgtm_disk_free_bytes", "", disk.f_bavail * disk.f_frsize),
+            Sample("sgtm_disk_size_bytes", "", disk.f_blocks * disk.f_frsize),
+        ]
+    return []
+
+
 def _gc_samples() -> list[Sample]:
     """How much the garbage collector had to do."""
     return [

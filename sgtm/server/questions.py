@@ -24,7 +24,7 @@ from sgtm.delivery.letter import now_micros
 from sgtm.delivery.outbox import OutboxState
 from sgtm.errors import ContainerError, Problem, SettingsError, SgtmError
 from sgtm.observability.exposition import Sample
-from sgtm.observability.process import cpu_sample, process_samples
+from sgtm.observability.process import cpu_sample, disk_samples, process_samples
 from sgtm.server import context
 from sgtm.server.lane_samples import lane_samples
 from sgtm.server.letters import LettersAsked, LettersNamed, LetterView, letters_of, purge
@@ -153,7 +153,8 @@ class WorkerAnswers:
         gauges = [Sample(name, "", value) for name, value in self._worker.gauges().items()]
         worker = self._worker
         lanes = lane_samples(worker.lanes.destinations(), worker.outbox.holds(), time.time())
-        return [*self._counters(), *gauges, *self._held(), *lanes, *process_samples()]
+        own = [*process_samples(), *disk_samples(worker.settings.data_folder)]
+        return [*self._counters(), *gauges, *self._held(), *lanes, *own]
 
     def _held(self) -> list[Sample]:
         """What each tag waits for."""
