@@ -85,22 +85,25 @@ def _reflected(origin: str) -> tuple[tuple[str, str], ...]:
 def finish_answer(hit: Hit) -> Answer:
     """The client's answer with everything that the tags and the browser add to it."""
     claimed = hit.claimed
-    answer = hit.script_answer if isinstance(claimed.answer, ServeScript) else claimed.answer
+    answer = hit.later_answer
     if answer is None:
-        answer = Answer(501)
+        answer = Answer(501) if isinstance(claimed.answer, ServeScript) else claimed.answer
     if hit.waits and hit.has_failed and claimed.failure_answer is not None:
         answer = claimed.failure_answer
     elif hit.pixels and claimed.answer_with_pixels is not None:
         answer = _with_pixels(hit, answer)
     prefix, headers = hit.request.path_prefix, answer.headers
+    says_origin = False  # a client that is a template may
     if headers:
+        says_origin = any(name == "access-control-allow-origin" for name, _ in headers)
         if prefix:
             headers = tuple(_below(prefix, header) for header in headers)
         if not any(name.lower() == "cache-control" for name, _ in headers):
             headers = (*headers, NO_STORE)
     else:
         headers = _NO_STORE_ALONE
-    headers += cors_headers(hit.client, hit.request.header(b"origin"))
+    if not says_origin:
+        headers += cors_headers(hit.client, hit.request.header(b"origin"))
     if answer.cookies or hit.cookies:
         headers += _cookie_headers(hit, answer)
     return Answer(answer.status, headers, answer.body)

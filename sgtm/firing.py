@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sgtm.container.container import ContainerTag, View
+from sgtm.conversations import Conversations
 from sgtm.delivery.lanes import Delivery
 from sgtm.errors import ParametersError
 from sgtm.event_run import EventRun, walk_transformations, walk_variables
 from sgtm.gates import blocked_by_consent, held_back, leads_to_partner
 from sgtm.hit import Debt, Hit, HitBounds
-from sgtm.messages import Lookup, Pending, TagResult
+from sgtm.messages import Conversation, Lookup, Pending, TagResult
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import WalkedEvent, WalkedTag
 from sgtm.once import NOT_KEPT, Keys, claim
@@ -61,9 +62,11 @@ class Firing:
         lookups: Lookups | None = None,
         bounds: HitBounds = HIT_BOUNDS,
         keys: Keys | None = None,
+        conversations: Conversations | None = None,
     ) -> None:
         self._lanes, self._counters, self._lookups, self._bounds = lanes, counters, lookups, bounds
         self._keys = keys
+        self._conversations = conversations or Conversations(None, counters, bounds)
 
     def fire_tags(self, hit: Hit, view: View, walked: WalkedEvent | None) -> None:
         """Fire every tag that this event fires. Never raises."""
@@ -114,7 +117,9 @@ class Firing:
                 return
             view = run.view.for_tag(tag)
             result = self._built(run, tag, walked, view)
-            if isinstance(result, Pending) or tag.deduplication is not None:
+            if not run.hit.delivers and isinstance(result, Conversation):
+                result = result.result()  # whoever delivers asks
+            if isinstance(result, (Pending, Conversation)) or tag.deduplication is not None:
                 run.hit.pending.append(self._resolve(run, tag, walked, debt, result))
             else:
                 self._deliver(run, tag, result, walked, debt)
@@ -140,28 +145,34 @@ class Firing:
         try:
             view = run.view
             for transformation in tag.transformations:
-                await self._bring(view, transformation.awaits)
+                await self._bring(run.hit, view, transformation.awaits)
                 view = view.after(transformation)
-            await self._bring(view, tag.awaits)
+            await self._bring(run.hit, view, tag.awaits)
             result = self._built(run, tag, walked, view)
         except Exception as error:
             self._failed(run, tag, error, walked, debt)
             return
         await self._resolve(run, tag, walked, debt, result)
 
-    async def _bring(self, view: View, waves: Sequence[Sequence[int]]) -> None:
+    async def _bring(self, hit: Hit, view: View, waves: Sequence[Sequence[int]]) -> None:
         """What variables look up elsewhere: those of one wave at once."""
         for wave in waves:
             asked = [(slot, lookup) for slot in wave if (lookup := view.lookup(slot)) is not None]
-            if asked and self._lookups is not None:
-                values = await asyncio.gather(*(self._lookups.find(lookup) for _, lookup in asked))
-                for (slot, _), value in zip(asked, values, strict=True):
-                    view.found(slot, value)
+            values = await asyncio.gather(*(self._found(hit, lookup) for _, lookup in asked))
+            for (slot, _), value in zip(asked, values, strict=True):
+                view.found(slot, value)
+
+    async def _found(self, hit: Hit, lookup: Lookup | Conversation) -> Any:
+        if isinstance(lookup, Lookup):
+            return lookup.default if self._lookups is None else await self._lookups.find(lookup)
+        return await self._conversations.value(lookup, hit)
 
     async def _resolve(
         self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None, result: Any
     ) -> None:
         try:
+            if isinstance(result, Conversation):
+                result = await self._conversations.finish(result, run.hit)
             async with asyncio.timeout(PENDING_TIMEOUT_S):
                 while isinstance(result, Pending):
                     result = await result.awaitable
@@ -176,16 +187,19 @@ class Firing:
     def _failed(
         self, run: EventRun, tag: ContainerTag, error: Exception, walk: WalkedTag | None, debt: Debt | None
     ) -> None:
-        run.hit.has_failed = True
-        self._counters.add("sgtm_tags_failed_total", tag.name)
         # ParametersError is our own and names fields only; any other text may quote the event
         reason = str(error) if isinstance(error, ParametersError) else f"raised {type(error).__name__}"
+        self._has_failed(run, tag, reason, walk)
+        if debt is not None:
+            debt.ended(has_failed=True)
+
+    def _has_failed(self, run: EventRun, tag: ContainerTag, reason: str, walk: WalkedTag | None) -> None:
+        run.hit.has_failed = True
+        self._counters.add("sgtm_tags_failed_total", tag.name)
         log.error("tag failed", extra={"tag": tag.name, "reason": reason})
         run.hit.build_failed(tag.name, run.view.event.index, reason)
         if walk is not None:
             walk.outcome, walk.reason = "failed", reason
-        if debt is not None:
-            debt.ended(has_failed=True)
 
     async def _may_send(
         self, run: EventRun, tag: ContainerTag, result: Any, walked: WalkedTag | None
@@ -217,7 +231,9 @@ class Firing:
         hit.pixels.extend(result.pixels)
         if walked is not None:
             walked.note(result)
-        if hit.delivers:
+        if hit.delivers and result.failure:
+            self._has_failed(run, tag, result.failure, walked)
+        elif hit.delivers:
             self._count(tag, result)
         life_s = min(tag.delivery.expires_after_s, tag.component.expires_after_s)
         latest = hit.begun_micros + int(life_s * 1_000_000)
@@ -249,7 +265,7 @@ class Firing:
         if claimed is not None:
             claimed.ended(is_kept=False)
         if debt is not None:
-            debt.ended(has_failed=is_over)
+            debt.ended(has_failed=is_over or bool(result.failure))
 
     def _refuse(self, hit: Hit, tag: ContainerTag, walked: WalkedTag | None) -> None:
         """A request too many: it is not sent."""

@@ -124,11 +124,11 @@ class Hit:
         "has_failed",
         "is_over",
         "keys",
+        "later_answer",
         "pending",
         "pixels",
         "record_id",
         "request",
-        "script_answer",
         "waits",
         "walk",
     )
@@ -141,7 +141,8 @@ class Hit:
         self.pixels: list[str] = []
         self.pending: list[Coroutine[Any, Any, Any]] = []
         """Firings that cannot go on before something has been answered."""
-        self.script_answer: Answer | None = None
+        self.later_answer: Answer | None = None
+        """In the place of the client's, where that has to be fetched or is said later."""
         self.commit: Commit | None = None
         """Done when the record is safe; None: it is."""
         self.keys: dict[bytes, int] = {}
@@ -177,6 +178,12 @@ class Hit:
         if self.again is None:
             return not (self.delivers or answers_browser)
         return tag not in self.again.only if self.again.only is not None else tag in self.again.settled
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether the client's own code says the answer later."""
+        goes_on = self.claimed.goes_on
+        return goes_on is not None and goes_on.answer is None and self.again is None
 
     @property
     def begun_micros(self) -> int:

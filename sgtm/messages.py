@@ -7,6 +7,7 @@ carry them out. So every component can be tested, replayed and previewed without
     Event           --variable-> a value | Lookup
     Event           --transformation--> event data | Dropped
     Event           --tag-----> TagResult | list[OutgoingRequest] | Pending
+    Conversation    --asks----> VendorAnswer | Failed, until it has a result: one of the above
     OutgoingRequest --sender--> VendorAnswer --tag's read--> Outcome
 """
 
@@ -236,6 +237,8 @@ class Claimed(Struct, frozen=True):
     once_s: float = 0.0
     refusal: str = ""
     """Label of the counter where the client refuses the request: one of few texts, nothing of it."""
+    goes_on: "Continuation | None" = None
+    """The client's own code goes on when its events run; it may say `answer` then."""
     notes: tuple[str, ...] = ()
     """What preview should say about each event (same order), for example that it was sent again."""
 
@@ -396,13 +399,18 @@ class TagResult(Struct, frozen=True):
     match_keys: tuple[str, ...] = ()
     """Names of what identifies the person in these requests (`em`, `fbp`): the vendor's match quality
     depends on them, so they are counted (R137)."""
+    failure: str = ""
+    """The tag says of itself that it has failed, and why (nothing of the event); what stands beside it is
+    carried out all the same."""
+    console: tuple[str, ...] = ()
+    """Lines for a person who looks: they go on the walk and nowhere else (they may hold personal data)."""
 
 
 class Pending(Struct, frozen=True):
     """A step cannot go on before something has been answered.
 
     The pipeline awaits `awaitable`; its result takes the place of this value (and may be Pending
-    again). Only asynchronous variables and the template runtime make one.
+    again).
     """
 
     awaitable: Awaitable[Any]
@@ -421,6 +429,73 @@ class VendorAnswer(Struct, frozen=True):
     def header(self, name: str) -> str | None:
         """First value of header `name` (lower case), or None."""
         return next((value for key, value in self.headers if key == name), None)
+
+
+class Failed(Struct, frozen=True):
+    """No answer came: `reason` names the kind, `timed_out` or `failed`; nothing of the request."""
+
+    reason: str
+
+
+class Ask(Struct, frozen=True):
+    """A request whose answer somebody goes on with."""
+
+    request: OutgoingRequest
+    timeout_s: float
+    done: Callable[[VendorAnswer | Failed], None]
+    """Takes what came of it."""
+
+
+class Conversation:
+    """A step that asks and goes on with the answers, as a template does that waits for its requests.
+
+    Whoever carries it out sends what is asked, several at once, and tells the answers, until nothing is
+    asked any more or `wall_s` is over; then there is a result, in the place of what the step would have
+    returned at once. Nothing in here waits."""
+
+    __slots__ = ()
+
+    wall_s: float
+    """Longest time over all of it (SPEC: reliability 4.2)."""
+
+    def take_asks(self) -> list[Ask]:
+        """What is to be sent now; each is told once."""
+        raise NotImplementedError
+
+    def answered(self, ask: Ask, answer: VendorAnswer | Failed) -> None:
+        """What came of one; new ones may follow. Never raises."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """The time is over: it fails."""
+        raise NotImplementedError
+
+    def result(self) -> Any:
+        """What has become of it so far; final when nothing is asked any more."""
+        raise NotImplementedError
+
+
+class Continuation(Conversation):
+    """A client whose code goes on after it has claimed: it hears of its events, and may hand over more."""
+
+    __slots__ = ()
+
+    @property
+    def answer(self) -> "Answer | None":
+        """What it answers; None: it has not said so yet."""
+        raise NotImplementedError
+
+    def begins(self) -> None:
+        """The events that it has handed over are about to run. Never raises."""
+        raise NotImplementedError
+
+    def tags_have_run(self) -> None:
+        """All tags of these events have. Never raises."""
+        raise NotImplementedError
+
+    def take_events(self) -> list[EventData]:
+        """Events that it has handed over since it was asked last."""
+        raise NotImplementedError
 
 
 class Outcome(Struct, frozen=True):

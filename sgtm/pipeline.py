@@ -20,6 +20,7 @@ from inspect import isawaitable
 from sgtm.answers import NO_STORE, finish_answer, hint_at_path, preflight, when_kept
 from sgtm.container.container import Container, ContainerClient, Endpoint, View
 from sgtm.context import NOT_ASKED
+from sgtm.conversations import Conversations, Sends
 from sgtm.delivery.outbox import Outbox, OutboxFull
 from sgtm.delivery.outbox.memory import MemoryOutbox
 from sgtm.event import Event, make_event
@@ -29,6 +30,8 @@ from sgtm.holding import Holding
 from sgtm.messages import (
     Answer,
     Claimed,
+    Continuation,
+    Conversation,
     Declined,
     IncomingRequest,
     Pending,
@@ -73,12 +76,14 @@ class Pipeline:
         delivers: bool = True,
         secret_of: SecretOf = no_secret,
         holding: Holding | None = None,
+        asks: Sends | None = None,
     ) -> None:
         self.container, self._secret_of = container, secret_of
         self._outbox, self._counters, self._delivers = outbox, counters, delivers
         self._lookups, self._bounds, self._keys, self._holding = lookups, bounds, keys, holding
         self._tally = Tally(counters)
-        self._firing = Firing(lanes, counters, lookups, bounds, keys)
+        self._asks, self._conversations = asks, Conversations(asks, counters, bounds)
+        self._firing = Firing(lanes, counters, lookups, bounds, keys, self._conversations)
         self._unclaimed_letters = Unclaimed(outbox, counters)
         self._serve_script = serve_script
         self._repeats = Repeats()
@@ -120,6 +125,7 @@ class Pipeline:
             self._keys if sends else None,
             secret_of=self._secret_of,
             holding=self._holding if sends else None,
+            asks=self._asks if sends else None,
         )
 
     def endpoint(self, path: str, host: str) -> Endpoint | None:
@@ -146,7 +152,7 @@ class Pipeline:
         for position in range(first, len(clients)):
             client = clients[position]
             said = self._ask(client, run)
-            if isinstance(said, Pending):
+            if isinstance(said, (Pending, Conversation)):
                 return self._claim_later(run, position, said)
             if isinstance(said, Claimed):
                 return self._run_claimed(run, client, said)
@@ -174,8 +180,9 @@ class Pipeline:
         client, walk = run.container.clients[position], run.walk
         try:
             async with asyncio.timeout(client.claim_timeout_s):
-                while isinstance(said, Pending):
-                    said = sound(await said.awaitable, self._secret_of)
+                while isinstance(said, (Pending, Conversation)):
+                    waits = said.awaitable if isinstance(said, Pending) else self._conversations.finish(said)
+                    said = sound(await waits, self._secret_of)
         except TimeoutError:
             return self._timed_out(client, run)
         except Exception as error:
@@ -235,12 +242,14 @@ class Pipeline:
                 hit.record_id, hit.commit = self._outbox.append(record)
             except OutboxFull:
                 return self._refuse_full(hit)
-        if hit.delivers or hit.container.answers_browser:
+        if hit.delivers or hit.container.answers_browser or claimed.goes_on is not None:
             self._run_events(hit)
         return self._answer(hit)
 
     def _run_events(self, hit: Hit) -> None:
-        if hit.claimed.once_keys and self._keys is not None and hit.delivers:
+        if hit.claimed.goes_on is not None:
+            hit.pending.append(self._run_with_client(hit, hit.claimed.goes_on))
+        elif hit.claimed.once_keys and self._keys is not None and hit.delivers:
             hit.pending.append(self._run_unseen(hit, self._keys))
         else:
             self._run_each(hit)
@@ -271,6 +280,21 @@ class Pipeline:
                 self._repeated(hit, event, "dropped: the same hit had come before")
             else:
                 self._run_event(hit, event)
+
+    async def _run_with_client(self, hit: Hit, goes_on: Continuation) -> None:
+        """The events, then what the client's code does when their tags have run, until nothing is left."""
+        events, ran = hit.claimed.events, 0
+        while ran < len(events):
+            goes_on.begins()
+            new, ran = range(ran, len(events)), len(events)
+            for index in new:
+                event = make_event(events[index], hit.request, hit.client.name, index)
+                if hit.again is None or hit.again.wants(event):
+                    self._run_event(hit, event)
+            await self._run_all(hit)
+            goes_on.tags_have_run()
+            await self._conversations.finish(goes_on, hit)
+            events += goes_on.take_events()
 
     def _repeated(self, hit: Hit, event: Event, note: str) -> None:
         self._counters.add("sgtm_events_repeated_total", hit.client.name)
@@ -312,6 +336,7 @@ class Pipeline:
     def _answer(self, hit: Hit) -> Answer | Awaitable[Answer]:
         if (
             hit.waits
+            or hit.waits_for_client
             or (hit.claimed.repeat_keys and hit.commit is not None)
             or isinstance(hit.claimed.answer, ServeScript)
         ):
@@ -338,17 +363,26 @@ class Pipeline:
                         await hit.commit
                     elif not await self._repeats.are_kept(keys, hit.commit, hit.delivers):
                         return self._refuse_full(hit)
-                if hit.waits:
-                    if running is not None:
-                        await asyncio.shield(running)
-                    await hit.all_settled()
-                if isinstance(hit.claimed.answer, ServeScript):
-                    hit.script_answer = await self._script(hit.claimed.answer, hit.request)
+                await self._all_that_the_answer_needs(hit, running)
         except TimeoutError:
             return self._timed_out(hit.client, hit)
         except OutboxFull:
             return self._refuse_full(hit)
         return self._finish(hit)
+
+    async def _all_that_the_answer_needs(self, hit: Hit, running: asyncio.Task[Answer] | None) -> None:
+        """Raises TimeoutError where it will never be there."""
+        goes_on = hit.claimed.goes_on
+        if running is not None and (hit.waits or goes_on is not None):
+            await asyncio.shield(running)
+        if hit.waits:
+            await hit.all_settled()
+        if isinstance(hit.claimed.answer, ServeScript):
+            hit.later_answer = await self._script(hit.claimed.answer, hit.request)
+        elif goes_on is not None:
+            hit.later_answer = goes_on.answer
+            if hit.later_answer is None:
+                raise TimeoutError
 
     def _finish(self, hit: Hit) -> Answer:
         return self._tally.answered(finish_answer(hit), hit, hit.client.name)
@@ -365,8 +399,11 @@ class Pipeline:
         return task
 
     async def _run_pending(self, hit: Hit) -> Answer:
+        await self._run_all(hit)
+        hit.tags_have_run()
+        return _UNSEEN
+
+    async def _run_all(self, hit: Hit) -> None:
         while hit.pending:
             waiting, hit.pending = hit.pending, []
             await asyncio.gather(*waiting)
-        hit.tags_have_run()
-        return _UNSEEN

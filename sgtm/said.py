@@ -5,9 +5,9 @@ from typing import Any
 
 from sgtm.authentication import is_proven
 from sgtm.errors import SgtmError
-from sgtm.messages import Claimed, Declined, Pending, Verify
+from sgtm.messages import Claimed, Conversation, Declined, Pending, Verify
 
-Said = Claimed | Declined | Pending
+Said = Claimed | Declined | Pending | Conversation
 SecretOf = Callable[[str], str]
 """The value of a secret by its name. Raises SgtmError."""
 
@@ -22,7 +22,7 @@ def sound(said: Any, secret_of: SecretOf) -> Said:
     sender knows a secret, what it says then. Raises TypeError."""
     if isinstance(said, Verify):
         said = said.then(is_proven(said.proofs, secret_of))
-    if not isinstance(said, (Claimed, Declined, Pending)):
+    if not isinstance(said, (Claimed, Declined, Pending, Conversation)):
         raise TypeError("a client says Claimed, Declined or Pending")
     if isinstance(said, Claimed):
         if not all(isinstance(data, dict) for data in said.events):

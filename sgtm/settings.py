@@ -205,6 +205,41 @@ class Settings(Struct, frozen=True, kw_only=True):
     hit_bytes: Annotated[
         Limit, Meta(description="Bytes of outgoing addresses and bodies that one hit may cause; 0: no limit.")
     ] = 1024 * _KIB
+    template_steps: Annotated[
+        Count,
+        Meta(
+            description="Statements, calls and turns of loops that one run of a gallery template may take; "
+            "docs/templates.md says what each limit counts."
+        ),
+    ] = 1_000_000
+    template_call_depth: Annotated[
+        Count, Meta(description="Functions of a template that may call one another.", le=1_000)
+    ] = 200
+    template_text_length: Annotated[Count, Meta(description="Characters of one text of a template.")] = (
+        1024 * _KIB
+    )
+    template_text_total: Annotated[
+        Count, Meta(description="Characters of all texts that one run of a template makes.")
+    ] = 16 * 1024 * _KIB
+    template_elements: Annotated[
+        Count, Meta(description="Members of all lists and objects that one run of a template makes.")
+    ] = 100_000
+    template_pending_promises: Annotated[
+        Count, Meta(description="Promises of one run of a template that wait at a time.")
+    ] = 100
+    template_log_lines: Annotated[
+        Count, Meta(description="Lines that one run of a template may write to its console.")
+    ] = 100
+    template_http_calls: Annotated[
+        Count, Meta(description="Requests that one run of a template may send.")
+    ] = 50
+    template_storage_bytes: Annotated[
+        Count, Meta(description="Bytes that a template may keep in each worker (templateDataStorage).")
+    ] = 1024 * _KIB
+    template_wall_s: Annotated[
+        float,
+        Meta(description="Seconds over which one run of a template may wait for answers.", gt=0.0, le=300.0),
+    ] = 20.0
     airgapped: Annotated[
         bool,
         Meta(description="Connect to nothing but what the container names and what --egress-allow lists."),

@@ -15,7 +15,7 @@ from sgtm.container.container import Container, ContainerClient, Hosts, Origins,
 from sgtm.container.field_types import inner_type
 from sgtm.container.matching import compile_matching
 from sgtm.container.model import Client, ConsentPolicy, Variable
-from sgtm.container.parameters import ParametersCompiler, component_of, convert_constant, problem_with
+from sgtm.container.parameters import ParametersCompiler, convert_constant, problem_with
 from sgtm.container.references import compile_reader, references_of
 from sgtm.event import make_event, undefined
 from sgtm.messages import NO_REQUEST
@@ -58,7 +58,7 @@ class ClientCompiler:
 
     def client(self, client: Client) -> ContainerClient:
         """One client. Raises ContainerError for an unknown type and parameters that do not fit."""
-        component = component_of("client", client)
+        component = self._parameters.component_of("client", client)
         written = self._parameters.with_secrets("clients", client)
         type_ = inspect.type_info(component.parameters_type)
         known = {key: self._known(value, inner_type(type_, key), client) for key, value in written.items()}

@@ -28,10 +28,12 @@ from sgtm.container.model import ContainerVersion, Tag, by_priority
 from sgtm.container.parameters import ParametersCompiler
 from sgtm.container.references import references_in, references_of
 from sgtm.container.tags import LookupOrder, TagCompiler, in_sequence
+from sgtm.container.templates import Templates
 from sgtm.container.transformations import TransformationCompiler, affected
 from sgtm.container.triggers import CompiledTrigger, TriggerCompiler, by_event_name, selections
 from sgtm.container.variables import compile_variables, event_name_variables
 from sgtm.errors import ContainerError, Problem
+from sgtm.templates.host import ContainerFacts
 
 log = logging.getLogger("sgtm.container")
 
@@ -78,9 +80,10 @@ class _Compiler:
         declared = {variable.name: variable for variable in model.variables}
         names = event_name_variables(declared)
         self._slots = _slots(model)
-        self._parameters = ParametersCompiler(self._slots)
+        self._templates = Templates(model.custom_templates)
+        self._parameters = ParametersCompiler(self._slots, self._templates)
         self._conditions = ConditionCompiler(self._slots, names)
-        lookups = LookupOrder(declared, self._slots)
+        lookups = LookupOrder(declared, self._slots, self._templates)
         self._transformations = TransformationCompiler(
             self._parameters, self._conditions, lookups, is_lenient=is_lenient
         )
@@ -89,6 +92,9 @@ class _Compiler:
 
     def container(self, version: str) -> Container:
         model = self._model
+        self._templates.surroundings.facts = ContainerFacts(
+            model.container_id, model.version_name or version, environment_name=model.environment_name
+        )
         fired = self._tags_and_triggers()
         tags = [tag for tag, _ in fired]
         index, others = by_event_name(fired)
@@ -114,8 +120,9 @@ class _Compiler:
             public_id=model.container_id,
             version_name=model.version_name,
             environment_name=model.environment_name,
-            destinations=destinations_of(model),
             context=model.context,
+            surroundings=self._templates.surroundings,
+            destinations=destinations_of(model, self._templates),
         )
         return replace(container, clients=self._clients(container))
 

@@ -19,8 +19,9 @@ from sgtm.delivery.context.rules import ContextRules
 from sgtm.delivery.credentials import CredentialSource
 from sgtm.delivery.delivery import DeliveryRules
 from sgtm.event import Event, undefined
-from sgtm.messages import Dropped, EventData, Lookup
+from sgtm.messages import Conversation, Dropped, EventData, Lookup
 from sgtm.observability.walk import WalkedTransformation, WalkedTrigger
+from sgtm.templates.surroundings import Surroundings
 
 _LABELS = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 """What `*` stands for in an origin: part of a host name, so no `/`, `@`, `:` or `#` can hide there."""
@@ -57,7 +58,7 @@ class View:
         self.failed_variables: tuple[str, ...] = ()
         """Names of variables that raised for this view; each of them is False."""
         self._told = 0
-        self.lookups: dict[int, Lookup] | None = None
+        self.lookups: dict[int, Lookup | Conversation] | None = None
         """By slot: what asynchronous variables asked for. Until somebody has waited (`found`), such a
         variable has its default: so triggers never wait (SPEC: requirements R152)."""
 
@@ -70,7 +71,7 @@ class View:
         result = values[slot] = self.container.variables[slot].resolve(self)
         return result
 
-    def lookup(self, slot: int) -> Lookup | None:
+    def lookup(self, slot: int) -> Lookup | Conversation | None:
         """What the variable in `slot` asks for and nobody has brought yet. It stays until somebody has:
         another tag with this view waits for the same."""
         self.value(slot)
@@ -331,6 +332,8 @@ class Container(Struct, frozen=True, weakref=True):
     """`GTM-XXXX`; what `{{Container ID}}` gives."""
     version_name: str = ""
     environment_name: str = "Live"
+    surroundings: Surroundings | None = None
+    """Of its templates: whoever serves it puts limits and counters in."""
     destinations: frozenset[tuple[str, int]] = frozenset()
     """(host, port) of all that it names; see `destinations.py`."""
     context: ContextRules | None = None

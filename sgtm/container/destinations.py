@@ -3,19 +3,22 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sgtm.component import Kind, find
+from sgtm.component import Kind
 from sgtm.container.model import ContainerVersion
+from sgtm.container.templates import Templates
 from sgtm.delivery.errors import Refused
 from sgtm.delivery.request_writer import origin_of
 
 
-def destinations_of(model: ContainerVersion) -> frozenset[tuple[str, int]]:
+def destinations_of(model: ContainerVersion, templates: Templates) -> frozenset[tuple[str, int]]:
     """(host, port) of every URL that a tag or variable has as a text, and of their types' own.
 
     What only the event or the process's environment says is not among them."""
     tags = [tag for tag in model.tags if not tag.is_paused]
-    found = {(host, 443) for tag in tags for host in _fixed("tag", tag.type)}
-    found |= {(host, 443) for variable in model.variables for host in _fixed("variable", variable.type)}
+    found = {(host, 443) for tag in tags for host in _fixed(templates, "tag", tag.type)}
+    found |= {
+        (host, 443) for variable in model.variables for host in _fixed(templates, "variable", variable.type)
+    }
     written = [*(tag.parameters for tag in tags), *(variable.parameters for variable in model.variables)]
     for parameters in written:
         for text in _texts(parameters):
@@ -26,8 +29,8 @@ def destinations_of(model: ContainerVersion) -> frozenset[tuple[str, int]]:
     return frozenset(found)
 
 
-def _fixed(kind: Kind, type_: str) -> tuple[str, ...]:
-    component = find(kind, type_)
+def _fixed(templates: Templates, kind: Kind, type_: str) -> tuple[str, ...]:
+    component = templates.find(kind, type_)
     return () if component is None else component.hosts
 
 

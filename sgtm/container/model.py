@@ -260,10 +260,13 @@ class Preparation(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CustomTemplate(Struct, frozen=True, forbid_unknown_fields=True):
-    """A template of sandboxed JavaScript, kept with its code. Instances name one of `types`."""
+    """A template of sandboxed JavaScript (`.tpl`), as Google's gallery has them. Clients, tags and variables
+    run it whose `type` is its name, or one of `types`."""
 
     name: Name
-    types: Annotated[tuple[str, ...], Meta(description="`cvt_...` codes under which instances name it.")]
+    types: Annotated[
+        tuple[str, ...], Meta(description="Other names of it: `cvt_...` codes, as exports have them.")
+    ] = ()
     source: Annotated[str, Meta(description="Text of the `.tpl` file, or else `file`.")] = ""
     file: Annotated[
         str, Meta(description="Path of the `.tpl` file, from the folder of the container; its text is read.")
@@ -326,7 +329,8 @@ class ContainerVersion(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
     tags: Annotated[tuple[Tag, ...], Meta(description="What is sent to vendors.")] = ()
     custom_templates: Annotated[
-        tuple[CustomTemplate, ...], Meta(description="Templates that an export brought along.")
+        tuple[CustomTemplate, ...],
+        Meta(description="Templates of sandboxed JavaScript that clients, tags and variables run."),
     ] = ()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct, inspect
 
-from sgtm.component import Component, Kind, find
+from sgtm.component import Component, Kind
 from sgtm.container.document import Document, Path, read_document
 from sgtm.container.environment import Written
 from sgtm.container.field_types import kind_of, struct_inside
@@ -32,6 +32,7 @@ from sgtm.container.model import (
 from sgtm.container.report import KINDS, Report, listed
 from sgtm.container.source import parts_of, whole_source
 from sgtm.container.template_files import with_sources
+from sgtm.container.templates import Templates
 from sgtm.errors import Problem
 from sgtm.triggers.condition import Condition
 from sgtm.triggers.trigger import AllEvents, CustomEvent
@@ -63,6 +64,8 @@ class Reading(Struct):
     places: dict[str, list[Path]]
     """For each list of the model the path of each of its entities in the document."""
     source: bytes = b""
+    templates: Templates = Templates()
+    """Of the container: they say which component an entity is."""
 
     def entities(self, kind: str) -> list[tuple[Any, Path]]:
         """Each entity of a kind that could be read, and its place."""
@@ -151,6 +154,7 @@ class _Entrance:
             place = ("custom_templates",)
             top["custom_templates"] = with_sources(top["custom_templates"], self._report, place, self._files)
         values = self._fields(ContainerVersion, top, (), lists | {"sgtm", "tests"}) or {}
+        self._reading.templates = Templates(values.get("custom_templates", ()))
         for kind in KINDS:
             values[kind] = self._entities(kind, data.get(kind))
         self._reading.model = ContainerVersion(**values)
@@ -236,7 +240,7 @@ class _Entrance:
             return None
         if kind == "triggers":
             return self._trigger(written, path)
-        component = find(COMPONENTS[kind], str(written.get("type")))
+        component = self._reading.templates.find(COMPONENTS[kind], str(written.get("type")))
         if component is not None:
             written = self._with_parameters_in_place(STRUCTS[kind], written, path, component)
         written = self._filled(STRUCTS[kind], written, path, component)

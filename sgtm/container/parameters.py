@@ -12,12 +12,13 @@ from typing import Any, Protocol, get_type_hints
 from msgspec import Struct, ValidationError, convert, inspect
 from msgspec.structs import fields, force_setattr
 
-from sgtm.component import Component, Kind, find
+from sgtm.component import Component, Kind
 from sgtm.container.container import View
 from sgtm.container.environment import with_secret_names
 from sgtm.container.field_types import inner_type, plain_type
 from sgtm.container.fields import split_error
 from sgtm.container.references import Reader, compile_reader, defer, references_in
+from sgtm.container.templates import Templates
 from sgtm.delivery.credentials import CredentialSource
 from sgtm.errors import ContainerError, ParametersError, Problem
 from sgtm.event import undefined
@@ -44,9 +45,18 @@ class Entity(Protocol):
 class ParametersCompiler:
     """Compiles the parameters of one container's entities. `slots` has every variable that they refer to."""
 
-    def __init__(self, slots: Mapping[str, int]) -> None:
-        self._slots = slots
+    def __init__(self, slots: Mapping[str, int], templates: Templates) -> None:
+        self._slots, self.templates = slots, templates
         self.credentials: dict[str, CredentialSource] = {}
+
+    def component_of(self, kind: Kind, entity: Entity) -> Component:
+        """The component of an entity's type. Raises ContainerError where there is none."""
+        component = self.templates.find(kind, entity.type, entity.name)
+        if component is None:
+            trouble = self.templates.trouble(kind, entity.type)
+            what = trouble.what if trouble is not None else f"{entity.type!r} is not a type of {kind}"
+            raise problem_with(kind, entity, what, "see `sgtm list`")
+        return component
 
     def live(self, kind: str, entity: Entity, component: Component) -> ParametersOf:
         """How to read the parameters for a view. Raises ContainerError where constant ones do not fit."""
@@ -157,14 +167,6 @@ def _without_values(error: ValidationError) -> str:
         message = "a value that does not fit"
     place = ".".join(str(step) for step in path)
     return f"{place}: {message}" if place else message
-
-
-def component_of(kind: Kind, entity: Entity) -> Component:
-    """The component of an entity's type. Raises ContainerError where there is none."""
-    component = find(kind, entity.type)
-    if component is None:
-        raise problem_with(kind, entity, f"{entity.type!r} is not a type of {kind}", "see `sgtm list`")
-    return component
 
 
 def convert_constant(written: dict[str, Any], component: Component, entity: Entity) -> Any:

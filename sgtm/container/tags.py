@@ -10,13 +10,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sgtm.component import Component, find
+from sgtm.component import Component
 from sgtm.consent import ConsentType
 from sgtm.container.container import ContainerDeduplication, ContainerTag, ContainerTransformation
 from sgtm.container.model import ConsentPolicy, Deduplication, Schedule, Tag, Variable
-from sgtm.container.parameters import ParametersCompiler, component_of
+from sgtm.container.parameters import ParametersCompiler
 from sgtm.container.references import references_in, references_of
 from sgtm.container.sample import sampled
+from sgtm.container.templates import Templates
 from sgtm.container.triggers import TriggerCompiler
 
 _FOREVER = (1 << 63) - 1
@@ -50,7 +51,7 @@ class TagCompiler:
     def tag(self, tag: Tag, transformations: tuple[ContainerTransformation, ...]) -> ContainerTag:
         """One tag. Raises ContainerError for an unknown type and for constant parameters that do not
         fit."""
-        component = component_of("tag", tag)
+        component = self._parameters.component_of("tag", tag)
         setup, cleanup = tag.setup_tag, tag.cleanup_tag
         return ContainerTag(
             name=tag.name,
@@ -125,8 +126,10 @@ def _micros(moment: datetime | None, otherwise: int) -> int:
 class LookupOrder:
     """Which asynchronous variables something needs, and which of them first."""
 
-    def __init__(self, declared: Mapping[str, Variable], slots: Mapping[str, int]) -> None:
-        self._declared, self._slots = declared, slots
+    def __init__(
+        self, declared: Mapping[str, Variable], slots: Mapping[str, int], templates: Templates
+    ) -> None:
+        self._declared, self._slots, self._templates = declared, slots, templates
 
     def needed_by(self, written: Any) -> Waves:
         """The asynchronous variables that are referred to, also through other variables (SPEC: sandbox-api
@@ -151,7 +154,7 @@ class LookupOrder:
         """Name -> number of waves that must have come before it can be read."""
         for name in names:
             wave = max((ready.get(other, 0) for other in references_of(self._declared[name])), default=0)
-            component = find("variable", self._declared[name].type)
+            component = self._templates.find("variable", self._declared[name].type)
             if component is not None and component.is_asynchronous:
                 waves += [[]] if wave == len(waves) else []
                 waves[wave].append(self._slots[name])

@@ -18,7 +18,7 @@ from sgtm.component import Component, find
 from sgtm.container.conditions import FAILS, HOLDS, ConditionCompiler, Conditions
 from sgtm.container.container import ContainerPreparation, ContainerTransformation, View
 from sgtm.container.model import Preparation, Tag, Transformation
-from sgtm.container.parameters import ParametersCompiler, component_of
+from sgtm.container.parameters import ParametersCompiler
 from sgtm.container.tags import LookupOrder
 from sgtm.errors import ContainerError
 from sgtm.messages import Dropped, EventData
@@ -71,7 +71,7 @@ class TransformationCompiler:
 
     def _transform(self, kind: str, one: Transformation | Preparation) -> Transform:
         try:
-            component = component_of("transformation", one)
+            component = self._parameters.component_of("transformation", one)
             parameters = self._parameters.live(kind, one, component)
         except ContainerError as error:
             if not self._is_lenient:

@@ -16,11 +16,11 @@ from sgtm.component import Deferred
 from sgtm.container.built_in import BUILT_IN_VARIABLES
 from sgtm.container.container import ContainerVariable, View
 from sgtm.container.model import ContainerVersion, FormatValue, Variable
-from sgtm.container.parameters import ParametersCompiler, component_of
+from sgtm.container.parameters import ParametersCompiler
 from sgtm.container.references import Reader, compile_reader
 from sgtm.errors import ContainerError
 from sgtm.event import undefined
-from sgtm.messages import Lookup
+from sgtm.messages import Conversation, Lookup
 
 log = logging.getLogger("sgtm.container")
 
@@ -74,7 +74,7 @@ def compile_variables(
 def _declared(
     variable: Variable, slots: Mapping[str, int], parameters: ParametersCompiler, facts: Mapping[str, str]
 ) -> ContainerVariable:
-    component = component_of("variable", variable)
+    component = parameters.component_of("variable", variable)
     known = {key: facts[key] for key in component.parameters_type.__struct_fields__ if key in facts}
     if known:
         variable = replace(variable, parameters={**known, **variable.parameters})
@@ -91,6 +91,8 @@ def _declared(
             value = _settled(view, value)
         if type(value) is Lookup:
             value = _asked(view, slot, value)
+        elif isinstance(value, Conversation):
+            value = _leave(view, slot, value, undefined)
         return value if form is None else form(view, value)
 
     return ContainerVariable(variable.name, _guarded(variable.name, resolve), form, component.type)
@@ -106,9 +108,13 @@ def _settled(view: View, value: Any) -> Any:
 def _asked(view: View, slot: int, lookup: Lookup) -> Any:
     """Leave the lookup for a tag to wait for; until then the variable has its default."""
     default = _settled(view, lookup.default)
+    return _leave(view, slot, replace(lookup, default=default), default)
+
+
+def _leave(view: View, slot: int, lookup: Lookup | Conversation, default: Any) -> Any:
     if view.lookups is None:
         view.lookups = {}
-    view.lookups[slot] = replace(lookup, default=default)
+    view.lookups[slot] = lookup
     return default
 
 

@@ -99,6 +99,8 @@ def _tag(tag: WalkedTag) -> Iterator[str]:
         yield f"  variable  {variable.name} = {shown(variable.value)}{failed}"
     for warning in tag.warnings:
         yield f"  warning   {warning}"
+    for line in tag.console:
+        yield f"  console   {line}"
     if tag.match_keys:
         yield f"  person    known by {', '.join(tag.match_keys)}"
     for delivery in tag.deliveries:

@@ -80,6 +80,17 @@ METRICS: dict[str, tuple[str, str]] = {
         "lookups of variables: kept, found, missing; with the default also timed out, failed, unreadable, "
         "shut (the destination is left alone), overloaded",
     ),
+    "sgtm_template_runs_total": ("template", "runs of a template, as tag, client or variable"),
+    "sgtm_template_failures_total": ("template", "runs that failed: an error, a limit, gtmOnFailure"),
+    "sgtm_template_limits_total": ("template/limit", "runs that were ended by this limit"),
+    "sgtm_template_microseconds_total": (
+        "template",
+        "how long the template's code ran, without what it waited for",
+    ),
+    "sgtm_template_requests_total": (
+        "outcome",
+        "requests that templates waited for: answered, failed, timed out, too many (of one hit)",
+    ),
     "sgtm_scripts_served_total": (
         "source",
         "scripts served: copy, upstream, stale (the upstream failed), none (and no copy: 502)",

@@ -128,6 +128,7 @@ class WalkedTag(Struct):
         self.reason = result.sends_nothing_because
         self.warnings.extend(result.warnings)
         self.match_keys = result.match_keys
+        self.console.extend(result.console)
 
     def delivery(self, request: OutgoingRequest) -> WalkedDelivery:
         """A new delivery of this tag, for the lane to fill in."""

@@ -57,8 +57,10 @@ from sgtm.server.recovery import Recovery
 from sgtm.server.replaying import Place, Replays
 from sgtm.server.scripts import Scripts
 from sgtm.server.sites import Sites
+from sgtm.server.template_limits import template_limits
 from sgtm.server.watching import NewWalks, Watch
 from sgtm.settings import Settings
+from sgtm.templates.apis.storage import TemplateStorage
 
 log = logging.getLogger("sgtm.server")
 
@@ -109,6 +111,7 @@ class Worker:
         self.health.ready_checks["short of memory"] = lambda: self._memory.level < HARD
         self.scripts = Scripts(settings, self.counters, egress)
         self._lookups = Lookups(self._sender, self.counters)
+        self._stores: dict[str, TemplateStorage] = {}
         # who may lose the record in a crash must not remember that it had come
         keys_file = Path(settings.data_folder) / FILE_NAME if self.outbox.reads_again else None
         self._keys = TakenKeys(keys_file, self.counters)
@@ -132,6 +135,7 @@ class Worker:
             delivers=settings.outbox != "nats",
             secret_of=self._credentials.value,
             holding=self.holding,
+            asks=self._sender,
         )
         proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
         self._admission = Admission(settings, proxies, self.counters)
@@ -193,6 +197,10 @@ class Worker:
         self._use_containers()
 
     def _follow(self, container: Container) -> "weakref.ref[Container]":
+        if container.surroundings is not None:
+            container.surroundings.use(
+                template_limits(self.settings), self._stores, self.counters, time.perf_counter
+            )
         return weakref.ref(container, lambda _: self._use_containers())
 
     def _use_containers(self) -> None:

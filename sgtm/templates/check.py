@@ -11,7 +11,7 @@ from sgtm.templates.apis import PERMISSION_OF
 from sgtm.templates.empty_request import empty_request
 from sgtm.templates.fields import KINDS, TABLES, VALIDATORS, Field, Validator
 from sgtm.templates.reader import Template, TemplateFileError, read_template, unknown_sections
-from sgtm.templates.scope import children
+from sgtm.templates.scope import walk_tree
 from sgtm.templates.script import Script
 from sgtm.templates.syntax import ScriptSyntaxError
 from sgtm.templates.testing import TEST_PARAMETERS
@@ -100,7 +100,7 @@ def _unknown(what: str, name: str, known: list[str], where: str, severity: str) 
 
 def _code_problems(template: Template, script: Script) -> Iterator[Problem]:
     required: dict[str, int] = {}
-    for node in _walk(script.tree):
+    for node in walk_tree(script.tree):
         if isinstance(node, tree.Call):
             yield from _call_problems(script, node, required)
         elif isinstance(node, tree.Member):
@@ -109,14 +109,6 @@ def _code_problems(template: Template, script: Script) -> Iterator[Problem]:
         where, what = f"code, {script.place(name.at)}", f"{name.name} is declared nowhere: it is undefined"
         yield Problem("warning", what, where, "declare it, or require the API")
     yield from _permission_problems(template, script, required)
-
-
-def _walk(node: tree.Node) -> Iterator[tree.Node]:
-    waiting = [node]
-    while waiting:
-        current = waiting.pop()
-        yield current
-        waiting.extend(reversed(list(children(current))))
 
 
 def _call_problems(script: Script, node: tree.Call, required: dict[str, int]) -> Iterator[Problem]:

@@ -19,23 +19,19 @@ from msgspec import Struct, field
 
 from sgtm._fast.sandbox_values import LimitError, Run
 from sgtm.event import Event
-from sgtm.messages import Cookie, EventData, IncomingRequest, OutgoingRequest, VendorAnswer
+from sgtm.messages import Ask, Cookie, EventData, Failed, IncomingRequest, OutgoingRequest, VendorAnswer
 from sgtm.templates.permissions import Permissions
 
-
-class Failed(Struct, frozen=True):
-    """No answer came: `reason` names the kind, for example `timed_out`; nothing of the request."""
-
-    reason: str
-
-
-class Ask(Struct, frozen=True):
-    """A request whose answer the run goes on with."""
-
-    request: OutgoingRequest
-    timeout_s: float
-    done: Callable[[VendorAnswer | Failed], None]
-    """Settles what the template waits for; the run's jobs are drained afterwards."""
+__all__ = [
+    "Ask",
+    "ContainerFacts",
+    "Failed",
+    "Host",
+    "Response",
+    "RunContainer",
+    "Storage",
+    "host_of",
+]
 
 
 class Storage(Protocol):

@@ -133,6 +133,15 @@ def children(node: Node) -> Iterator[Node]:
                 yield from _nodes_in(getattr(node, field))
 
 
+def walk_tree(node: Node) -> Iterator[Node]:
+    """A node and all below it, in the order of the source."""
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        waiting.extend(reversed(list(children(current))))
+
+
 _LINKS = frozenset(["scope", "parent", "own", "variables", "captured"])
 """Fields that lead elsewhere, not down."""
 

@@ -34,6 +34,12 @@ class Limits(Struct, frozen=True):
     """Promises that are not settled."""
     log_lines: int = 100
     """Lines that `logToConsole` writes."""
+    http_calls: int = 50
+    """Requests that are sent, awaited or not."""
+    storage_bytes: int = 1 << 20
+    """Characters of one template's `templateDataStorage` in a worker, as JSON, keys and all."""
+    wall_s: float = 20.0
+    """Seconds from the first request that is awaited to the end of the last."""
 
     def start(self, tick: Callable[[], object] | None = None) -> Run:
         """A run that has all of it. `tick` is called about every 1,000 steps and may raise LimitError."""
@@ -94,7 +100,7 @@ class Script:
     def explained(self, error: SandboxError, run: Run) -> TemplateError:
         """The error of a run of this script, with its place."""
         if isinstance(error, LimitError):
-            mend = f"its limit is the setting {error.limit}"
+            mend = f"its limit is the setting template_{error.limit}"
             return TemplateError(str(error), where=self.place(run.at), mend=mend, limit=error.limit)
         return TemplateError(str(error), where=self.place(run.at))
 

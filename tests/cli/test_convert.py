@@ -29,7 +29,6 @@ def test_an_export_becomes_a_container_with_templates_and_without_secrets(sgtm, 
     data = read_document(text.encode()).data
     assert data["tags"][0]["parameters"] == {"accessToken": "${META_ACCESS_TOKEN}"}
     assert data["custom_templates"][0]["file"] == "templates/meta-tag.tpl"
-    assert '# NOTE: runs the template "Meta: tag"' in text
     assert "set these before you run it: META_ACCESS_TOKEN" in done.stdout
     assert "invented" not in done.stdout + text
 

@@ -2,6 +2,7 @@
 
 from sgtm.container.destinations import destinations_of
 from sgtm.container.model import ContainerVersion, Tag, Variable
+from sgtm.container.templates import Templates
 
 
 def test_destinations_are_the_urls_that_are_written_and_the_hosts_of_the_tags_code():
@@ -18,7 +19,7 @@ def test_destinations_are_the_urls_that_are_written_and_the_hosts_of_the_tags_co
             ),
         ),
     )
-    assert destinations_of(model) == {
+    assert destinations_of(model, Templates()) == {
         ("constant.example", 8443),
         ("own.example", 9000),
         ("proxy.example", 443),

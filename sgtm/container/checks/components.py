@@ -2,7 +2,7 @@
 
 from msgspec import ValidationError, convert
 
-from sgtm.component import Component, components, find
+from sgtm.component import Component, components
 from sgtm.container.clients import constants_of
 from sgtm.container.document import Path
 from sgtm.container.environment import with_secret_names
@@ -24,9 +24,12 @@ def check_components(reading: Reading) -> None:
 
 def _component(reading: Reading, kind: str, entity: Entity, path: Path) -> None:
     word = COMPONENTS[kind]
-    component = find(word, entity.type)
-    if component is None:
-        known = [component.type for component in components(word)]
+    component = reading.templates.find(word, entity.type, entity.name)
+    trouble = reading.templates.trouble(word, entity.type)
+    if trouble is not None:
+        reading.report.error((*path, "type"), trouble.what, trouble.mend)
+    elif component is None:
+        known = [component.type for component in components(word)] + reading.templates.names(word)
         what = f"{entity.type!r} is not a type of {word}"
         reading.report.unknown(
             (*path, "type"), what, entity.type, known, otherwise=f"write one of: {listed(known)}"

@@ -20,7 +20,7 @@ _WITH_CONDITIONS = ("preparations", "triggers", "transformations")
 def check_conditions(reading: Reading) -> None:
     """Report conditions that cannot be what somebody meant."""
     declared: dict[str, Variable] = {variable.name: variable for variable in reading.model.variables}
-    lookups = LookupOrder(declared, {name: slot for slot, name in enumerate(declared)})
+    lookups = LookupOrder(declared, {name: slot for slot, name in enumerate(declared)}, reading.templates)
     for kind in _WITH_CONDITIONS:
         for entity, path in reading.entities(kind):
             for index, condition in enumerate(entity.conditions):

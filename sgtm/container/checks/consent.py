@@ -1,6 +1,5 @@
 """Consent: a container says what its absence means."""
 
-from sgtm.component import find
 from sgtm.container.native import Reading
 
 _UNSET_LINE = "unset: denied    # or granted: tags also fire on events that say nothing about consent"
@@ -24,7 +23,7 @@ def check_consent(reading: Reading) -> None:
     mend = "write\n    " + "\n    ".join(["consent:", *(f"  {line}" for line in lines)])
     held_back = ""
     for tag in reading.model.tags:
-        component = find("tag", tag.type)
+        component = reading.templates.find("tag", tag.type)
         if component is None or tag.is_paused:
             continue
         if component.is_advertising:

@@ -12,7 +12,7 @@ from sgtm.container.transformations import affected, type_of
 def check_transformations(reading: Reading) -> None:
     """Report those that reach nobody, or more than somebody can have meant."""
     declared: dict[str, Variable] = {variable.name: variable for variable in reading.model.variables}
-    lookups = LookupOrder(declared, {name: slot for slot, name in enumerate(declared)})
+    lookups = LookupOrder(declared, {name: slot for slot, name in enumerate(declared)}, reading.templates)
     for entity, path in reading.entities("preparations"):
         if lookups.needed_by(entity.parameters):
             what = "needs a value that is looked up elsewhere: nothing waits here, it has its default"

@@ -69,9 +69,6 @@ def component_of(export: Export, entity: Entity, kind: Kind) -> Found:
         if template is None:
             what = f"its template {code} is not in the file: {instead}"
             export.remark(entity, what, "export the template too", "type")
-        else:
-            what = f'runs the template "{template}", and templates do not run yet: {instead}'
-            export.remark(entity, what, "use a component of sgtm's in its place; see `sgtm list`", "type")
     elif code in WITHOUT_COMPONENT:
         what = f"{WITHOUT_COMPONENT[code]} ({code}) has no component here yet: {instead}"
         export.remark(entity, what, "see docs/google-export.md", "type")

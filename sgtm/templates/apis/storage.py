@@ -24,9 +24,9 @@ MAX_VALUE, MAX_TEMPLATE = 64 << 10, 1 << 20
 class TemplateStorage:
     """What one template has kept, within bounds (a `Storage` of host.py)."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_size: int = MAX_TEMPLATE) -> None:
         self._values: dict[str, tuple[Any, int]] = {}
-        self._size = 0
+        self._size, self._max_size = 0, max_size
 
     def get(self, key: str) -> Any:
         """The value, not copied; UNSET where there is none."""
@@ -37,9 +37,9 @@ class TemplateStorage:
         if size > MAX_VALUE:
             raise LimitError("storage_value", f"a stored value has {MAX_VALUE:,} characters at most")
         size += len(key) + _OVERHEAD
-        room = MAX_TEMPLATE - self._size + self._values.get(key, (None, 0))[1]
+        room = self._max_size - self._size + self._values.get(key, (None, 0))[1]
         if size > room:
-            raise LimitError("storage", f"a template stores {MAX_TEMPLATE:,} characters at most")
+            raise LimitError("storage_bytes", f"a template stores {self._max_size:,} characters at most")
         self.remove(key)
         self._values[key], self._size = (value, size), self._size + size
 

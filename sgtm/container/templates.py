@@ -1,0 +1,71 @@
+"""Which component an entity is: one of the container's own templates, or one that is installed.
+
+An entity names a template by its name, or by a `cvt_...` code as exports do. What is installed wins over a
+template of the same name. SPEC: sandbox-api 5.7, 5.10.2 (K19).
+"""
+
+from collections.abc import Iterable
+
+from sgtm.component import Component, Kind, find
+from sgtm.container.model import CustomTemplate
+from sgtm.errors import Problem, SgtmError
+from sgtm.templates.adapt import KINDS, component_of
+from sgtm.templates.code import Code, compiled
+from sgtm.templates.host import ContainerFacts
+from sgtm.templates.reader import TemplateFileError
+from sgtm.templates.surroundings import Surroundings
+from sgtm.templates.syntax import ScriptSyntaxError
+
+NO_FACTS = ContainerFacts("", "")
+
+"""For whoever only asks what is wrong."""
+
+
+class Templates:
+    """The templates of one container."""
+
+    def __init__(
+        self, declared: Iterable[CustomTemplate] = (), surroundings: Surroundings | None = None
+    ) -> None:
+        self.surroundings = surroundings or Surroundings(NO_FACTS)
+        self._declared: dict[str, CustomTemplate] = {}
+        for one in declared:
+            for name in (one.name, *one.types):
+                self._declared.setdefault(name, one)
+
+    def find(self, kind: Kind, type_: str, name: str = "") -> Component | None:
+        """The component of a type; `name` is that of the entity. None also where its template cannot be
+        used: see `trouble`."""
+        installed = find(kind, type_)
+        if installed is not None or type_ not in self._declared:
+            return installed
+        try:
+            return component_of(KINDS[kind], self._code(kind, type_), self.surroundings, name)
+        except SgtmError:
+            return None
+
+    def trouble(self, kind: Kind, type_: str) -> Problem | None:
+        """Why a template of this name cannot be used as this kind; None: it can, or there is none."""
+        if find(kind, type_) is not None or type_ not in self._declared:
+            return None
+        try:
+            self._code(kind, type_)
+        except SgtmError as error:
+            return Problem("error", error.what, type_, error.mend)
+        return None
+
+    def names(self, kind: Kind) -> list[str]:
+        """Names of the templates that can be used as this kind."""
+        return [one.name for one in self._declared.values() if self.trouble(kind, one.name) is None]
+
+    def _code(self, kind: Kind, type_: str) -> Code:
+        declared = self._declared[type_]
+        try:
+            code = compiled(declared.source, declared.name)
+        except (TemplateFileError, ScriptSyntaxError) as error:
+            what = f"its template {declared.name!r} cannot be used: {error}"
+            raise SgtmError(what, mend="see `sgtm template check`") from None
+        if code.template.kind not in ("", kind) or kind not in KINDS:
+            what = f"its template {declared.name!r} is one for a {code.template.kind}"
+            raise SgtmError(what, mend=f"use it as a {code.template.kind}")
+        return code

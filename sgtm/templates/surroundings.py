@@ -1,0 +1,97 @@
+"""Surroundings: what the templates of one container share, whoever serves it: limits, stores, counters.
+
+A container is compiled without them; whoever serves it puts its own in place. A clock is only for counting:
+no template sees it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from msgspec import Struct, field
+
+from sgtm.messages import IncomingRequest
+from sgtm.templates.apis.storage import TemplateStorage
+from sgtm.templates.host import ContainerFacts, Response, Services
+from sgtm.templates.script import Limits
+
+
+class Counters(Protocol):
+    """Whoever counts."""
+
+    def add(self, name: str, label: str = "", amount: int = 1) -> None:
+        """Count."""
+
+
+class Shared(Struct):
+    """What all runs for one request share."""
+
+    request: IncomingRequest
+    response: Response = field(default_factory=Response)
+    listeners: dict[str, list[Any]] = field(default_factory=dict)
+
+
+NO_SERVICES = Services()
+MAX_SHARED = 1_000
+"""Requests that are under way at a time, as far as templates that share something know."""
+
+
+class Surroundings:
+    """Of one container. `facts` are the container's own; the rest is of whoever serves it."""
+
+    def __init__(self, facts: ContainerFacts) -> None:
+        self.facts, self.limits = facts, Limits()
+        self.stores: dict[str, TemplateStorage] = {}
+        """By template."""
+        self.counters: Counters | None = None
+        self.clock: Callable[[], float] | None = None
+        self.services = Services()
+        self._shared: OrderedDict[int, Shared] = OrderedDict()
+
+    def use(
+        self,
+        limits: Limits,
+        stores: dict[str, TemplateStorage],
+        counters: Counters | None = None,
+        clock: Callable[[], float] | None = None,
+        services: Services = NO_SERVICES,
+    ) -> None:
+        """Be served with these from now on. `stores` outlive the container: a reload keeps what templates
+        have kept."""
+        self.limits, self.stores, self.counters, self.clock = limits, stores, counters, clock
+        self.services = services
+
+    def store(self, template: str) -> TemplateStorage:
+        """The store of a template; for a version that is only previewed one that lives for one run
+        (SPEC: sandbox-api 1.3)."""
+        if self.facts.is_preview:
+            return TemplateStorage(self.limits.storage_bytes)
+        store = self.stores.get(template)
+        if store is None:
+            store = self.stores[template] = TemplateStorage(self.limits.storage_bytes)
+        return store
+
+    def shared(self, request: IncomingRequest) -> Shared:
+        """What the templates share that run for this very request."""
+        found = self._shared.get(id(request))
+        if found is None or found.request is not request:
+            found = self._shared[id(request)] = Shared(request)
+            self._shared.move_to_end(id(request))
+            while len(self._shared) > MAX_SHARED:
+                self._shared.popitem(last=False)
+        return found
+
+    def forget(self, request: IncomingRequest) -> None:
+        """It has been answered."""
+        self._shared.pop(id(request), None)
+
+    def ended(self, template: str, seconds: float, *, has_failed: bool, limit: str) -> None:
+        """A run has ended that had the processor for so long: count it."""
+        if self.counters is None:
+            return
+        self.counters.add("sgtm_template_runs_total", template)
+        self.counters.add("sgtm_template_microseconds_total", template, round(seconds * 1e6))
+        if has_failed:
+            self.counters.add("sgtm_template_failures_total", template)
+        if limit:
+            self.counters.add("sgtm_template_limits_total", f"{template}/{limit}")
