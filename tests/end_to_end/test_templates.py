@@ -1,6 +1,5 @@
 """Gallery templates in containers, by whole servers: real sockets, vendors of our own, templates too."""
 
-
 import aiohttp
 import pytest
 from doubles import eventually
