@@ -88,7 +88,7 @@ class Context:
                 outcome, found = "not asked", Found(is_unknown=True)
             else:
                 outcome = "nothing known"
-                if there is not None:
+                if there is not None and there[1].until > event.request.received_micros:
                     outcome, found = "found", Found(there[1], names[there[0]])
         self._counters.add("sgtm_context_events_total", f"{event.client_name}/{outcome}")
         return found

@@ -31,15 +31,17 @@ def rules(**changes):
 class Shop:
     """One worker. Two of them may have one file, as two workers have."""
 
-    def __init__(self, path=None, *, unset="denied", most=100, commit=None, tags=("ads",), **changes):
-        self.outbox, self.lanes, self.counters = NotingOutbox(commit), HeldLanes(DONE), Counters()
-        self.store = SqliteContext(path, Bounds(10_000, 10**7), self.counters)
+    def __init__(
+        self, path=None, *, unset="denied", most=100, commit=None, tags=("ads",), store=None, **changes
+    ):
+        self.outbox, self.lanes, self.counters = NotingOutbox(), HeldLanes(DONE), Counters()
+        self.store = store or SqliteContext(path, Bounds(10_000, 10**7), self.counters)
         self.now = NOW
         context = Context(self.store, self.counters)
-        self.holding = Holding(self.store, context, self.counters, most, lambda: self.now)
+        self.holding = Holding(self.store, context, self.counters, 100, lambda: self.now)
         self.sent, self.consents, self.events = [], [], []
         self.container = replace(
-            make_container([], [make_tag(self._build, name) for name in tags]),
+            make_container([], [make_tag(self._build, "ads")]),
             context=rules(**changes),
             is_unset_consent_granted=unset == "granted",
         )

@@ -19,9 +19,7 @@ from aiohttp import web
 from sgtm.container.container import Container
 from sgtm.container.versions import Versions
 from sgtm.context import Context
-from sgtm.delivery.context.file import Bounds
-from sgtm.delivery.context.sqlite import FILE_NAME as CONTEXT_FILE
-from sgtm.delivery.context.sqlite import SqliteContext
+from sgtm.delivery.context.opening import most_waiting, open_context
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
 from sgtm.delivery.lanes import Lanes
@@ -115,14 +113,9 @@ class Worker:
         # who may lose the record in a crash must not remember that it had come
         keys_file = Path(settings.data_folder) / FILE_NAME if self.outbox.reads_again else None
         self._keys = TakenKeys(keys_file, self.counters)
-        self.context = SqliteContext(
-            Path(settings.data_folder) / CONTEXT_FILE,
-            Bounds(settings.context_entries, settings.context_bytes),
-            self.counters,
-        )
-        self.holding = Holding(
-            self.context, Context(self.context, self.counters), self.counters, settings.context_waiting
-        )
+        self.context = open_context(settings, self.outbox, self.counters)
+        inheriting = Context(self.context, self.counters)
+        self.holding = Holding(self.context, inheriting, self.counters, most_waiting(settings))
         self._pipeline = Pipeline(
             container,
             self.outbox,
@@ -220,7 +213,7 @@ class Worker:
             "sgtm_connections": self._admission.open,
             **outbox_gauges(self.outbox.state(), time.time()),
             "sgtm_context_entries": self.context.entries,
-            "sgtm_context_bytes": self.context.bytes,
+            "sgtm_context_bytes": self.context.size_bytes,
             "sgtm_events_waiting": len(self.holding),
             "sgtm_deliveries_pending": self.lanes.pending,
             "sgtm_event_loop_lag_seconds": self.health.take_lag_s(),
@@ -296,9 +289,9 @@ class Worker:
         self.health.stop()
         self._memory.stop()
         await self.holding.end(are_kept=True)
+        self.context.close()
         self.outbox.close()
         self._keys.close()
-        self.context.close()
 
     async def _finish_requests(self, within_s: float) -> None:
         """Let requests come to their answers, and answers to their readers; then close every connection."""

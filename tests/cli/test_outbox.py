@@ -18,6 +18,7 @@ def test_init_makes_stream_and_consumer_and_says_what_they_promise(broker, capsy
     assert capsys.readouterr().out.splitlines() == [
         "stream sgtm: made",
         "stream sgtm-dead: made",
+        "stream KV_sgtm-context: made",
         "consumer deliver: ready",
         "nats: survives kill -9 and a power cut",
     ]

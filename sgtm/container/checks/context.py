@@ -5,12 +5,13 @@ from typing import Any
 
 from sgtm.component import find
 from sgtm.container.document import Path
+from sgtm.container.fields import fields_of
 from sgtm.container.native import Reading
 from sgtm.container.report import listed
 from sgtm.delivery.context.rules import CLIENT_ID, ContextRules
 
-_OWN_REQUEST = {"json": ("adds_request_data", True), "measurement_protocol": ("from_devices", False)}
-"""Clients that can take the sender for the visitor: the parameter, and its default."""
+_OWN_REQUEST = ("adds_request_data", "from_devices")
+"""Parameters of clients that take the sender for the visitor."""
 _PATH: Path = ("context",)
 
 
@@ -76,7 +77,7 @@ def _holds(reading: Reading, rules: ContextRules) -> None:
 
 def _own_request(reading: Reading, client: Any, path: Path) -> None:
     component = find("client", client.type)
-    parameter, default = _OWN_REQUEST.get(component.type if component is not None else "", ("", False))
-    if parameter and client.parameters.get(parameter, default) is True:
-        what = "its events have address and user agent of whoever sends them, so they inherit none"
-        reading.report.warning((*path, "parameters", parameter), what, f"write `{parameter}: false`")
+    for field in fields_of(component.parameters_type) if component is not None else ():
+        if field.name in _OWN_REQUEST and client.parameters.get(field.name, field.default) is True:
+            what = "its events have address and user agent of whoever sends them, so they inherit none"
+            reading.report.warning((*path, "parameters", field.name), what, f"write `{field.name}: false`")

@@ -41,6 +41,10 @@ class Erased(Struct):
 class ContextStore(Protocol):
     """Where it is kept. Calls never block; keys are digests (keys.py)."""
 
+    entries: int
+    size_bytes: int
+    """What it holds, as this worker saw it last; 0 where it is not this machine's."""
+
     def save(self, event: Event, rules: ContextRules, *, is_unset_granted: bool) -> None:
         """Keep what the event tells, soon. Never raises: what cannot be kept is counted."""
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from sgtm.delivery.context import Erased
 from sgtm.delivery.context.keys import pair_key
@@ -174,7 +173,7 @@ class ContextFile(SharedFile):
         pair = read_pair(content) if content is not None else None
         if pair is None or not pair.data:
             return 0
-        self.execute(_PUT, (_PAIR, key, write_pair(replace(pair, data=b"")), pair.until))
+        self.execute(_PUT, (_PAIR, key, write_pair(pair.emptied()), pair.until))
         return 1
 
     def _content(self, kind: int, key: bytes) -> bytes | None:

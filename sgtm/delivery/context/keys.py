@@ -23,3 +23,8 @@ def pair_key(rule: str, key: bytes) -> bytes:
     """Where the two halves meet of which the rule is, and this the key."""
     said = rule.encode("utf-8", "surrogatepass")
     return hashlib.blake2b(key + said, digest_size=SIZE, person=b"sgtm hold").digest()
+
+
+def bucket_of(stream: str) -> str:
+    """Of a broker: the bucket that belongs to a stream of records."""
+    return f"{stream}-context"

@@ -61,6 +61,10 @@ class Pair(Struct, frozen=True, array_like=True):
     """Of the first, for as long as somebody may need it."""
     until: int
 
+    def emptied(self) -> "Pair":
+        """Without the data; who is sent stays known."""
+        return replace(self, data=b"")
+
 
 SAME_SIDE = "the same event of its side came before"
 BY_COUNTERPART = "its counterpart is sent, with what both know"

@@ -60,7 +60,7 @@ class SqliteContext:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._file: ContextFile | None = None
         self._is_closed = False
-        self.entries = self.bytes = 0
+        self.entries = self.size_bytes = 0
         """What the file holds, as this worker saw it last."""
 
     # -- what is asked ---------------------------------------------------------------------------
@@ -166,7 +166,7 @@ class SqliteContext:
     def _tell(self, jobs: list[_Job]) -> None:
         if self._file is not None:
             counts = self._file.take_counts()
-            self.entries, self.bytes = counts.entries, counts.bytes
+            self.entries, self.size_bytes = counts.entries, counts.bytes
             self._counters.add("sgtm_context_saved_total", amount=counts.saved)
             if counts.fallen_out:
                 self._counters.add("sgtm_context_fallen_out_total", amount=counts.fallen_out)

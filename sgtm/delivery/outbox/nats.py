@@ -66,6 +66,11 @@ class NatsOutbox:
         self._words: list[tuple[str, bytes]] = []
         self._renewal: asyncio.TimerHandle | None = None
 
+    @property
+    def broker(self) -> Broker:
+        """For what else is kept there."""
+        return self._broker
+
     def __len__(self) -> int:
         """Records that this process has: those on their way to the broker, and those in hand."""
         return self._hand.count + len(self._publishing)

@@ -8,6 +8,7 @@ import json
 import logging
 import ssl
 from asyncio import timeout
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ TRY_S = 2.0
 """One try to publish."""
 FULL_CODE = 10_077
 """`maximum bytes exceeded`, where the stream discards what is new (SPEC: reliability 0.3)."""
+WRONG_SEQUENCE_CODE = 10_071
 REFUSED = "the broker refuses our credentials"
 _UNANSWERED = (TimeoutError, OSError)
 
@@ -49,6 +51,10 @@ class NoAnswer(SgtmError):
 
 class NoStream(SgtmError):
     """The broker has no such stream or consumer."""
+
+
+class WrongSequence(SgtmError):
+    """The subject has another latest message than was said."""
 
 
 class StreamFull(OutboxFull):
@@ -109,11 +115,13 @@ class Connection:
 
     # -- publish, pull, acknowledge --------------------------------------------------------------
 
-    async def publish(self, name: str, payload: bytes, subject: str = "") -> bool:
+    async def publish(
+        self, name: str, payload: bytes, subject: str = "", more: dict[str, str] | None = None
+    ) -> bool:
         """Publish under this id (empty: none), and wait for the acknowledgement; whether it was there before.
         Raises NoAnswer, OutboxFull, OutboxUnavailable."""
         js = self._client.jetstream()
-        headers = {"Nats-Msg-Id": name} if name else None
+        headers = {**({"Nats-Msg-Id": name} if name else {}), **(more or {})} or None
         try:
             ack = await js.publish(
                 subject or subject_of(self.stream), payload, timeout=TRY_S, headers=headers
@@ -127,10 +135,31 @@ class Connection:
             if error.err_code == FULL_CODE:
                 mend = "a vendor is down, or deliverers are missing; or give it more max_bytes"
                 raise StreamFull("the stream is full", where="outbox (nats)", mend=mend) from None
+            if error.err_code == WRONG_SEQUENCE_CODE:
+                raise WrongSequence("somebody else was first", where="outbox (nats)") from None
             raise _unavailable(f"the broker refuses ({error.err_code})", "see its log") from None
         except (NatsError, *_UNANSWERED) as error:
             raise NoAnswer(type(error).__name__, where="outbox (nats)") from None
         return bool(ack.duplicate)
+
+    async def read(self, stream: str, subject: str) -> tuple[bytes, int] | None:
+        """The latest message of a subject, and its number; None: there is none. Raises NoAnswer,
+        OutboxUnavailable."""
+        try:
+            answer = await self.ask(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject})
+        except NoStream:  # or no such message: whoever writes then finds out
+            return None
+        message = answer["message"]
+        return b64decode(message.get("data", "")), message["seq"]
+
+    async def write(self, subject: str, payload: bytes, after: int) -> bool:
+        """Write a subject's latest message, if `after` is still the number of the one before (0: there is
+        none); whether it was. Raises NoAnswer, OutboxFull, OutboxUnavailable."""
+        try:
+            await self.publish("", payload, subject, {"Nats-Expected-Last-Subject-Sequence": str(after)})
+        except WrongSequence:
+            return False
+        return True
 
     async def pull(self, wait_s: float) -> Message | None:
         """The next message, or None where there is none in time. Raises NoAnswer."""

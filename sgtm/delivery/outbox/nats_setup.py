@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from sgtm.delivery.context.keys import bucket_of
 from sgtm.delivery.outbox.nats_broker import OPEN_S
 from sgtm.delivery.outbox.nats_connection import (
     CONSUMER,
@@ -33,6 +34,8 @@ class Setup(Struct, frozen=True):
     max_age_s: int = 8 * DAY_S
     """The longest expiry of any tag (Meta: 7 days), and a day."""
     letter_days: int = 30
+    context_days: int = 32
+    """Longer than any `ttl` of a container should be; values end by that."""
     max_message_bytes: int = 2 * 1_048_576
     ack_wait_s: float = 15.0
     """A deliverer's death is noticed after so long: the time-out of a lane and 10 s."""
@@ -72,6 +75,20 @@ def dead_config(name: str, setup: Setup) -> dict[str, Any]:
     return {**stream_config(name, setup), **own}
 
 
+def context_config(name: str, setup: Setup) -> dict[str, Any]:
+    """The bucket of the context store, as the broker's own tools know it; the oldest fall out."""
+    bucket = bucket_of(name)
+    own = {
+        "name": f"KV_{bucket}",
+        "subjects": [f"$KV.{bucket}.>"],
+        "max_bytes": max(setup.max_message_bytes, setup.max_bytes // 10),
+        "max_age": setup.context_days * DAY_S * 10**9,
+        "allow_direct": True,
+        "allow_rollup_hdrs": True,
+    }
+    return {**dead_config(name, setup), **own}
+
+
 def consumer_config(setup: Setup) -> dict[str, Any]:
     """The consumer that all deliverers share. No server-side `max_deliver`: attempts are counted by us."""
     return {
@@ -100,6 +117,7 @@ async def set_up(settings: Settings, setup: Setup) -> tuple[list[str], Promise]:
         stream = settings.nats_stream
         done = [await _stream(connection, stream_config(stream, setup))]
         done.append(await _stream(connection, dead_config(stream, setup)))
+        done.append(await _stream(connection, context_config(stream, setup)))
         body = {"stream_name": stream, "config": consumer_config(setup)}
         await connection.ask(f"CONSUMER.DURABLE.CREATE.{stream}.{CONSUMER}", body)
         done.append(f"consumer {CONSUMER}: ready")

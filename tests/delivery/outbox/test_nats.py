@@ -316,6 +316,7 @@ async def test_a_broker_that_does_not_always_sync_is_weak_and_refused_where_that
         assert [line.partition(":")[0] for line in done] == [
             "stream sgtm",
             "stream sgtm-dead",
+            "stream KV_sgtm-context",
             "consumer deliver",
         ]
         assert promise.durability == 1
