@@ -19,7 +19,7 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
-from sgtm.cli._inputs import EventInput, RequestInput, read_hit, read_recorded
+from sgtm.cli._inputs import EventInput, RequestInput, as_verified, read_hit, read_recorded
 from sgtm.cli._outcomes import Expected, differences_from, outcome_of, unmet
 from sgtm.container.container import Container
 from sgtm.container.document import read_document
@@ -42,6 +42,9 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     request: RequestInput | None = None
     recorded: Annotated[str | None, Meta(description="Path of an .http file, from the file of tests.")] = None
     event: EventInput | None = None
+    verified: Annotated[
+        bool, Meta(description="What a webhook client checks of its sender counts as right.")
+    ] = False
     variables: Annotated[
         dict[str, Any], Meta(description="Values that variables have instead of their own; null: undefined.")
     ] = {}
@@ -157,6 +160,7 @@ def _walk(container: Container, case: Case) -> Walk:
         return dry_run_event(container, data, case.event.client, variables=case.variables)
     if case.recorded is not None:
         file = Path(case.file).parent / case.recorded
-        return dry_run(container, read_recorded(file, PLAIN_REQUEST.received_micros), case.variables)
-    request = case.request or read_hit(case.hit or "", case.headers, case.body)
-    return dry_run(container, request.request(), case.variables)
+        request = read_recorded(file, PLAIN_REQUEST.received_micros)
+    else:
+        request = (case.request or read_hit(case.hit or "", case.headers, case.body)).request()
+    return dry_run(container, as_verified(request) if case.verified else request, case.variables)

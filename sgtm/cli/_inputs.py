@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from sgtm.clients.webhook import ACCEPTED
 from sgtm.demo import hits as recorded
 from sgtm.dry_run import PLAIN_REQUEST
 from sgtm.errors import SettingsError
@@ -105,6 +106,19 @@ def read_recorded(path: Path, received_micros: int) -> IncomingRequest:
         remote_address=requester.remote_address,
         received_micros=received_micros,
     )
+
+
+def read_header(text: str) -> tuple[str, str]:
+    """`Name: value` of a flag `--header`. Raises SettingsError."""
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise SettingsError(f"{name[:40]!r} is no header", where="--header", mend="write 'Name: value'")
+    return name.strip(), value.strip()
+
+
+def as_verified(request: IncomingRequest) -> IncomingRequest:
+    """The request, its sender known: what a webhook client would check of it counts as right."""
+    return replace(request, verdict=ACCEPTED)
 
 
 _RECORDER = "127.0.0.0/8"

@@ -5,6 +5,7 @@ tag, and why it fires or not: the first condition that failed with both values, 
 schedule, sample, sequence; the variables that were read; the requests that would go out.
 
   sgtm explain container.yaml --hit '/g/collect?v=2&tid=G-1&cid=1.2&en=purchase'
+  sgtm explain container.yaml --request order.http --verified
   sgtm explain GTM-XXXX.json --event '{"name": "purchase", "data": {"value": 9}}' --client GA4
 """
 
@@ -17,11 +18,12 @@ import msgspec
 
 from sgtm.cli._container import add_arguments as add_container
 from sgtm.cli._container import secrets_of, source_of
-from sgtm.cli._inputs import EventInput, RequestInput, read_hit, read_recorded
+from sgtm.cli._inputs import EventInput, RequestInput, as_verified, read_header, read_hit, read_recorded
 from sgtm.container.compile import load_container
 from sgtm.container.google.secrets import hidden
 from sgtm.dry_run import dry_run, dry_run_event
 from sgtm.errors import SettingsError
+from sgtm.messages import IncomingRequest
 from sgtm.observability.explanation import explain_walk
 from sgtm.observability.walk import Walk
 
@@ -40,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--client", default="", help="with --event: name of the client that made it")
     parser.add_argument("--header", action="append", default=[], metavar="NAME: VALUE", help="with --hit")
     parser.add_argument("--body", default="", help="with --hit: the body of a POST")
+    parser.add_argument(
+        "--verified",
+        action="store_true",
+        help="with --hit and --request: a webhook counts as signed by its sender; without it, why it is "
+        "refused stands here, and secrets do not",
+    )
     parser.add_argument("--tag", default="", help="say everything about this tag only")
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="text for people (default)"
@@ -56,18 +64,13 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         names = ", ".join(tag.name for tag in container.tags)
         raise SettingsError(f"there is no tag {arguments.tag!r}", where="--tag", mend=f"there are: {names}")
-    now = time.time_ns() // 1000
     if arguments.event:
         event = _read(arguments.event, EventInput, "--event")
         data = {"event_name": event.name, **event.data}
         walk = dry_run_event(container, data, arguments.client or event.client)
-    elif arguments.request and arguments.request.endswith(".http"):
-        walk = dry_run(container, read_recorded(Path(arguments.request), now))
-    elif arguments.request:
-        walk = dry_run(container, _read(f"@{arguments.request}", RequestInput, "--request").request(now))
     else:
-        hit = read_hit(arguments.hit, dict(map(_header, arguments.header)), arguments.body)
-        walk = dry_run(container, hit.request(now))
+        request = _request(arguments)
+        walk = dry_run(container, as_verified(request) if arguments.verified else request)
     if arguments.tag:
         for walked in walk.events:
             walked.tags = [tag for tag in walked.tags if tag.name == arguments.tag]
@@ -76,16 +79,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _request(arguments: argparse.Namespace) -> IncomingRequest:
+    now = time.time_ns() // 1000
+    if not arguments.request:
+        return read_hit(arguments.hit, dict(map(read_header, arguments.header)), arguments.body).request(now)
+    if arguments.request.endswith(".http"):
+        return read_recorded(Path(arguments.request), now)
+    return _read(f"@{arguments.request}", RequestInput, "--request").request(now)
+
+
 def _as_json(walk: Walk) -> str:
     encoded = msgspec.json.encode(walk, enc_hook=lambda value: str(value))
     return msgspec.json.format(encoded, indent=2).decode()
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise SettingsError(f"{name[:40]!r} is no header", where="--header", mend="write 'Name: value'")
-    return name.strip(), value.strip()
 
 
 def _read(text: str, type_: type[T], where: str) -> T:

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from sgtm.authentication import digest_of, key_of
 from sgtm.component import Secret
 from sgtm.errors import Problem
 from sgtm.event import to_number
@@ -127,7 +126,7 @@ def read_signature(request: IncomingRequest, signature: Signature) -> Shown:
     flaws = [*_flaws_of_header(header, written, shown, signature)]
     if signature.timestamp_header or signature.timestamp_prefix:
         flaws += _flaws_of_time(timestamp, request.received_micros, signature)
-    return Shown(_proof(request, signature, shown, timestamp), tuple(flaws))
+    return Shown(proof_of(request, signature, shown, timestamp), tuple(flaws))
 
 
 def read_shared_secret(request: IncomingRequest, shared: SharedSecret) -> Shown:
@@ -164,7 +163,10 @@ def _timestamp(request: IncomingRequest, parts: list[str], signature: Signature)
     return next((part.removeprefix(prefix) for part in parts if prefix and part.startswith(prefix)), "")
 
 
-def _proof(request: IncomingRequest, signature: Signature, shown: tuple[bytes, ...], timestamp: str) -> Proof:
+def proof_of(
+    request: IncomingRequest, signature: Signature, shown: tuple[bytes, ...], timestamp: str
+) -> Proof:
+    """What shows that the sender knows the secret, if these are signatures of the request at that time."""
     return Proof(
         secrets=tuple(secret.name for secret in signature.secrets),
         method=signature.algorithm,
@@ -215,28 +217,6 @@ def _flaws_of_time(timestamp: str, received_micros: int, signature: Signature) -
     if abs(apart_s) > signature.tolerance_s:
         which = "old" if apart_s > 0 else "ahead of this server's clock"
         yield f"it was signed {abs(apart_s):.0f} s {which}; {signature.tolerance_s} s are allowed"
-
-
-# -- signing: what a sender does (`sgtm send webhook`) -----------------------------------------
-
-
-def signature_header(request: IncomingRequest, signature: Signature, secret: str) -> dict[str, str]:
-    """The headers with which this sender would sign the request now. Raises ValueError where the secret
-    is not written as `key_encoding` says."""
-    scale = 1_000 if signature.timestamp_unit == "ms" else 1
-    timestamp = str(request.received_micros * scale // 1_000_000)
-    proof = _proof(request, signature, (), timestamp)
-    digest = digest_of(proof, key_of(proof, secret))
-    written = (
-        digest.hex() if signature.encoding == "hex" else binascii.b2a_base64(digest, newline=False).decode()
-    )
-    parts = [signature.prefix + written]
-    if signature.timestamp_prefix:
-        parts.insert(0, signature.timestamp_prefix + timestamp)
-    headers = {signature.header: signature.separator.join(parts)}
-    if signature.timestamp_header:
-        headers[signature.timestamp_header] = timestamp
-    return headers
 
 
 # -- addresses ---------------------------------------------------------------------------------
