@@ -114,8 +114,9 @@ class Worker:
         keys_file = Path(settings.data_folder) / FILE_NAME if self.outbox.reads_again else None
         self._keys = TakenKeys(keys_file, self.counters)
         self.context = open_context(settings, self.outbox, self.counters)
-        inheriting = Context(self.context, self.counters)
-        self.holding = Holding(self.context, inheriting, self.counters, most_waiting(settings))
+        self.holding = Holding(
+            self.context, Context(self.context, self.counters), self.counters, most_waiting(settings)
+        )
         self._pipeline = Pipeline(
             container,
             self.outbox,
