@@ -87,7 +87,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             description="Bytes of requests that a worker keeps for each preview session, and for the "
             "look-back; the oldest go first."
         ),
-    ] = 16 * _KIB**2
+    ] = 8 * _KIB**2
     look_back_percent: Annotated[
         float,
         Meta(

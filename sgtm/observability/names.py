@@ -19,6 +19,11 @@ METRICS: dict[str, tuple[str, str]] = {
     ),
     "sgtm_requests_unclaimed_total": ("", "requests that no client claimed"),
     "sgtm_requests_refused_total": ("reason", "requests refused before or after the claim"),
+    "sgtm_preview_requests_total": (
+        "by",
+        "requests that the preview looked at: header, parameter, cookie (in a session), look-back; and those "
+        "with an unknown mark, which it did not",
+    ),
     "sgtm_requests_dropped_total": ("reason", "hits answered as if they were taken, and dropped"),
     "sgtm_requests_lent_total": ("", "requests that the edge did not read itself but lent to aiohttp"),
     "sgtm_rates_exceeded_total": (

@@ -235,6 +235,8 @@ class PreviewPages:
         return Answer(204, _SAFE)
 
     async def _stream(self, request: web.BaseRequest, words: list[str]) -> Reply:
+        if request.method == "HEAD":
+            return Answer(200, _SAFE)
         if self._desk.watchers >= MAX_STREAMS:
             return _json({"error": "too many pages watch; close one"}, 503)
         return await follow(self._desk, words[0], request, _SAFE, self._end)

@@ -27,6 +27,7 @@ from sgtm.dry_run import NoLanes
 from sgtm.errors import ContainerError, Problem
 from sgtm.firing import Lanes
 from sgtm.messages import Answer, Cookie, IncomingRequest
+from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import TimedWalk
 from sgtm.pipeline import Pipeline
 from sgtm.preview.case import test_case
@@ -54,6 +55,7 @@ MOST_REQUESTS = 5_000
 MARKS_LAST_MICROS = 3_600_000_000
 """How long after the last session a mark is still taken out of what its senders go on sending."""
 
+_SEEN = "sgtm_preview_requests_total"
 _WELCOME = b"This browser is in a preview session now: what it sends here is shown there.\n"
 
 
@@ -74,10 +76,11 @@ class Previews:
         slot: int,
         pipeline: Pipeline,
         lanes: Lanes,
+        counters: Counters,
         also_use: Callable[[Container], None],
         watch: Callable[[Watch | None], None],
     ) -> None:
-        self._slot, self._pipeline, self._lanes = slot, pipeline, lanes
+        self._slot, self._pipeline, self._lanes, self._counters = slot, pipeline, lanes, counters
         self._also_use, self._watch = also_use, watch
         self._most_bytes = settings.preview_bytes
         self._runs_apart = settings.outbox == "nats"  # else whoever takes the record up runs its tags
@@ -123,9 +126,11 @@ class Previews:
             opened = self._by_digest.get(digest_of(mark.token))
             if opened is not None and now_micros < opened.session.expires_micros:
                 return self._enter_session(opened, mark, unmarked)
-        return (self._sample(unmarked) if request.seed < self._sampled_below else None) or Entered(unmarked)
+        self._counters.add(_SEEN, "unknown mark")
+        return self._sample(unmarked) if request.seed < self._sampled_below else Entered(unmarked)
 
     def _enter_session(self, opened: _Open, mark: Mark, request: IncomingRequest) -> Entered:
+        self._counters.add(_SEEN, mark.way)
         runs, container = opened.runs, opened.draft or self._pipeline.container
         if runs is not None and opened.draft is None:
             runs = self._apart(container, sends=opened.session.sends)
@@ -134,11 +139,12 @@ class Previews:
 
         def answered(answer: Answer) -> Answer:
             entry.took_micros = _age_of(walk, request)
-            return _with_cookie(answer, opened.session, mark, request, walk)
+            return _of_session(answer, opened, mark, request, walk)
 
         return Entered(request, walk, runs, is_refusable=False, answered=answered)
 
     def _sample(self, request: IncomingRequest) -> Entered:
+        self._counters.add(_SEEN, "look-back")
         walk = _walk_of(request, is_alone=False)
         entry = self._look_back.add(request, walk, self._pipeline.container, time.monotonic())
 
@@ -265,19 +271,25 @@ def _age_of(walk: TimedWalk, request: IncomingRequest) -> int:
     return max(1, walk.now_micros() - request.received_micros)
 
 
-def _with_cookie(
-    answer: Answer, session: Session, mark: Mark, request: IncomingRequest, walk: TimedWalk
+def _of_session(
+    answer: Answer, opened: _Open, mark: Mark, request: IncomingRequest, walk: TimedWalk
 ) -> Answer:
-    """Who came with the parameter stays in the session: a cookie for the whole site. A link that no client
-    claims is answered with words, since a person has opened it."""
-    if mark.way != "parameter":
+    """The answer to a request of a session. No cache may keep what only this session is answered."""
+    if opened.draft is None and mark.way != "parameter":
         return answer
-    left_s = (session.expires_micros - request.received_micros) // 1_000_000
-    cookie = Cookie(
-        COOKIE.decode(), mark.token, max(1, left_s), is_secure=request.scheme == "https", is_http_only=True
-    )
-    header = ("Set-Cookie", set_cookie_header(cookie, request.host))
-    if request.method == "GET" and not walk.claimed_by and walk.answer is answer:
-        walk.warnings.append("the link of the session: answered with words instead")
-        return Answer(200, (NO_STORE, ("Content-Type", "text/plain"), header), _WELCOME)
-    return Answer(answer.status, (*answer.headers, header), answer.body)
+    headers = [header for header in answer.headers if header[0].lower() != "cache-control"]
+    headers.append(NO_STORE)
+    if mark.way == "parameter":
+        headers.append(("Set-Cookie", _cookie_of(opened.session, mark, request)))
+        if request.method == "GET" and not walk.claimed_by:
+            walk.warnings.append("the link of the session: answered with words instead")
+            return Answer(200, (*headers, ("Content-Type", "text/plain")), _WELCOME)
+    return Answer(answer.status, tuple(headers), answer.body)
+
+
+def _cookie_of(session: Session, mark: Mark, request: IncomingRequest) -> str:
+    """Who came with the parameter stays in the session: a cookie for the whole site."""
+    left_s = max(1, (session.expires_micros - request.received_micros) // 1_000_000)
+    is_secure = request.scheme == "https"
+    cookie = Cookie(COOKIE.decode(), mark.token, left_s, is_secure=is_secure, is_http_only=True)
+    return set_cookie_header(cookie, request.host)

@@ -144,7 +144,9 @@ class Worker:
             Sites.of(settings),
         )
         self._new_walks = NewWalks(new_walk) if new_walk is not None else None
-        self.previews = Previews(settings, slot, self._pipeline, self.lanes, self._also_use, self._watch)
+        self.previews = Previews(
+            settings, slot, self._pipeline, self.lanes, self.counters, self._also_use, self._watch
+        )
         self._containers = [self._follow(container)]
         """Those that serve or that some event began with, oldest first."""
         earlier = EarlierContainers(Versions(settings.data_folder), self._also_use, self.counters)
