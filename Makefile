@@ -57,12 +57,17 @@ golden: fast  ## fill in golden cases that have no expectation yet, and show the
 check: lint types test  ## what CI runs
 	$(BIN)/python -m sgtm docs --check
 
-bench: fast  ## ratios: parser, encoder, hashes, sender, server
+ROUNDS ?= 9
+bench: fast  ## everything side by side in about 25 minutes (ROUNDS=), and a page of it in benchmarks/results
 	$(BIN)/python -m benchmarks.parse
 	$(BIN)/python -m benchmarks.encode
 	$(BIN)/python -m benchmarks.hash
 	$(BIN)/python -m benchmarks.send
-	$(BIN)/python -m benchmarks.load
+	$(BIN)/python -m benchmarks.load --peers --rounds $(ROUNDS)
+	$(BIN)/python -m benchmarks.latency --peers
+	$(BIN)/python -m benchmarks.growth --rounds $(ROUNDS)
+	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.report
 
 instructions: fast  ## instructions per hit (valgrind) against the committed budget
 	$(BIN)/python -m benchmarks.instructions
