@@ -32,7 +32,7 @@ SESSION = {
 
 
 class PageServer:
-    """Serves `views`, newest last; `fault` is what goes wrong: "", "bootstrap", "stream", "gone"."""
+    """Serves `views`, newest last; `fault`: "logged out", "gone" (the session), or nothing."""
 
     def __init__(self, views: list[RequestView] = [], summaries: list[Summary] = []) -> None:  # noqa: B006
         self.views = {view.summary.id: view for view in views}
@@ -40,8 +40,16 @@ class PageServer:
         self.fault = ""
         self.draft = True
         self.asked: list[str] = []
-        self._streams: list[web.StreamResponse] = []
+        self.url = ""
+        self._streams: list[tuple[web.Request, web.StreamResponse]] = []
         self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> "PageServer":
+        self.url = await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def start(self, port: int = 0) -> str:
         """The address of the page."""
@@ -61,15 +69,15 @@ class PageServer:
 
     async def cut(self) -> None:
         """End every stream, as a network does."""
-        for stream in self._streams:
-            if (transport := getattr(getattr(stream, "_req", None), "transport", None)) is not None:
-                transport.close()
+        for request, _ in self._streams:
+            if request.transport is not None:
+                request.transport.close()
         self._streams.clear()
 
     async def tell(self, event: str, part: Summary | dict) -> None:
         """News for every stream."""
         data = json.dumps(part) if isinstance(part, dict) else encode(part).decode()
-        for stream in self._streams:
+        for _, stream in self._streams:
             await stream.write(f"event: {event}\ndata: {data}\n\n".encode())
 
     async def put(self, view: RequestView) -> None:
@@ -100,18 +108,12 @@ class PageServer:
     async def _api(self, request: web.Request, steps: list[str]) -> web.StreamResponse:
         match steps:
             case ["bootstrap"]:
-                return (
-                    web.json_response(status=401)
-                    if self.fault == "bootstrap"
-                    else web.json_response(self._bootstrap())
-                )
+                return web.json_response(self._bootstrap(), status=401 if self.fault == "logged out" else 200)
             case ["sessions"]:
                 return web.json_response(SESSION)
             case ["sessions", _, "stream"]:
                 return await self._stream(request)
             case ["sessions", _, "requests"]:
-                if self.fault == "slow":
-                    await asyncio.sleep(30)
                 status = 404 if self.fault == "gone" else 200
                 return web.json_response({"requests": json.loads(encode(self.summaries))}, status=status)
             case ["sessions", _, "requests", rid, *more]:
@@ -139,14 +141,14 @@ class PageServer:
         return web.Response(body=encode(view), content_type="application/json")
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        if self.fault in ("stream", "gone"):
+        if self.fault == "gone":
             return web.json_response({"error": "no such session"}, status=404)
         stream = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
         await stream.prepare(request)
         await stream.write(b": hello\n\n")
-        self._streams.append(stream)
+        self._streams.append((request, stream))
         await asyncio.Event().wait()  # until the server is closed
         return stream
 

@@ -267,8 +267,8 @@ class _Encoding:
                 for number, one in enumerate(delivery.tries, delivery.attempts - len(delivery.tries) + 1):
                     begun = self._offset(one.begun_micros)
                     host = urlsplit(delivery.request.url).netloc
-                    attempt = f", attempt {number}" if delivery.attempts > 1 else ""
-                    what, end = f"{tag.name} → {host}{attempt}", begun + one.took_micros
+                    attempt = f" {number}/{delivery.attempts}" if delivery.attempts > 1 else ""
+                    what, end = f"{tag.name}{attempt} → {host}", begun + one.took_micros
                     yield view.Span(what, "delivery", begun, end, one.outcome.kind)
 
     def _offset(self, micros: int) -> int:

@@ -10,6 +10,7 @@ know; `Secure` cookies work because the origins are declared trustworthy on the 
 """
 
 import asyncio
+import base64
 import contextlib
 import itertools
 import os
@@ -80,6 +81,46 @@ class Page:
         )
         for kind in ("mousePressed", "mouseReleased"):
             await self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    async def press(self, key: str, text: str = "") -> None:
+        """Press a key: a character, or a name such as `Escape`."""
+        code = {"Escape": 27, "Enter": 13, "Tab": 9, "ArrowDown": 40, "ArrowUp": 38}.get(key, 0)
+        text = text or (key if len(key) == 1 else "")
+        down = {"key": key, "text": text, "windowsVirtualKeyCode": code}
+        await self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **down)
+        await self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+
+    async def write(self, text: str) -> None:
+        """Put a text into the field that has the focus."""
+        await self.call("Input.insertText", text=text)
+
+    async def becomes(self, expression: str) -> Any:
+        """Wait until an expression is true; its value (True for an element). Raises TimeoutError with what
+        the page shows."""
+        looked = f"(found => found instanceof Node ? true : found)({expression})"
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TIMEOUT_S):
+                while True:
+                    if value := await self.evaluate(looked):
+                        return value
+                    await asyncio.sleep(0.02)
+        shown = await self.evaluate("document.body.innerText")
+        raise TimeoutError(f"never so: {expression}\nthe page shows:\n{shown}")
+
+    async def size(self, width: int, height: int) -> None:
+        """Give the tab a size."""
+        await self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+
+    async def screenshot(self) -> bytes:
+        """The tab as PNG."""
+        picture: str = (await self.call("Page.captureScreenshot", format="png"))["data"]
+        return base64.b64decode(picture)
 
     async def close(self) -> None:
         """Close the tab as a person would: the page gets its unload events."""

@@ -166,8 +166,8 @@ def test_deliveries_tell_each_attempt_and_the_waterfall_has_it():
         (span.what, span.begin_micros, span.end_micros) for span in shown.timing if span.kind == "delivery"
     ]
     assert spans == [
-        ("tag → vendor.example, attempt 1", 1_000, 4_000),
-        ("tag → vendor.example, attempt 2", 9_000, 12_000),
+        ("tag 1/2 → vendor.example", 1_000, 4_000),
+        ("tag 2/2 → vendor.example", 9_000, 12_000),
     ]
     assert summary_of(walk, REQUEST, SEEN).deliveries.done == 1
 

@@ -14,7 +14,7 @@ const requests = new Requests();
 const place = (id) => document.getElementById(id);
 const state = {
   boot: null, session: null, source: "session", link: "connecting", loading: true,
-  selected: null, view: null, opening: false, problem: null, hasDraft: false,
+  selected: null, view: null, opening: false, problem: null, hasDraft: false, isEmpty: false,
   tab: "summary", event: 0, tag: "", search: "", folded: new Set(), hidesSilent: true, raw: false,
   replay: null, isReplaying: false, theme: localStorage.getItem(THEME) ?? "system",
 };
@@ -36,7 +36,14 @@ function drawNow() {
 
 const drawers = {
   bar: () => render(bar(), place("bar")),
-  list: () => list.draw(state),
+  list: () => {
+    list.draw(state);
+    const isEmpty = !state.loading && !requests.all.length;
+    if (isEmpty !== state.isEmpty) {
+      state.isEmpty = isEmpty;
+      drawers.detail();
+    }
+  },
   detail: () => {
     document.body.classList.toggle("opened", Boolean(state.view || state.opening));
     drawDetail(place("detail"), state, acts);
@@ -57,7 +64,7 @@ function bar() {
       ${[["session", "My session"], ["lookback", "Look back"]].map(([one, name]) => html`<button type="button" role="radio" aria-checked=${state.source === one}
         @click=${() => acts.source(one)} title=${one === "lookback" && boot ? `a share of ${boot.look_back.share} of production requests, the latest ${boot.look_back.size}` : "what carries this session's token"}>${name}</button>`)}</div>
     ${boot?.draft ? html`<label class="of-tag">Session runs <select @change=${(event) => acts.container(event.target.value)}><option value="published">published</option><option value="draft" ?selected=${state.session?.container === "draft"}>draft</option></select></label>` : nothing}
-    <button type="button" @click=${acts.how}>Send a request here</button>
+    <button type="button" class="send" @click=${acts.how}>Send a request here</button>
     <button type="button" class="quiet" @click=${acts.theme} aria-label=${`Theme: ${state.theme}`} title="d">${{ system: "Auto", light: "Light", dark: "Dark" }[state.theme]}</button>
     <button type="button" class="quiet" @click=${dialogs.help} aria-label="Keys and filters" title="?">?</button>`;
 }

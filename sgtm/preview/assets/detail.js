@@ -1,7 +1,8 @@
 // One request: its head, its tabs.
 
 import { html, nothing, render } from "./lit-html.js";
-import { copy, empty, icon, status } from "./parts.js";
+import { ways } from "./dialogs.js";
+import { icon, status } from "./parts.js";
 import * as events from "./tab_events.js";
 import { outgoing } from "./tab_outgoing.js";
 import { replayed } from "./tab_replay.js";
@@ -23,6 +24,7 @@ export const TABS = [
 ];
 const OF_EVENTS = new Set(["data", "changes", "variables", "triggers", "tags", "outgoing", "console"]);
 const OF_TAGS = new Set(["changes", "variables", "triggers", "tags", "outgoing", "console"]);
+const OF_SILENT = new Set(["triggers", "tags"]);
 
 /** The tabs that this request has. */
 export const tabsOf = (state) => (state.replay ? [...TABS, ["replay", "Replay", replayed]] : TABS);
@@ -38,6 +40,9 @@ function unopened(state, on) {
       state.problem.act ? html`<button type="button" class="primary" @click=${state.problem.act}>${state.problem.name}</button>` : nothing}</div>`;
   }
   if (state.opening) return html`<div class="empty large"><h3>Loading</h3><div class="bones" aria-hidden="true"><i></i><i></i><i></i><i></i><i></i></div></div>`;
+  if (state.isEmpty && state.source === "session" && state.session) {
+    return html`<div class="panel first"><h2>Send the first request here</h2>${ways(state.session)}</div>`;
+  }
   return html`<div class="empty large"><h3>No request is open</h3><p>Choose one of the list, or press <kbd>j</kbd>.</p>
     <dl class="keys">${[["j k", "next, previous"], ["[ ]", "tabs"], ["/", "filter"], ["p", "pause"], ["?", "all keys"]].map(([key, what]) =>
       html`<div><dt>${key.split(" ").map((one) => html`<kbd>${one}</kbd>`)}</dt><dd>${what}</dd></div>`)}</dl></div>`;
@@ -103,8 +108,6 @@ function picker(name, state, on) {
       <button type="button" role="radio" aria-checked=${at === state.event} @click=${() => on.event(at)}><span class="soft">${at + 1}</span> ${one.name}</button>`)}</div>` : nothing}
     ${OF_TAGS.has(name) && tags.length ? html`<label class="of-tag">Tag <select @change=${(change) => on.tag(change.target.value)}>
       <option value="" ?selected=${!state.tag}>all ${tags.length}</option>${tags.map((tag) => html`<option value=${tag} ?selected=${tag === state.tag}>${tag}</option>`)}</select></label>
-      <label class="of-tag"><input type="checkbox" .checked=${!state.hidesSilent} @change=${on.silent}> also tags that no trigger wanted</label>` : nothing}
+      ${OF_SILENT.has(name) ? html`<label class="of-tag"><input type="checkbox" .checked=${!state.hidesSilent} @change=${on.silent}> also tags that no trigger wanted</label>` : nothing}` : nothing}
   </div>`;
 }
-
-export { copy, empty };

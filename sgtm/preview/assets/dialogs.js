@@ -46,19 +46,25 @@ export function help() {
 
 const line = (title, text, note) => html`<section class="way"><h3>${title}</h3><p class="soft">${note}</p><div class="copyable"><code>${text}</code>${copyButton(text, "Copy", `Copy ${title}`)}</div></section>`;
 
-/** How to send a request into this session. */
-export function howTo(session) {
-  if (!session) return show("Send a request here", html`<p>There is no session yet.</p>`);
+/** The ways into a session, each with a button to copy it. */
+export function ways(session) {
   const curl = `curl -i -H '${session.header}' 'https://YOUR-SERVER/g/collect?v=2&tid=G-1&cid=1.2&en=page_view&gcd=13t3t3t3t5l1'`;
-  show("Send a request here", html`
+  const script = `document.cookie = "${session.cookie}; domain=YOUR-DOMAIN; path=/; secure; samesite=none"`;
+  return html`
     <p>A request that carries this session's token runs like any other and is shown here, to you alone. Everybody else's traffic is untouched. The token ends ${until(session.expires_at)}.</p>
     ${line("Header", session.header, "For webhooks, curl, Postman, a proxy rule, or Google Tag Manager's preview of a web container.")}
     ${line("Cookie", session.cookie, "For a browser: set it on the site's registrable domain, then use the site.")}
+    ${line("In the browser's console", script, "The same cookie, set on the site that you look at.")}
     ${line("Parameter", session.parameter, "Where neither gets through: add it to the request's query.")}
-    ${line("curl", curl, "To try it now.")}`);
+    ${line("curl", curl, "To try it now.")}`;
 }
+
+/** How to send a request into this session. */
+export const howTo = (session) => show("Send a request here", session ? ways(session) : html`<p>There is no session yet.</p>`);
 
 function until(seconds) {
   const at = new Date(seconds * 1000);
-  return Number.isNaN(at.getTime()) ? "with the session" : `at ${at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })}`;
+  if (Number.isNaN(at.getTime())) return "with the session";
+  const time = at.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  return at.toDateString() === new Date().toDateString() ? `at ${time}` : `on ${at.toLocaleDateString("en-GB", { day: "numeric", month: "long" })} at ${time}`;
 }

@@ -46,7 +46,7 @@ export function listView(place, requests, on) {
   function tools(about) {
     const words = [["tag:failed", "Failed", "failed"], ["tag:held", "Held back", "held"], ["client:none", "Unclaimed", "not"]];
     return html`<div class="tools">
-      <div class="search"><input type="search" id="filter" placeholder="Filter: text, client:GA4, event:purchase, status:4, tag:failed …" spellcheck="false"
+      <div class="search"><input type="search" id="filter" placeholder="Filter: a word, client:GA4, tag:failed …" spellcheck="false"
         autocomplete="off" aria-label="Filter requests" .value=${requests.filter} @input=${(event) => on.filter(event.target.value)}><kbd aria-hidden="true">/</kbd></div>
       <div class="row-of-buttons">
         ${words.map(([word, name, group]) => html`
@@ -83,8 +83,7 @@ export function listView(place, requests, on) {
     if (about.loading) return html`<div class="empty"><h3>Loading</h3><div class="bones" aria-hidden="true"><i></i><i></i><i></i><i></i></div></div>`;
     if (requests.all.length) return html`<div class="empty"><h3>Nothing matches the filter</h3><button type="button" @click=${() => on.filter("")}>Clear the filter</button></div>`;
     if (about.source === "lookback") return html`<div class="empty"><h3>No sampled requests yet</h3><p>A share of production requests is kept for a while, with personal data masked. The next one appears here.</p></div>`;
-    return html`<div class="empty"><h3>Waiting for the first request</h3><p>Only requests that carry this session's token appear here. Live traffic is untouched.</p>
-      <button type="button" class="primary" @click=${on.how}>Send a request here</button></div>`;
+    return html`<div class="empty"><h3>Waiting for the first request</h3><p>Only requests that carry this session's token appear here. Live traffic is untouched.</p></div>`;
   }
 
   function reveal(id) {

@@ -17,7 +17,7 @@ export function outgoing(state, on) {
 
 function delivery(tag, one, state, isReplay) {
   return html`<article class="delivery">
-    <h3>${icon(tag.group)}<span>${tag.name}</span> <code class="to">${one.method} ${one.url.split("?")[0]}</code></h3>
+    <h3>${icon(deliveryGroup(one))}<span>${tag.name}</span> <code class="to">${one.method} ${one.url.split("?")[0]}</code></h3>
     <p class="facts">${outcome(deliveryGroup(one), deliveryName(one, isReplay))}${one.status ? status(one.status) : nothing}
       ${one.attempts ? html`<span>attempt ${one.attempts}</span><span>${duration(one.took_micros)}</span><span class="soft">begun after ${duration(Math.max(0, one.begun_micros))}</span>` : nothing}
       <span class="grow"></span>${copyButton(() => curlOf(one), "Copy as curl")}${one.body ? copyButton(one.body, "Copy body") : nothing}</p>

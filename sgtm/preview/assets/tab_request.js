@@ -22,12 +22,14 @@ export function summary({ view }, on) {
 
 function verdict(view) {
   const counts = view.summary.tags;
+  const lost = view.summary.deliveries.failed;
   const said = [
     view.claimed_by ? html`<b>${view.claimed_by}</b> claimed it` : html`<b>No client</b> claimed it`,
     view.events.length ? html`${view.events.length === 1 ? "one event" : `${view.events.length} events`}` : nothing,
     counts.fired ? outcome("fired", `${counts.fired} fired`) : nothing,
     counts.failed ? outcome("failed", `${counts.failed} failed`) : nothing,
     counts.held ? outcome("held", `${counts.held} held back`) : nothing,
+    lost ? outcome("failed", lost === 1 ? "one delivery given up" : `${lost} deliveries given up`) : nothing,
     view.answer ? html`answered ${status(view.answer.status)} in ${duration(view.summary.took_micros)}` : html`not answered yet`,
   ];
   return said.filter((one) => one !== nothing).map((one) => html`<span>${one}</span>`);
@@ -50,11 +52,12 @@ const hostOf = (url) => url.replace(/^https?:\/\//, "").split("?")[0];
 
 function requestPart(view) {
   const { request } = view;
-  const query = pairsOf(request.url.split("?").slice(1).join("?"));
+  const [target, ...rest] = request.url.split("?");
+  const query = pairsOf(rest.join("?"));
   const type = request.headers.find(([name]) => name === "content-type")?.[1] ?? "";
   const isForm = type.includes("urlencoded") || (view.claimed_by && /^[\w.]+=/.test(request.body) && !request.body.includes("\n"));
   return html`
-    <p class="wire"><code>${request.method} ${request.url}</code> ${copyButton(request.url, "Copy URL")}${copyButton(() => curlOf(request), "Copy as curl")}</p>
+    <p class="wire"><code>${request.method} ${target}</code> ${copyButton(request.url, "Copy URL")}${copyButton(() => curlOf(request), "Copy as curl")}</p>
     <p class="soft">from ${request.remote_address || "an unknown address"}${request.has_secrets ? "; a credential in it is not shown" : ""}</p>
     ${fold("Query", Object.keys(query).length, pairs(Object.entries(query), "Query"))}
     ${fold("Headers", request.headers.length, pairs(request.headers, "Headers"))}
@@ -108,7 +111,7 @@ function waterfall(spans) {
   const ticks = [0, 0.25, 0.5, 0.75, 1];
   return html`<div class="waterfall">
     <div class="axis" aria-hidden="true"><span></span><svg height="16">${ticks.map((part) => svg`<text x=${`${part * 100}%`} y="11" text-anchor=${part === 0 ? "start" : part === 1 ? "end" : "middle"}>${duration(Math.round(end * part))}</text>`)}</svg><span></span></div>
-    ${spans.map((span) => html`<div class="span of-${span.kind} ${span.outcome && span.outcome !== "done" ? "bad" : ""}"><span class="what" title=${span.what}>${span.what}${span.outcome && span.outcome !== "done" ? ` (${span.outcome})` : ""}</span>
+    ${spans.map((span) => html`<div class="span of-${span.kind} ${span.outcome && span.outcome !== "done" ? "bad" : ""}"><span class="what" title=${span.what}>${span.outcome ? icon(deliveryGroup(span)) : nothing} ${span.what}<span class="unseen"> ${span.outcome}</span></span>
       <svg height="18" role="img" aria-label=${`from ${duration(span.begin_micros)} to ${duration(span.end_micros)}`}>${ticks.slice(1, -1).map((part) => svg`<line x1=${`${part * 100}%`} x2=${`${part * 100}%`} y1="0" y2="18"/>`)}
         <rect x=${at(span.begin_micros)} width=${at(span.end_micros - span.begin_micros)} y="4" height="10" rx="2"/><rect class="least" x=${at(Math.min(span.begin_micros, end * 0.998))} width="2" y="4" height="10" rx="1"/></svg>
       <span class="num">${duration(span.end_micros - span.begin_micros)}</span></div>`)}</div>`;
