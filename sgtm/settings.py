@@ -23,6 +23,7 @@ FILE = "settings_file"
 """The one setting that a settings file cannot hold."""
 
 _KIB = 1024
+_ORIGIN = r"^https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?$"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -240,6 +241,42 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         Meta(description="Seconds over which one run of a template may wait for answers.", gt=0.0, le=300.0),
     ] = 20.0
+    google_project: Annotated[
+        str,
+        Meta(
+            description="Google Cloud project of templates that name none; empty: GOOGLE_CLOUD_PROJECT.",
+            pattern=r"^[A-Za-z0-9:.-]*$",
+        ),
+    ] = ""
+    google_credentials_file: Annotated[
+        str,
+        Meta(
+            description="Key file (JSON) of the service account as which templates use Google's services; "
+            "empty: GOOGLE_APPLICATION_CREDENTIALS. Needs `sgtm[google]`."
+        ),
+    ] = ""
+    credentials: Annotated[
+        str,
+        Meta(
+            description="JSON file of keys that templates sign with (hmacSha256), as "
+            '{"keys": {"id": "base64"}}; the ids that one may use stand in its permissions.',
+            extra={"metavar": "FILE"},
+        ),
+    ] = ""
+    firestore_url: Annotated[
+        str, Meta(description="Where templates find Firestore, as an emulator's address.", pattern=_ORIGIN)
+    ] = "https://firestore.googleapis.com"
+    bigquery_url: Annotated[
+        str, Meta(description="Where templates find BigQuery, as an emulator's address.", pattern=_ORIGIN)
+    ] = "https://bigquery.googleapis.com"
+    analytics_url: Annotated[
+        str,
+        Meta(
+            description="Where templates send events to Google Analytics, as "
+            "https://region1.google-analytics.com.",
+            pattern=_ORIGIN,
+        ),
+    ] = "https://www.google-analytics.com"
     airgapped: Annotated[
         bool,
         Meta(description="Connect to nothing but what the container names and what --egress-allow lists."),

@@ -54,7 +54,9 @@ def test_every_field_can_be_given_as_flag_and_as_variable(field: Any) -> None:
     text = {
         "trusted_proxies": "10.0.0.0/8",
         "egress_allow": "::1",
-        "script_upstream": "http://127.0.0.1:7",
+        **dict.fromkeys(
+            ["script_upstream", "firestore_url", "bigquery_url", "analytics_url"], "http://127.0.0.1:7"
+        ),
         "nats_urls": "nats://127.0.0.1:7",
         "nats_monitoring_urls": "http://127.0.0.1:7",
         "path_prefix": "/x",

@@ -50,7 +50,7 @@ def get_google_auth(run: Run, args: Arguments) -> GoogleAuth:
     demand(run, "getGoogleAuth", "use_google_credentials", scopes, shown=" ".join(scopes))
     credential = credential_for(run, " ".join(scopes))
     if credential is None:
-        what = "getGoogleAuth: the server has no service account; set google_service_account_file"
+        what = "getGoogleAuth: the server has no service account; set google_credentials_file"
         raise ScriptError(what)
     return GoogleAuth(credential)
 

@@ -20,7 +20,9 @@ def hmac_sha256(run: Run, args: Arguments) -> str:
     demand(run, "hmacSha256", "use_custom_private_keys", key_id, shown=f"key {key_id}")
     key = host_of(run).services.private_key(key_id)
     if key is None:
-        raise ScriptError(f"hmacSha256: there is no key {key_id[:MAX_SHOWN]!r}; set private_keys_file")
+        raise ScriptError(
+            f"hmacSha256: there is no key {key_id[:MAX_SHOWN]!r}; the setting `credentials` names the file"
+        )
     run.charge(len(text) >> 5)
     digest = hmac.digest(key, text.encode("utf-8", "replace"), "sha256")
     options = argument(args, 2)
