@@ -12,6 +12,7 @@ import msgspec
 import yaml
 from msgspec import UNSET, Struct, inspect
 
+from sgtm.cli._reference_apis import HEAD, INTRODUCTION, api_rows
 from sgtm.component import Component, Kind, Secret, components
 from sgtm.container.built_in import BUILT_IN_VARIABLES
 from sgtm.container.field_types import inner_type, is_secret, limits, members, type_words
@@ -84,6 +85,9 @@ def reference_pages(checkout: Path | None, commands: Mapping[str, Any]) -> dict[
     pages["metrics.md"] = _metrics_page()
     pages["settings.md"] = _settings_page()
     pages["cli.md"] = _cli_page(commands)
+    pages["template_apis.md"] = _page(
+        "APIs of gallery templates", "sgtm/templates/apis/", [INTRODUCTION, _table(HEAD, api_rows())]
+    )
     pages["README.md"] = _index_page(pages)
     return dict(sorted(pages.items()))
 

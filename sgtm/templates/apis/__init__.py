@@ -24,9 +24,11 @@ from sgtm.templates.apis import (  # noqa: F401 - each declares its APIs
     signatures,
     storage,
 )
-from sgtm.templates.apis.declaration import DECLARED, Api, Kind
+from sgtm.templates.apis.declaration import DECLARED, KINDS, Api, Kind
 from sgtm.templates.arguments import Arguments
 from sgtm.templates.library import LIBRARY
+
+__all__ = ["DECLARED", "KINDS", "PERMISSION_OF", "table_for"]
 
 PERMISSION_OF: dict[str, str] = {
     api.name.partition(".")[0]: api.permission for api in DECLARED.values() if api.permission

@@ -6,8 +6,10 @@ from msgspec import UNSET
 from template_hosts import EVENT, EVERYTHING, Ran, host_for, value_of, with_request
 
 from sgtm.templates.apis import DECLARED, PERMISSION_OF, table_for
+from sgtm.templates.apis.pure import PURE
 from sgtm.templates.empty_request import empty_request
 from sgtm.templates.host import ContainerFacts
+from sgtm.templates.library import LIBRARY
 
 
 @pytest.mark.parametrize(
@@ -201,3 +203,5 @@ def test_everything_that_exists_is_in_the_tables_of_all_kinds_and_of_tests():
     assert names <= set(table_for("tag")) == set(table_for("client")) == set(table_for("variable"))
     assert set(table_for("tag")) == set(empty_request(None, []))
     assert set(PERMISSION_OF.values()) == set(EVERYTHING)
+    assert set(PURE) == set(LIBRARY)
+    assert [name for name, api in DECLARED.items() if not api.summary.endswith(".")] == []

@@ -1,0 +1,25 @@
+"""What the APIs do that need nothing but their arguments (`library.py`): a line for each, for people."""
+
+PURE: dict[str, str] = {
+    "JSON": "`parse` gives undefined for what is no JSON, `stringify` for what has none; neither fails.",
+    "Math": "abs, ceil, floor, max, min, pow, round, sqrt.",
+    "Object": "keys, values, entries, freeze, delete.",
+    "Promise": "`create((resolve, reject) => …)` and `all(list)`.",
+    "getType": "string, number, boolean, null, undefined, array, object or function.",
+    "makeString": "A value as text.",
+    "makeNumber": "A value as number; NaN where it is none.",
+    "makeInteger": "A value as number, rounded; 0 where it is none.",
+    "makeTableMap": "Rows of a table as an object: one column's values by another's; null without rows.",
+    "parseUrl": "The parts of an address, as WHATWG's parser has them; undefined for what is none.",
+    "computeEffectiveTldPlusOne": "The registrable domain of a host or address; empty where there is none.",
+    "encodeUri": "As encodeURI.",
+    "encodeUriComponent": "As encodeURIComponent.",
+    "decodeUri": "As decodeURI; undefined for what is broken.",
+    "decodeUriComponent": "As decodeURIComponent; undefined for what is broken.",
+    "toBase64": "A text's UTF-8 in base64; `{urlEncoding: true}` in base64url.",
+    "fromBase64": "The text; undefined for what is no base64.",
+    "sha256": "Calls back with the SHA-256 of a text, in base64 or `{outputEncoding: 'hex'}`.",
+    "sha256Sync": "The SHA-256 of a text, in base64 or `{outputEncoding: 'hex'}`.",
+    "createRegex": "A pattern of RE2 with the flags g and i; null for what is none.",
+    "testRegex": "Whether a pattern is found in a text; one with g goes on behind its last find.",
+}
