@@ -55,10 +55,9 @@ from sgtm.server.recovery import Recovery
 from sgtm.server.replaying import Place, Replays
 from sgtm.server.scripts import Scripts
 from sgtm.server.sites import Sites
-from sgtm.server.template_limits import template_limits
+from sgtm.server.template_hosting import TemplateHosting
 from sgtm.server.watching import NewWalks, Watch
 from sgtm.settings import Settings
-from sgtm.templates.apis.storage import TemplateStorage
 
 log = logging.getLogger("sgtm.server")
 
@@ -99,7 +98,8 @@ class Worker:
             proxy=settings.egress_proxy,
             sources=settings.egress_sources,
         )
-        self._egress, self._credentials = egress, Credentials(container.credentials)
+        self._egress, self._hosting = egress, TemplateHosting(settings, self.counters)
+        self._credentials = Credentials({**container.credentials, **self._hosting.credentials})
         self._sender = make_sender(settings.sender, self._credentials, egress)
         self.lanes = Lanes(self._sender, self.counters, hands_back=self.outbox.reads_again)
         self.health = Health()
@@ -109,7 +109,6 @@ class Worker:
         self.health.ready_checks["short of memory"] = lambda: self._memory.level < HARD
         self.scripts = Scripts(settings, self.counters, egress)
         self._lookups = Lookups(self._sender, self.counters)
-        self._stores: dict[str, TemplateStorage] = {}
         # who may lose the record in a crash must not remember that it had come
         keys_file = Path(settings.data_folder) / FILE_NAME if self.outbox.reads_again else None
         self._keys = TakenKeys(keys_file, self.counters)
@@ -193,17 +192,14 @@ class Worker:
         self._use_containers()
 
     def _follow(self, container: Container) -> "weakref.ref[Container]":
-        if container.surroundings is not None:
-            container.surroundings.use(
-                template_limits(self.settings), self._stores, self.counters, time.perf_counter
-            )
+        self._hosting.host(container)
         return weakref.ref(container, lambda _: self._use_containers())
 
     def _use_containers(self) -> None:
         alive = [(ref, found) for ref in self._containers if (found := ref()) is not None]
         self._containers = [ref for ref, _ in alive]
         self._egress.use_destinations({one for _, found in alive for one in found.destinations})
-        self._credentials.sources = {
+        self._credentials.sources = self._hosting.credentials | {
             name: source for _, found in alive for name, source in found.credentials.items()
         }
 

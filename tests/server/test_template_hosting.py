@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from sgtm.delivery.credentials import CredentialSource
 from sgtm.errors import SettingsError
-from sgtm.server.template_services import ACCOUNT, account_of, services_of
+from sgtm.server.template_hosting import ACCOUNT, account_of, services_of
 from sgtm.settings import Settings
 
 
