@@ -6,14 +6,14 @@ SPEC: vendor-tags 5.5 (shape of a call, clock skew, names); ga4-protocol 11.2 (r
 |---|---|
 | `track` | its event under GA4's name (EVENT_NAMES), `properties` as they are, what a shop says renamed |
 | `page`, `screen` | `page_view`, `screen_view`; `properties.url`, `context.page.url`: `page_location`, ... |
-| `identify`, `group`, `alias` | the type itself; `traits` as `x-segment-traits` |
+| `identify`, `group`, `alias` | the type itself; `traits` as `x-sst-segment_traits` |
 | `anonymousId`, `userId`, `messageId` | `client_id`, `user_id`, `event_id` |
 | `traits`, `context.traits` | `user_data`, and what names nobody as `x-ga-mp2-user_properties` |
 | `context.ip`, `.userAgent`, `.locale` | `ip_override`, `user_agent`, `language` |
 | `context.screen`, `.app`, `.campaign` | `screen_resolution`, `app_name`, `campaign_source`, ... |
 | `products`, or one product in `properties` | `items` |
 | `timestamp` | `timestamp_micros`, corrected by `sentAt` |
-| `context`, `integrations` of the call | `x-segment-context`, `x-segment-integrations` |
+| `context`, `integrations` of the call | `x-sst-segment_context`, `x-sst-segment_integrations` |
 """
 
 from collections.abc import Mapping, Sequence
@@ -114,7 +114,7 @@ def event_of_call(call: Call, type_: str, *, names: Mapping[str, str], snake_cas
     data |= _of_person(call, context, type_)
     for key in ("context", "integrations"):
         if isinstance(call.get(key), dict) and call[key]:
-            data[f"x-segment-{key}"] = call[key]
+            data[f"x-sst-segment_{key}"] = call[key]
     return data
 
 
@@ -221,7 +221,7 @@ def _of_person(call: Call, context: Call, type_: str) -> EventData:
     # a group's traits are those of a company
     traits = {**_mapping(context.get("traits")), **({} if type_ == "group" else own)}
     if own:
-        data["x-segment-traits"] = own
+        data["x-sst-segment_traits"] = own
     address = _renamed(traits, _NAMES) | _renamed(_mapping(traits.get("address")), _ADDRESS)
     user_data: dict[str, Any] = _renamed(traits, _USER_DATA)
     if address:

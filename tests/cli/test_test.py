@@ -160,7 +160,7 @@ def test_no_tests_at_all_is_an_error(sgtm, shop, tmp_path):
     assert sgtm("test", shop, tmp_path / "missing.yaml").returncode == 2
 
 
-@pytest.mark.parametrize(("example", "count"), [("shop", 5), ("rules", 6)])
+@pytest.mark.parametrize(("example", "count"), [("shop", 5), ("rules", 6), ("sources", 7)])
 def test_the_tests_of_the_examples_pass(sgtm, example, count):
     path = ROOT / "examples" / example / "container.yaml"
     done = sgtm("test", path, env={"META_PIXEL_ID": "123", "META_ACCESS_TOKEN": "t"})
