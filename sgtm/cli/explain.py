@@ -10,6 +10,7 @@ schedule, sample, sequence; the variables that were read; the requests that woul
 """
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any, TypeVar
@@ -90,7 +91,9 @@ def _request(arguments: argparse.Namespace) -> IncomingRequest:
 
 def _as_json(walk: Walk) -> str:
     encoded = msgspec.json.encode(walk, enc_hook=lambda value: str(value))
-    return msgspec.json.format(encoded, indent=2).decode()
+    text = msgspec.json.format(encoded, indent=2).decode()
+    # JSON may hold marks that turn a line around; a terminal must not see them
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
 
 
 def _read(text: str, type_: type[T], where: str) -> T:
