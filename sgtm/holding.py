@@ -25,7 +25,7 @@ from sgtm.delivery.context import ContextStore, ContextUnavailable
 from sgtm.delivery.context.keys import pair_key
 from sgtm.delivery.context.pairs import LATE, SAME_SIDE, Meeting, Met
 from sgtm.delivery.context.rules import ContextRules, HoldRule, Side
-from sgtm.delivery.context.values import keys_saved, snapshot_of
+from sgtm.delivery.context.values import Saver, keys_saved
 from sgtm.delivery.outbox import OutboxFull
 from sgtm.event import Event, make_event
 from sgtm.hit import Hit, run_all
@@ -75,12 +75,11 @@ class Holding:
     def __init__(
         self,
         store: ContextStore,
-        context: Context,
         counters: Counters,
         most: int,
         now_micros: Callable[[], int] = lambda: time.time_ns() // 1_000,
     ) -> None:
-        self._store, self._context, self._counters = store, context, counters
+        self._store, self._context, self._counters = store, Context(store, counters), counters
         self._most, self._now_micros, self._begun = most, now_micros, now_micros()
         self._waiting: dict[bytes, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -251,8 +250,9 @@ def _left(half: Half) -> bytes:
     data, event = half.event.data, half.event
     if half.side == "browser":
         is_unset_granted = half.hit.container.is_unset_consent_granted
-        snapshot = snapshot_of(event, half.rules, is_unset_granted=is_unset_granted)
-        data = {**(snapshot.values if snapshot is not None else {}), **data}
+        snapshot = Saver(half.rules, is_unset_granted=is_unset_granted).snapshot(event)
+        values = snapshot.values if snapshot is not None else {}
+        data = {**{name: kept.value for name, kept in values.items()}, **data}
     try:
         return msgspec.msgpack.encode((event.client_name, data))
     except (TypeError, ValueError, RecursionError, OverflowError):

@@ -9,7 +9,6 @@ from corridor import make_client, make_container, make_tag
 from doubles import HeldLanes, NotingOutbox, eventually
 from msgspec.structs import replace
 
-from sgtm.context import Context
 from sgtm.delivery.context.file import Bounds
 from sgtm.delivery.context.rules import ContextRules, HoldRule
 from sgtm.delivery.context.sqlite import SqliteContext
@@ -37,8 +36,7 @@ class Shop:
         self.outbox, self.lanes, self.counters = NotingOutbox(), HeldLanes(DONE), Counters()
         self.store = store or SqliteContext(path, Bounds(10_000, 10**7), self.counters)
         self.now = NOW
-        context = Context(self.store, self.counters)
-        self.holding = Holding(self.store, context, self.counters, 100, lambda: self.now)
+        self.holding = Holding(self.store, self.counters, 100, lambda: self.now)
         self.sent, self.consents, self.events = [], [], []
         self.container = replace(
             make_container([], [make_tag(self._build, "ads")]),

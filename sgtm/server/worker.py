@@ -18,7 +18,6 @@ from aiohttp import web
 
 from sgtm.container.container import Container
 from sgtm.container.versions import Versions
-from sgtm.context import Context
 from sgtm.delivery.context.opening import most_waiting, open_context
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
@@ -113,9 +112,7 @@ class Worker:
         keys_file = Path(settings.data_folder) / FILE_NAME if self.outbox.reads_again else None
         self._keys = TakenKeys(keys_file, self.counters)
         self.context = open_context(settings, self.outbox, self.counters)
-        self.holding = Holding(
-            self.context, Context(self.context, self.counters), self.counters, most_waiting(settings)
-        )
+        self.holding = Holding(self.context, self.counters, most_waiting(settings))
         self._pipeline = Pipeline(
             container,
             self.outbox,

@@ -11,7 +11,7 @@ from sgtm.delivery.context.keys import pair_key
 from sgtm.delivery.context.pairs import Meeting, Met, decide, read_pair, write_pair
 from sgtm.delivery.context.rows import MAX_ROW_BYTES, Row, Snapshot, read_row, row_after, without, write_row
 from sgtm.delivery.context.rules import ContextRules
-from sgtm.delivery.context.values import snapshot_of
+from sgtm.delivery.context.values import Saver
 from sgtm.delivery.shared_file import SharedFile
 from sgtm.event import Event
 
@@ -63,6 +63,7 @@ class ContextFile(SharedFile):
     def __init__(self, path: Path | None, bounds: Bounds) -> None:
         super().__init__(path, _SCHEMA)
         self._bounds, self._counts = bounds, Counts()
+        self._saver: Saver | None = None
 
     def begin(self, *, is_synced: bool) -> None:
         """Begin a transaction, which is on the disk when it is committed, or not before long."""
@@ -107,7 +108,9 @@ class ContextFile(SharedFile):
             return rows[key]
 
         for event, rules, is_unset_granted in saves:
-            snapshot = snapshot_of(event, rules, is_unset_granted=is_unset_granted)
+            if self._saver is None or self._saver.rules is not rules:
+                self._saver = Saver(rules, is_unset_granted=is_unset_granted)
+            snapshot = self._saver.snapshot(event)
             if snapshot is None:
                 continue
             self._counts.saved += 1

@@ -20,7 +20,7 @@ from sgtm.delivery.context.keys import bucket_of, pair_key
 from sgtm.delivery.context.pairs import Meeting, Met, decide, read_pair, write_pair
 from sgtm.delivery.context.rows import MAX_ROW_BYTES, Row, Snapshot, read_row, row_after, without, write_row
 from sgtm.delivery.context.rules import ContextRules
-from sgtm.delivery.context.values import snapshot_of
+from sgtm.delivery.context.values import Saver
 from sgtm.delivery.outbox import OutboxFull
 from sgtm.delivery.outbox.nats import NatsOutbox
 from sgtm.delivery.outbox.nats_broker import Broker
@@ -155,7 +155,7 @@ class NatsContext:
         """First the rows of client ids, then what they tell on; how many hits told something, and how many
         rows could not be written."""
         self._failed = 0
-        made = (snapshot_of(event, rules, is_unset_granted=unset) for event, rules, unset in saves)
+        made = (Saver(rules, is_unset_granted=unset).snapshot(event) for event, rules, unset in saves)
         snapshots = [snapshot for snapshot in made if snapshot is not None]
         first: dict[bytes, list[Step]] = {}
         for snapshot in snapshots:

@@ -41,7 +41,7 @@ class Snapshot(Struct, frozen=True):
 
     keys: tuple[bytes, ...]
     """All of its keys."""
-    values: dict[str, Any]
+    values: dict[str, Kept]
     denied: frozenset[str]
     """Keys of event data that consent was refused for: what is known of them goes."""
     consent: dict[str, bool]
@@ -54,24 +54,35 @@ class Snapshot(Struct, frozen=True):
 def row_after(row: Row | None, client: Row | None, snapshot: Snapshot, key: bytes) -> Row:
     """The row of `key` after this hit: of each value the newest that is known under the key, under the
     hit's client id (`client`), or from the hit. A hit that comes late changes nothing that is newer."""
-    at, oldest = snapshot.at, snapshot.at - snapshot.ttl
-    values: dict[str, Kept] = {}
-    told = {name: Kept(value, at) for name, value in snapshot.values.items()}
-    for known in (client.values if client is not None else {}, row.values if row is not None else {}, told):
+    at, oldest, denied = snapshot.at, snapshot.at - snapshot.ttl, snapshot.denied
+    values = dict(client.values) if client is not None else {}
+    # PERF: the row of a client id is both
+    for known in (row.values if row is not None and row is not client else {}, snapshot.values):
         for name, kept in known.items():
-            is_live = kept.at > oldest and (name not in snapshot.denied or kept.at > at)
-            if is_live and (name not in values or values[name].at <= kept.at):
+            there = values.get(name)
+            if there is None or there.at <= kept.at:
                 values[name] = kept
+    for name in [
+        name for name, kept in values.items() if kept.at <= oldest or (name in denied and kept.at <= at)
+    ]:
+        del values[name]
     is_latest = row is None or row.at <= at
     latest = at if row is None or is_latest else row.at
-    beside = (*(one for one in (row.beside if row else ()) if one not in snapshot.keys), *snapshot.keys)
     return Row(
         values=values,
         consent=snapshot.consent if row is None or is_latest else row.consent,
         at=latest,
-        beside=tuple(one for one in beside if one != key)[-MAX_BESIDE:],
+        beside=_beside(row, snapshot.keys, key),
         until=latest + snapshot.ttl,
     )
+
+
+def _beside(row: Row | None, keys: tuple[bytes, ...], key: bytes) -> tuple[bytes, ...]:
+    known = row.beside if row is not None else ()
+    new = [one for one in keys if one != key]
+    if all(one in known for one in new):
+        return known
+    return (*(one for one in known if one not in new), *new)[-MAX_BESIDE:]
 
 
 def without(row: Row, snapshot: Snapshot) -> Row:

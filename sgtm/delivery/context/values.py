@@ -7,15 +7,15 @@ refused is kept: it is what events without a browser have to know.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote_plus
 
 from sgtm.consent import CONSENT_TYPES, Consent, ConsentType
 from sgtm.cookies import read_cookie
-from sgtm.delivery.context.rows import Snapshot
+from sgtm.delivery.context.rows import Kept, Snapshot
 from sgtm.delivery.context.rules import CLIENT_ID, ContextRules, Group
 from sgtm.event import Event, undefined
-from sgtm.protocols.query import read_query
 
 CLICK_IDS = (
     *("gclid", "wbraid", "gbraid", "dclid", "fbclid", "ttclid", "msclkid", "twclid", "li_fat_id"),
@@ -29,20 +29,24 @@ KEYS: dict[Group, tuple[str, ...]] = {
     "clicks": CLICK_IDS,
     "meta": ("fbp", "fbc"),
 }
+_ANALYTICS: tuple[ConsentType, ...] = ("analytics_storage",)
+_ADS: tuple[ConsentType, ...] = ("ad_storage",)
+_BOTH = _ANALYTICS + _ADS
 _NEEDS: dict[Group, tuple[ConsentType, ...]] = {
-    "session": ("analytics_storage",),
-    "page": ("analytics_storage",),
-    "device": ("analytics_storage",),
-    "clicks": ("ad_storage",),
-    "meta": ("ad_storage",),
+    "session": _ANALYTICS,
+    "page": _ANALYTICS,
+    "device": _ANALYTICS,
+    "clicks": _ADS,
+    "meta": _ADS,
 }
 _CLICK_COOKIES = (("_gcl_ag", "gbraid"), ("_gcl_gb", "wbraid"), ("FPGCLAW", "gclid"), ("_gcl_aw", "gclid"))
 _CLICK_COOKIE = re.compile(
     r"GCL\.\d+\.([A-Za-z0-9_-]{1,512})(?:\..*)?|2\.1\.k([A-Za-z0-9_-]{1,512})(?:\$.*)?", re.ASCII
 )
-_BOTH: tuple[ConsentType, ...] = ("analytics_storage", "ad_storage")
+_CLICK_PARAMETER = re.compile(rf"[?&]({'|'.join(CLICK_IDS)})=([^&#]{{1,1536}})")
 _MAX_TEXT = 2_048
 _MAX_CLICK = 512
+_MAX_URL = 8_192
 
 
 def keys_saved(rules: ContextRules) -> tuple[str, ...]:
@@ -66,74 +70,105 @@ def consent_said(consent: Consent) -> dict[str, bool]:
     return {name: said for name in CONSENT_TYPES if (said := getattr(consent, name)) is not None}
 
 
-def snapshot_of(event: Event, rules: ContextRules, *, is_unset_granted: bool) -> Snapshot | None:
-    """What is kept of this event; None where there is nothing to keep, or nothing to find it by."""
-    keys = rules.keys_of(event)
-    if not keys:
-        return None
-    values: dict[str, Any] = {}
-    refused: set[str] = set()
-    groups = [(KEYS[group], _NEEDS[group], group) for group in rules.save]
-    for names, needs, group in (*groups, (rules.also_save, _BOTH, None)):
-        if any(getattr(event.consent, need) is False for need in needs):
-            refused.update(names)
-        elif not event.consent.missing(needs, is_unset_granted=is_unset_granted):
-            values.update(_values(event, names, group))
-    consent = consent_said(event.consent)
-    if not values and not consent:
-        return None
-    return Snapshot(
-        keys=tuple(keys),
-        values=values,
-        denied=frozenset(refused),
-        consent=consent,
-        at=event.request.received_micros,
-        ttl=rules.ttl_micros,
-        client=rules.key_of(event, CLIENT_ID),
-    )
+class Saver:
+    """What is kept of events, by the rules of one container. PERF: made once, asked for every hit."""
+
+    def __init__(self, rules: ContextRules, *, is_unset_granted: bool) -> None:
+        self.rules, self._is_unset_granted, self._ttl = rules, is_unset_granted, rules.ttl_micros
+        self._keys = rules.readers()
+        self._by_need: dict[tuple[ConsentType, ...], tuple[str, ...]] = {}
+        for group in rules.save:
+            needs = _NEEDS[group]
+            self._by_need[needs] = self._by_need.get(needs, ()) + KEYS[group]
+        self._has_clicks, self._has_meta = "clicks" in rules.save, "meta" in rules.save
+
+    def snapshot(self, event: Event) -> Snapshot | None:
+        """What is kept of this event; None where there is nothing to keep, or nothing to find it by."""
+        named = {name: key for name, read in self._keys if (key := read(event)) is not None}
+        if not named:
+            return None
+        at = event.request.received_micros
+        values: dict[str, Any] = {}
+        refused: list[str] = []
+        for needs, names in self._by_need.items():
+            if self._may(event.consent, needs):
+                values.update(_plain_values(event.data, names))
+                if needs is _ADS:
+                    self._ad_values(event, values)
+            elif any(getattr(event.consent, need) is False for need in needs):
+                refused += names
+        if self.rules.also_save:
+            self._other_values(event, values, refused)
+        consent = consent_said(event.consent)
+        if not values and not consent:
+            return None
+        return Snapshot(
+            keys=tuple(named.values()),
+            values={name: Kept(value, at) for name, value in values.items()},
+            denied=frozenset(refused),
+            consent=consent,
+            at=at,
+            ttl=self._ttl,
+            client=named.get(CLIENT_ID),
+        )
+
+    def _may(self, consent: Consent, needs: tuple[ConsentType, ...]) -> bool:
+        return not consent.missing(needs, is_unset_granted=self._is_unset_granted)
+
+    def _ad_values(self, event: Event, values: dict[str, Any]) -> None:
+        """What stands in cookies and in the page's address: a click that led here is newer than a cookie."""
+        cookies = b";".join([text for name, text in event.request.headers if name == b"cookie"])
+        if self._has_clicks:
+            if b"_gcl_" in cookies or b"FPGCLAW" in cookies:
+                for name, value in _cookie_clicks(event):
+                    values.setdefault(name, value)
+            url = event.data.get("page_location")
+            if isinstance(url, str) and "=" in url[:_MAX_URL]:
+                values.update(_page_clicks(url[:_MAX_URL]))
+        if self._has_meta:
+            for name in KEYS["meta"]:
+                said: Any = event.data.get(f"x-fb-ck-{name}")
+                if said is None and b"_fb" in cookies:
+                    said = read_cookie(event.request, f"_{name}")
+                if isinstance(said, str) and 0 < len(said) <= _MAX_CLICK:
+                    values.setdefault(name, said)
+
+    def _other_values(self, event: Event, values: dict[str, Any], refused: list[str]) -> None:
+        names = self.rules.also_save
+        if self._may(event.consent, _BOTH):
+            read = ((name, event.get(name)) for name in names)
+            values.update((name, value) for name, value in read if value is not undefined)
+        elif any(getattr(event.consent, need) is False for need in _BOTH):
+            refused += names
 
 
-def _values(event: Event, names: Sequence[str], group: Group | None) -> dict[str, Any]:
-    read = ((name, event.get(name)) for name in names)
-    found = {name: value for name, value in read if (_is_plain(value) if group else value is not undefined)}
-    if group == "clicks":
-        return {**_cookie_clicks(event), **found, **_page_clicks(event)}
-    return {**_meta_ids(event), **found} if group == "meta" else found
+def _plain_values(data: dict[str, Any], names: Iterable[str]) -> Iterable[tuple[str, Any]]:
+    """What a browser says under keys of Google's: short texts, and numbers."""
+    for name in names:
+        value = data.get(name)
+        if isinstance(value, str):
+            if 0 < len(value) <= _MAX_TEXT:
+                yield name, value
+        elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
+            yield name, value
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether it is what a browser says under a key of Google's: a short text, or a number."""
-    if isinstance(value, str):
-        return 0 < len(value) <= _MAX_TEXT
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
+def _page_clicks(url: str) -> Iterable[tuple[str, str]]:
+    """Click ids in the page's address; the first of a repeated name."""
+    found: dict[str, str] = {}
+    for match in _CLICK_PARAMETER.finditer(url.partition("#")[0]):
+        value = unquote_plus(match[2])
+        if len(value) <= _MAX_CLICK:
+            found.setdefault(match[1], value)
+    return found.items()
 
 
-def _page_clicks(event: Event) -> dict[str, str]:
-    """Click ids in the page's address: the click that led here."""
-    url = event.text("page_location") or ""
-    _, mark, query = url.partition("?")
-    if not mark or len(url) > _MAX_TEXT * 4:
-        return {}
-    pairs = read_query(query.partition("#")[0].encode("utf-8", "surrogatepass"))
-    return {name: pairs[name] for name in CLICK_IDS if 0 < len(pairs.get(name, "")) <= _MAX_CLICK}
-
-
-def _cookie_clicks(event: Event) -> dict[str, str]:
+def _cookie_clicks(event: Event) -> Iterable[tuple[str, str]]:
     """Google's click ids as its cookies keep them, `GCL.<seconds>.<id>[.labels]` or `2.1.k<id>$i<seconds>`:
     of an earlier click (SPEC: google-runtime 6, ga4-protocol 5)."""
-    found = {}
+    found: dict[str, str] = {}
     for cookie, name in _CLICK_COOKIES:
         match = _CLICK_COOKIE.fullmatch((read_cookie(event.request, cookie) or "")[:_MAX_TEXT])
         if match is not None:
             found[name] = match[1] or match[2]
-    return found
-
-
-def _meta_ids(event: Event) -> dict[str, str]:
-    return {name: value for name in KEYS["meta"] if (value := next(_meta_id(event, name), ""))}
-
-
-def _meta_id(event: Event, name: str) -> Iterator[str]:
-    for value in (event.data.get(f"x-fb-ck-{name}"), read_cookie(event.request, f"_{name}")):
-        if isinstance(value, str) and 0 < len(value) <= _MAX_CLICK:
-            yield value
+    return found.items()
