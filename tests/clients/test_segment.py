@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sgtm.clients.segment import ACCEPTED, REFUSED, UNCHECKED, Parameters, claim
 from sgtm.messages import Claimed, record_of
-from sgtm.protocols.segment import MAX_ITEMS, corrected_micros, moment
+from sgtm.protocols.segment import MAX_ITEMS, consent_of, corrected_micros, moment
 
 KEY = "a write key"
 ONLY_OURS = Parameters(write_key_sha256=[hashlib.sha256(KEY.encode()).hexdigest().upper(), "0" * 64])
@@ -137,6 +137,23 @@ def test_no_property_takes_the_place_of_what_only_the_call_says():
     properties = {"event_name": "x", "x-ga-gcs": "G111", "client_id": "x", "event_id": "x", "own": 1}
     _, said = post({**CALL, "messageId": "m", "properties": properties})
     assert said.events == [{"event_name": "A", "own": 1, "client_id": "a", "event_id": "m"}]
+
+
+@pytest.mark.parametrize(
+    ("preferences", "wanted"),
+    [
+        ({"A": True, "B": True}, {"ad_storage": True, "ad_user_data": True}),
+        ({"A": True, "B": False}, {"ad_storage": True, "ad_user_data": False}),
+        ({"A": False, "B": True}, {"ad_storage": False, "ad_user_data": False}),
+        ({"B": True}, {"ad_user_data": True}),
+        ({"A": "yes", "C": True}, {}),
+        ([], {}),
+    ],
+    ids=range(6),
+)
+def test_consent_that_several_categories_stand_for_needs_all_that_are_said(preferences, wanted):
+    categories = {"A": ("ad_storage", "ad_user_data"), "B": ("ad_user_data",)}
+    assert consent_of({"consent": {"categoryPreferences": preferences}}, categories) == wanted
 
 
 # -- time --------------------------------------------------------------------------------------

@@ -103,9 +103,10 @@ def test_what_a_request_lacks_is_said(request_, why):
     assert bool(events_from_mpv1(request_)) == (why is None)
 
 
-def test_each_line_of_a_batch_is_a_hit_and_no_more_than_twenty_are():
+@pytest.mark.parametrize("between", ["\n", "\r\n", "\r\n\n"])
+def test_each_line_of_a_batch_is_a_hit_and_no_more_than_twenty_are(between):
     # ga4-protocol 4: one hit per body line, at most 20
-    lines = "\r\n\n".join(f"{HIT}&t=event&ea=e{number}" for number in range(25))
+    lines = between.join(f"{HIT}&t=event&ea=e{number}" for number in range(25))
     assert names(events_from_mpv1(post(lines, "/batch"))) == [f"e{number}" for number in range(MAX_HITS)]
     mixed = f"{HIT}&t=event&ea=a\nv=2&tid=G-1\nnothing\nv=1&tid=UA-2&t=event&ea=b"
     assert names(events_from_mpv1(post(mixed, "/batch"))) == ["a", "b"]
