@@ -7,13 +7,15 @@ SPEC: reliability 3 (rule 10), 4.2; requirements R152.
 """
 
 import asyncio
+import time
 from typing import Any, Protocol
 
 from sgtm.delivery.errors import SendError, TimedOut
 from sgtm.event import undefined
 from sgtm.hit import Hit, HitBounds
-from sgtm.messages import Ask, Conversation, Failed, OutgoingRequest, VendorAnswer
+from sgtm.messages import DONE, Ask, Conversation, Failed, Outcome, OutgoingRequest, VendorAnswer
 from sgtm.observability.metrics import Counters
+from sgtm.observability.walk import WalkedDelivery, WalkedTag
 
 MAX_UNDER_WAY = 200
 """Requests of one worker whose answers are awaited at a time; further ones wait for their turn, which their
@@ -40,8 +42,11 @@ class Conversations:
         self._sender, self._counters, self._bounds = sender, counters, bounds
         self._turn = asyncio.Semaphore(max_under_way)
         self._running: dict[Conversation, asyncio.Future[Any]] = {}
+        self._unawaited: set[asyncio.Task[VendorAnswer | Failed]] = set()
 
-    async def finish(self, conversation: Conversation, hit: Hit | None = None) -> Any:
+    async def finish(
+        self, conversation: Conversation, hit: Hit | None = None, walked: WalkedTag | None = None
+    ) -> Any:
         """Its result, when nothing is asked any more or its time is over. `hit` bounds what is asked. Raises
         what `result` raises."""
         under_way: dict[asyncio.Task[VendorAnswer | Failed], Ask] = {}
@@ -49,7 +54,7 @@ class Conversations:
             async with asyncio.timeout(conversation.wall_s):
                 while True:
                     for ask in conversation.take_asks():
-                        under_way[asyncio.ensure_future(self._answer(ask, hit))] = ask
+                        self._begin(ask, hit, walked, under_way)
                     if not under_way:
                         break
                     done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
@@ -74,9 +79,39 @@ class Conversations:
         except Exception:
             return undefined
 
-    async def _answer(self, ask: Ask, hit: Hit | None) -> VendorAnswer | Failed:
+    async def all_sent(self) -> None:
+        """Wait for what is under way and nobody goes on with."""
+        if self._unawaited:
+            await asyncio.wait(self._unawaited)
+
+    # -- one request -----------------------------------------------------------------------------
+
+    def _begin(
+        self,
+        ask: Ask,
+        hit: Hit | None,
+        walked: WalkedTag | None,
+        under_way: dict[asyncio.Task[VendorAnswer | Failed], Ask],
+    ) -> None:
+        delivery = walked.delivery(ask.request) if walked is not None else None
+        task = asyncio.ensure_future(self._answer(ask, hit, delivery))
+        if ask.is_awaited:
+            under_way[task] = ask
+        else:
+            self._unawaited.add(task)
+            task.add_done_callback(self._unawaited.discard)
+
+    async def _answer(
+        self, ask: Ask, hit: Hit | None, walked: WalkedDelivery | None
+    ) -> VendorAnswer | Failed:
+        if walked is not None:
+            walked.begins(time.time_ns() // 1_000)
         outcome, answer = await self._sent(ask, hit)
         self._counters.add("sgtm_template_requests_total", outcome)
+        if walked is not None:
+            said = answer if isinstance(answer, VendorAnswer) else None
+            became = DONE if said is not None else Outcome("dead", outcome)
+            walked.ended(time.time_ns() // 1_000, became, said, "" if said else outcome, 1)
         return answer
 
     async def _sent(self, ask: Ask, hit: Hit | None) -> tuple[str, VendorAnswer | Failed]:

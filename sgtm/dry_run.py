@@ -1,7 +1,8 @@
 """A dry run: one request or event through a container, and nothing leaves the machine.
 
 The real pipeline runs; its outbox ends with it, its lanes accept every request and send none, its
-lookups find nothing (an asynchronous variable has its default, or what `variables` says). What
+lookups find nothing (an asynchronous variable has its default, or what `variables` says), and what
+templates ask is answered with 200 and nothing, or what `answers` say. What
 happened stands on the walk. `sgtm explain` and `sgtm test` are made of it.
 """
 
@@ -29,12 +30,15 @@ from sgtm.messages import (
     IncomingRequest,
     Lookup,
     Outcome,
+    OutgoingRequest,
     Record,
+    VendorAnswer,
 )
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
 from sgtm.pipeline import Pipeline
 from sgtm.settings import Settings
+from sgtm.templates.limits import template_limits
 
 _SERVER = Settings()
 """What a hit may cause is told as a server without other settings would have it."""
@@ -54,9 +58,13 @@ def dry_run(
     request: IncomingRequest,
     variables: Mapping[str, Any] = {},
     walk: Walk | None = None,
+    answers: Mapping[str, VendorAnswer] = {},
 ) -> Walk:
-    """What happens to `request`. `variables` replaces variables by name; `walk` is what it is noted on."""
+    """What happens to `request`. `variables` replaces variables by name; `walk` is what it is noted on.
+    `answers` are given to templates that ask, by how the address begins: the longest one counts."""
     walk = walk or Walk()
+    if container.surroundings is not None:
+        container.surroundings.use(template_limits(_SERVER), {})
     pipeline = Pipeline(
         with_variables(container, variables),
         MemoryOutbox(),
@@ -66,6 +74,7 @@ def dry_run(
         _NoLookups(),
         HitBounds(_SERVER.hit_requests, _SERVER.hit_bytes),
         secret_of=Credentials(container.credentials).value,
+        asks=_Answers(answers),
     )
 
     async def run() -> None:
@@ -84,18 +93,21 @@ def dry_run_event(
     client_name: str,
     request: IncomingRequest = PLAIN_REQUEST,
     variables: Mapping[str, Any] = {},
+    answers: Mapping[str, VendorAnswer] = {},
 ) -> Walk:
     """What happens to an event that a client of this name made, also where the container has no client
     (SPEC: sandbox-api 5.10.3, 4)."""
     replacement = replace(container, clients=(_client_that_makes(data, client_name),))
-    return dry_run(replacement, request, variables)
+    return dry_run(replacement, request, variables, answers=answers)
 
 
 def dry_run_again(container: Container, record: Record, again: Again, now_micros: int) -> Walk:
     """What happens to a record that is run again. A delivery that the vendor takes no more at this time has
     a `dead` outcome on the walk."""
     walk, outbox = Walk(), MemoryOutbox()
-    pipeline = Pipeline(container, outbox, NoLanes(now_micros), Counters(), _no_script, _NoLookups())
+    pipeline = Pipeline(
+        container, outbox, NoLanes(now_micros), Counters(), _no_script, _NoLookups(), asks=_Answers({})
+    )
     asked = replace(again, debts=outbox, at_micros=now_micros)
     asyncio.run(pipeline.run_again(record, asked, walk=walk))
     return walk
@@ -149,6 +161,18 @@ class NoLanes:
             # as it would go on the wire if it travelled alone
             delivery.walked.request = delivery.component.envelope([delivery.request])
         delivery.on_settled(DONE)
+
+
+class _Answers:
+    """Answers of nobody: those that are given, else 200 with nothing in it."""
+
+    def __init__(self, given: Mapping[str, VendorAnswer]) -> None:
+        self._given = given
+
+    async def send(self, request: OutgoingRequest, timeout_s: float) -> VendorAnswer:
+        """See Sends."""
+        begins = [url for url in self._given if request.url.startswith(url)]
+        return self._given[max(begins, key=len)] if begins else VendorAnswer(200, (), b"")
 
 
 class _NoLookups:

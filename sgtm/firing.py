@@ -172,7 +172,7 @@ class Firing:
     ) -> None:
         try:
             if isinstance(result, Conversation):
-                result = await self._conversations.finish(result, run.hit)
+                result = await self._conversations.finish(result, run.hit, walked)
             async with asyncio.timeout(PENDING_TIMEOUT_S):
                 while isinstance(result, Pending):
                     result = await result.awaitable

@@ -444,6 +444,8 @@ class Ask(Struct, frozen=True):
     timeout_s: float
     done: Callable[[VendorAnswer | Failed], None]
     """Takes what came of it."""
+    is_awaited: bool = True
+    """False: it is sent, and nobody goes on with its answer."""
 
 
 class Conversation:

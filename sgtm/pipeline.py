@@ -144,6 +144,7 @@ class Pipeline:
         """Wait for tags that are still pending; for an orderly end."""
         if self._background:
             await asyncio.wait(self._background)
+        await self._conversations.all_sent()
 
     # -- 1 claim: the first client, in priority order, that takes the request --------------------
 

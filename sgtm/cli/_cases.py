@@ -27,9 +27,24 @@ from sgtm.container.fields import split_error
 from sgtm.container.google.secrets import hidden
 from sgtm.dry_run import PLAIN_REQUEST, dry_run, dry_run_event
 from sgtm.errors import SettingsError
+from sgtm.messages import VendorAnswer
 from sgtm.observability.walk import Walk
 
 _GOLDEN_HEAD = "# Written by `sgtm test --update`: what followed. Read it before you commit it."
+
+
+class AnswerInput(Struct, frozen=True, forbid_unknown_fields=True):
+    """One answer of a vendor."""
+
+    status: Annotated[int, Meta(ge=100, le=599)] = 200
+    headers: dict[str, str] = {}
+    body: Annotated[Any, Meta(description="A text, or anything else as JSON.")] = ""
+
+    def answer(self) -> VendorAnswer:
+        """As it would come."""
+        body = self.body.encode() if isinstance(self.body, str) else msgspec.json.encode(self.body)
+        headers = tuple((name.lower(), value) for name, value in self.headers.items())
+        return VendorAnswer(self.status, headers, body)
 
 
 class Case(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -47,6 +62,10 @@ class Case(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = False
     variables: Annotated[
         dict[str, Any], Meta(description="Values that variables have instead of their own; null: undefined.")
+    ] = {}
+    answers: Annotated[
+        dict[str, AnswerInput],
+        Meta(description="What templates are answered, by how the address begins; else 200 and nothing."),
     ] = {}
     expect: Expected = Expected()
     golden: Annotated[bool, Meta(description="Compare all that follows with the golden file.")] = False
@@ -155,12 +174,14 @@ def run_case(container: Container, case: Case, goldens: Goldens) -> list[str]:
 
 
 def _walk(container: Container, case: Case) -> Walk:
+    answers = {url: one.answer() for url, one in case.answers.items()}
     if case.event is not None:
         data = {"event_name": case.event.name, **case.event.data}
-        return dry_run_event(container, data, case.event.client, variables=case.variables)
+        return dry_run_event(container, data, case.event.client, variables=case.variables, answers=answers)
     if case.recorded is not None:
         file = Path(case.file).parent / case.recorded
         request = read_recorded(file, PLAIN_REQUEST.received_micros)
     else:
         request = (case.request or read_hit(case.hit or "", case.headers, case.body)).request()
-    return dry_run(container, as_verified(request) if case.verified else request, case.variables)
+    request = as_verified(request) if case.verified else request
+    return dry_run(container, request, case.variables, answers=answers)

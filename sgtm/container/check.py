@@ -16,6 +16,7 @@ from sgtm.container.checks.context import check_context
 from sgtm.container.checks.names import check_names
 from sgtm.container.checks.references import check_references
 from sgtm.container.checks.tags import check_tags
+from sgtm.container.checks.templates import check_templates
 from sgtm.container.checks.transformations import check_transformations
 from sgtm.container.checks.unused import check_unused
 from sgtm.container.native import Reading, read_container, read_source
@@ -23,6 +24,7 @@ from sgtm.errors import ContainerError, Problem
 
 CHECKS = (
     check_names,
+    check_templates,
     check_components,
     check_clients,
     check_conditions,

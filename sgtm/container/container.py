@@ -347,6 +347,8 @@ class Container(Struct, frozen=True, weakref=True):
 
     def __post_init__(self) -> None:
         force_setattr(self, "candidates", candidates_of(self.clients))
+        if self.surroundings is not None and self.is_preview:
+            self.surroundings.previews()
         force_setattr(self, "answers_browser", any(tag.answers_browser for tag in self.tags))
         endpoints = {
             path: endpoint_of(path, candidates)

@@ -72,8 +72,16 @@ def container_schema() -> Schema:
         "properties": properties,
         "required": ["sgtm"],
         "additionalProperties": False,
+        "if": {"not": {"required": ["custom_templates"]}},
+        "then": {"properties": {key: _installed(key) for key in COMPONENTS}},
         "$defs": dict(sorted(definitions.items())),
     }
+
+
+def _installed(key: str) -> Schema:
+    """Entities whose types are installed: all of a container without templates of its own."""
+    names = [name for one in components(COMPONENTS[key]) for name in (one.type, *one.aliases)]
+    return {"items": {"properties": {"type": {"enum": names}}}}
 
 
 def _entity_schema(
@@ -99,10 +107,19 @@ def _entity_schema(
     for key in ("priority", "is_paused"):
         if key in schema["properties"]:
             schema["properties"][key] = _as_written(schema["properties"][key], _ENVIRONMENT)
-    schema["properties"]["type"] = {**schema["properties"]["type"], "enum": types}
+    schema["properties"]["type"] = _type_schema(schema["properties"]["type"], kind, types)
     if "delivery" in schema["properties"]:
         schema["properties"]["delivery"] = {"$ref": "#/$defs/delivery"}
     return {**schema, "allOf": branches}
+
+
+def _type_schema(schema: Schema, kind: Kind, types: list[str]) -> Schema:
+    """What is installed; of what a template can be, also the name of one under `custom_templates`."""
+    if kind == "transformation":
+        return {**schema, "enum": types}
+    named = {"type": "string", "minLength": 1, "description": "Name of a template of `custom_templates`."}
+    kept = {key: value for key, value in schema.items() if key in _ANNOTATIONS}
+    return {**kept, "anyOf": [{"enum": types}, named]}
 
 
 def _parameters_schema(component: Component, name: str, definitions: dict[str, Schema]) -> Schema:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from sgtm.component import Component, Kind, find
 from sgtm.container.model import CustomTemplate
-from sgtm.errors import Problem, SgtmError
+from sgtm.errors import Problem
 from sgtm.templates.adapt import KINDS, component_of
 from sgtm.templates.code import Code, compiled
 from sgtm.templates.host import ContainerFacts
@@ -39,33 +39,35 @@ class Templates:
         installed = find(kind, type_)
         if installed is not None or type_ not in self._declared:
             return installed
-        try:
-            return component_of(KINDS[kind], self._code(kind, type_), self.surroundings, name)
-        except SgtmError:
+        code = self._code_for(kind, type_)
+        if isinstance(code, Problem):
             return None
+        return component_of(KINDS[kind], code, self.surroundings, name)
 
     def trouble(self, kind: Kind, type_: str) -> Problem | None:
         """Why a template of this name cannot be used as this kind; None: it can, or there is none."""
         if find(kind, type_) is not None or type_ not in self._declared:
             return None
-        try:
-            self._code(kind, type_)
-        except SgtmError as error:
-            return Problem("error", error.what, type_, error.mend)
-        return None
+        code = self._code_for(kind, type_)
+        return code if isinstance(code, Problem) else None
 
     def names(self, kind: Kind) -> list[str]:
         """Names of the templates that can be used as this kind."""
         return [one.name for one in self._declared.values() if self.trouble(kind, one.name) is None]
 
-    def _code(self, kind: Kind, type_: str) -> Code:
-        declared = self._declared[type_]
+    def code(self, declared: CustomTemplate) -> Code | Problem:
+        """A template of the container, or why it cannot be used."""
         try:
-            code = compiled(declared.source, declared.name)
+            return compiled(declared.source, declared.name)
         except (TemplateFileError, ScriptSyntaxError) as error:
-            what = f"its template {declared.name!r} cannot be used: {error}"
-            raise SgtmError(what, mend="see `sgtm template check`") from None
-        if code.template.kind not in ("", kind) or kind not in KINDS:
-            what = f"its template {declared.name!r} is one for a {code.template.kind}"
-            raise SgtmError(what, mend=f"use it as a {code.template.kind}")
+            return Problem("error", str(error), declared.name, "see `sgtm template check`")
+
+    def _code_for(self, kind: Kind, type_: str) -> Code | Problem:
+        declared = self._declared[type_]
+        code, quoted = self.code(declared), f"its template {declared.name!r}"
+        if isinstance(code, Problem):
+            return Problem("error", f"{quoted} cannot be used: {code.what}", type_, code.mend)
+        wanted = code.template.kind
+        if wanted not in ("", kind) or kind not in KINDS:
+            return Problem("error", f"{quoted} is one for a {wanted}", type_, f"use it as a {wanted}")
         return code

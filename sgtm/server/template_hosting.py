@@ -4,8 +4,6 @@ services and the account that they use, keys to sign with."""
 import os
 import time
 
-from msgspec.structs import fields
-
 from sgtm.container.container import Container
 from sgtm.delivery.credentials import CredentialSource
 from sgtm.delivery.private_keys import PrivateKeys
@@ -15,7 +13,7 @@ from sgtm.observability.metrics import Counters
 from sgtm.settings import Settings
 from sgtm.templates.apis.storage import TemplateStorage
 from sgtm.templates.host import Services
-from sgtm.templates.script import Limits
+from sgtm.templates.limits import template_limits
 
 ACCOUNT = "google_credentials_file"
 """Name of the service account among the credentials: no secret of a container has a name like it."""
@@ -28,21 +26,17 @@ class TemplateHosting:
         """Raises SettingsError."""
         self.credentials = account_of(settings)
         """Those of the process, by name."""
-        self._limits, self._services = limits_of(settings), services_of(settings)
+        self._limits, self._services = template_limits(settings), services_of(settings)
         self._counters = counters
         self._stores: dict[str, TemplateStorage] = {}
 
     def host(self, container: Container) -> None:
         """Serve the templates of this container. What they have stored stays when another takes its place."""
         if container.surroundings is not None:
+            counters = None if container.is_preview else self._counters
             container.surroundings.use(
-                self._limits, self._stores, self._counters, time.perf_counter, self._services
+                self._limits, self._stores, counters, time.perf_counter, self._services
             )
-
-
-def limits_of(settings: Settings) -> Limits:
-    """The settings `template_...`, each under its limit's name."""
-    return Limits(**{field.name: getattr(settings, f"template_{field.name}") for field in fields(Limits)})
 
 
 def account_of(settings: Settings) -> dict[str, CredentialSource]:

@@ -23,6 +23,9 @@ from sgtm.templates.surroundings import Surroundings
 MAX_CONSOLE_LINE = 4_096
 
 
+FORGOTTEN_TIMEOUT_S = 15.0
+
+
 class TemplateFailed(Exception):
     """A run that failed; says template, place and class."""
 
@@ -70,7 +73,7 @@ class TemplateRun(Conversation):
         asks, self.host.asks = self.host.asks, []
         if self.failure:
             return []
-        self._open += len(asks)
+        self._open += sum(ask.is_awaited for ask in asks)
         return asks
 
     def answered(self, ask: Ask, answer: VendorAnswer | Failed) -> None:
@@ -120,6 +123,8 @@ class TemplateRun(Conversation):
         try:
             function()
             self._run.drain()
+            if self.host.kind != "tag":
+                self._send_forgotten()
         except SandboxError as error:
             limit = error.limit if isinstance(error, LimitError) else ""
             kind = str(error) if isinstance(error, PermissionRefused) else type(error).__name__
@@ -131,12 +136,22 @@ class TemplateRun(Conversation):
         if clock is not None:
             self._seconds += clock() - began
 
+    def _send_forgotten(self) -> None:
+        """Only tags have lanes: what nobody waits for is sent all the same, once."""
+        requests, self.host.requests = self.host.requests, []
+        for request in requests:
+            self.host.asks.append(Ask(request, FORGOTTEN_TIMEOUT_S, _nobody, is_awaited=False))
+
     def _fail(self, said: str, kind: str, limit: str) -> None:
         place = self._code.script.place(self._run.at)
         why = f"beyond the limit {limit}" if limit else kind
         self.failure, self.limit = f"{place}: {why}", limit
         self.host.log.append(f"error: {place}: {said}"[:MAX_CONSOLE_LINE])
         self.host.asks = []
+
+
+def _nobody(answer: VendorAnswer | Failed) -> None:
+    pass
 
 
 def _settle(succeeded: bool) -> Native:

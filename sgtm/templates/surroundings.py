@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sgtm.messages import IncomingRequest
 from sgtm.templates.apis.storage import TemplateStorage
@@ -60,6 +61,10 @@ class Surroundings:
         have kept."""
         self.limits, self.stores, self.counters, self.clock = limits, stores, counters, clock
         self.services = services
+
+    def previews(self) -> None:
+        """The version is only previewed."""
+        self.facts = replace(self.facts, is_preview=True, is_debug=True)
 
     def store(self, template: str) -> TemplateStorage:
         """The store of a template; for a version that is only previewed one that lives for one run

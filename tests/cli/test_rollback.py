@@ -132,12 +132,13 @@ def test_the_templates_of_a_version_come_back_with_it(sgtm, container, tmp_path)
         text(401) + "custom_templates: [{name: A, types: [cvt_1_2], file: templates/a.tpl}]\n"
     )
     written = container.read_text()
-    for seconds, code in enumerate(("old", "new")):
+    old, new = (f"___SANDBOXED_JS_FOR_SERVER___\n\n// {word}\n" for word in ("old", "new"))
+    for seconds, code in enumerate((old, new)):
         template.write_text(code)
         kept(tmp_path / "sgtm-data", container, seconds)
     done = sgtm("rollback", container, "--no-reload")
     assert done.returncode == 0, done.stderr
-    assert (template.read_text(), container.read_text()) == ("old", written)
+    assert (template.read_text(), container.read_text()) == (old, written)
 
 
 def test_an_export_with_a_settings_file_goes_back_by_one_and_stays_an_export(sgtm, tmp_path):

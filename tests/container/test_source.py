@@ -12,10 +12,13 @@ custom_templates:
 """
 
 
+CODE = "___SANDBOXED_JS_FOR_SERVER___\n\n// "
+
+
 def write(folder, text="one"):
     (folder / "shop" / "templates").mkdir(parents=True, exist_ok=True)
-    (folder / "b.tpl").write_text("outside")
-    (folder / "shop" / "templates" / "a.tpl").write_text(text)
+    (folder / "b.tpl").write_text(f"{CODE}outside")
+    (folder / "shop" / "templates" / "a.tpl").write_text(CODE + text)
     path = folder / "shop" / "container.yaml"
     path.write_bytes(CONTAINER)
     return path
@@ -24,11 +27,11 @@ def write(folder, text="one"):
 def test_a_source_holds_the_files_below_the_folder_and_lines_stay(tmp_path):
     path = write(tmp_path)
     source = read_configured(path)
-    assert parts_of(source) == (CONTAINER, {"templates/a.tpl": "one"})
+    assert parts_of(source) == (CONTAINER, {"templates/a.tpl": f"{CODE}one"})
     assert named_files(path) == [path.parent / "templates/a.tpl"]
     (path.parent / "templates/a.tpl").write_text("two")
     reading = read_source(source, str(path))
-    assert [one.source for one in reading.model.custom_templates] == ["one", "outside"], "as it was when read"
+    assert [one.source for one in reading.model.custom_templates] == [f"{CODE}one", f"{CODE}outside"]
     assert reading.report.problems == []
 
 
