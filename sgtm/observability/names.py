@@ -225,7 +225,9 @@ GAUGES: dict[str, Gauge] = {
         "destination", "max", "age of the oldest event that it is still owed, in memory or in the outbox"
     ),
     "sgtm_lane_shut": Gauge("destination", "max", "1 while it fails or refuses, so that nothing is sent"),
-    "sgtm_event_loop_lag_seconds": Gauge("", "max", "how late the event loop was at worst, since last asked"),
+    "sgtm_event_loop_lag_seconds": Gauge(
+        "", "max", "how late the event loop was at worst in the last minute"
+    ),
     "sgtm_certificate_expiry_timestamp_seconds": Gauge(
         "", "max", "when the first of our own certificates ends, in Unix seconds; there with TLS only"
     ),

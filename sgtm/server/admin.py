@@ -1,6 +1,7 @@
 """Admin listener: what an operator asks of the whole server, put together from all workers.
 
-    GET /metrics   GET /health   GET /destinations   POST /reload   POST /restart   PUT /log-level
+    GET /metrics   POST /reload   POST /restart   PUT /log-level
+    GET /live   GET /ready   GET /destinations   GET /health   GET /overview: see admin_health.py
     GET /deadletters   POST /deadletters/purge   GET /replay   POST /replay: see admin_letters.py
     POST /context: see admin_context.py
     /preview/: see admin_preview.py, which lets in browsers too
@@ -21,20 +22,19 @@ from aiohttp import web
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sgtm.delivery.lanes import LaneState
 from sgtm.messages import Answer
 from sgtm.observability.exposition import CONTENT_TYPE, render
 from sgtm.observability.metrics import Counters
 from sgtm.server.admin_answer import FOR_ALL, json_answer
 from sgtm.server.admin_context import context_pages
+from sgtm.server.admin_health import health_pages
 from sgtm.server.admin_letters import letter_pages
 from sgtm.server.admin_preview import PREFIX, PreviewPages, Reply, is_served
 from sgtm.server.admission import Admission
 from sgtm.server.connection import Connection, Listener
-from sgtm.server.crew import CannotRestart, Crew, Reload, healthy, merge_destinations
+from sgtm.server.crew import CannotRestart, Crew, Reload
 from sgtm.server.limits import Limits, Refusal
 from sgtm.server.proxy import TrustedProxies
-from sgtm.server.questions import Pulse
 from sgtm.server.written import WrittenAnswer, refusal_answer
 from sgtm.settings import Settings
 
@@ -67,11 +67,10 @@ class Admin:
         self._runner: web.ServerRunner | None = None
         self._routes: dict[str, dict[str, Handler]] = {
             "/metrics": {"GET": self._metrics},
-            "/health": {"GET": self._health},
-            "/destinations": {"GET": self._destinations},
             "/reload": {"POST": self._reload},
             "/restart": {"POST": self._restart},
             "/log-level": {"PUT": self._log_level},
+            **health_pages(crew),
             **letter_pages(crew, settings),
             **context_pages(crew, settings),
         }
@@ -130,16 +129,6 @@ class Admin:
     async def _metrics(self, _: web.BaseRequest) -> Answer:
         text = render(await self._crew.metrics())
         return Answer(200, (*FOR_ALL, ("Content-Type", CONTENT_TYPE)), text.encode())
-
-    async def _health(self, _: web.BaseRequest) -> Answer:
-        is_well, workers = healthy(await self._crew.ask_workers("pulse", of=Pulse))
-        body = {"ready": is_well, "version": self._crew.version, "workers": workers}
-        return json_answer(body, 200 if is_well else 503)
-
-    async def _destinations(self, _: web.BaseRequest) -> Answer:
-        answers = await self._crew.ask_workers("destinations", of=list[LaneState])
-        missing = [answer for answer in answers if answer.error]
-        return json_answer({"destinations": merge_destinations(answers), "missing": missing})
 
     async def _reload(self, _: web.BaseRequest) -> Answer:
         result = await self._reload_crew()

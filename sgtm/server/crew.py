@@ -107,6 +107,9 @@ def healthy(answers: Iterable[WorkerAnswer]) -> tuple[bool, list[WorkerHealth | 
     return all(isinstance(one, WorkerHealth) and one.is_ready for one in said) and bool(said), said
 
 
+_BY_SEVERITY = ("open", "paused", "shut")
+
+
 class Destination(Struct):
     """One destination over all workers: the worst state, the sums."""
 
@@ -117,10 +120,33 @@ class Destination(Struct):
     next_try_in_s: float
     queued: int
     in_flight: int
+    oldest_s: float = 0.0
+    done: int = 0
+    failed: int = 0
+    last_error: str = ""
+    last_error_s: float = 0.0
+    refused_tags: tuple[str, ...] = ()
     slots: dict[str, LaneState] = {}
 
+    @property
+    def is_well(self) -> bool:
+        """Whether it takes what it is sent."""
+        return self.state != "shut" and not self.refused_tags
 
-_BY_SEVERITY = ("open", "paused", "shut")
+    def add(self, slot: int, lane: LaneState) -> None:
+        """One worker's lane."""
+        if _BY_SEVERITY.index(lane.state) > _BY_SEVERITY.index(self.state):
+            self.state, self.reason = lane.state, lane.reason
+        self.next_try_in_s = max(self.next_try_in_s, lane.next_try_in_s)
+        self.queued += lane.queued
+        self.in_flight += lane.in_flight
+        self.oldest_s = max(self.oldest_s, lane.oldest_s)
+        self.done += lane.done
+        self.failed += lane.failed
+        if lane.last_error and (not self.last_error or lane.last_error_s < self.last_error_s):
+            self.last_error, self.last_error_s = lane.last_error, lane.last_error_s
+        self.refused_tags = tuple(sorted({*self.refused_tags, *lane.refused_tags}))
+        self.slots[str(slot)] = lane
 
 
 def merge_destinations(answers: Iterable[WorkerAnswer]) -> list[Destination]:
@@ -132,12 +158,7 @@ def merge_destinations(answers: Iterable[WorkerAnswer]) -> list[Destination]:
             one = found.get(key)
             if one is None:
                 one = found[key] = Destination(*key, "open", "", 0.0, 0, 0)
-            if _BY_SEVERITY.index(lane.state) > _BY_SEVERITY.index(one.state):
-                one.state, one.reason = lane.state, lane.reason
-            one.next_try_in_s = max(one.next_try_in_s, lane.next_try_in_s)
-            one.queued += lane.queued
-            one.in_flight += lane.in_flight
-            one.slots[str(answer.slot)] = lane
+            one.add(answer.slot, lane)
     return [found[key] for key in sorted(found)]
 
 

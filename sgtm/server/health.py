@@ -7,6 +7,7 @@ worker not ready, else all workers would leave at once.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -24,6 +25,7 @@ _NO_ICON = Answer(204, (("Cache-Control", "max-age=86400"),))
 
 
 BEAT_S = 1.0
+LAGS = 60
 DEAD_S = 5.0
 """SPEC: reliability 6: the event loop turned in the last 5 s."""
 
@@ -45,7 +47,8 @@ class Health:
             "draining": lambda: not self.is_draining,
         }
         self._beat: asyncio.TimerHandle | None = None
-        self._due_s = self._lag_s = 0.0
+        self._due_s = 0.0
+        self._lags_s: deque[float] = deque(maxlen=LAGS)
         self._paths: dict[str, Callable[[], Answer]] = {
             "/live": self.liveness,
             "/healthy": self.liveness,
@@ -69,15 +72,15 @@ class Health:
             self._beat.cancel()
             self._beat = None
 
-    def take_lag_s(self) -> float:
-        """The latest that a beat came too late since this was last asked, in seconds."""
-        lag_s, self._lag_s = self._lag_s, 0.0
-        return lag_s
+    @property
+    def lag_s(self) -> float:
+        """The latest that a beat came too late in the last minute, in seconds: the same for all who ask."""
+        return max(self._lags_s, default=0.0)
 
     def _next_beat(self) -> None:
         loop = asyncio.get_running_loop()
         if self._beat is not None:
-            self._lag_s = max(self._lag_s, loop.time() - self._due_s)
+            self._lags_s.append(max(0.0, loop.time() - self._due_s))
         self._due_s = loop.time() + BEAT_S
         self._beat = loop.call_at(self._due_s, self._next_beat)
 

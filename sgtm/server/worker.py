@@ -212,7 +212,7 @@ class Worker:
             "sgtm_context_bytes": self.context.size_bytes,
             "sgtm_events_waiting": len(self.holding),
             "sgtm_deliveries_pending": self.lanes.pending,
-            "sgtm_event_loop_lag_seconds": self.health.take_lag_s(),
+            "sgtm_event_loop_lag_seconds": self.health.lag_s,
             "sgtm_event_loop_tasks": len(asyncio.all_tasks()),
         }
         if self.certificates is not None:
