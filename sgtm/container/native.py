@@ -23,6 +23,7 @@ from sgtm.container.model import (
     FORMAT_VERSION,
     Client,
     ContainerVersion,
+    CustomTemplate,
     FormatValue,
     Preparation,
     Tag,
@@ -52,7 +53,7 @@ COMPONENTS: dict[str, Kind] = {
     "tags": "tag",
 }
 _NO_REFERENCES = "write the value itself: variables work in `parameters:`, conditions and `format_value:`"
-_TAKES_REFERENCES = (Condition, FormatValue)
+_TAKES_REFERENCES = (Condition, FormatValue, CustomTemplate)
 TRIGGERS: dict[str, type[Struct]] = {"all_events": AllEvents, "custom_event": CustomEvent}
 
 
