@@ -104,6 +104,8 @@ def finish_answer(hit: Hit) -> Answer:
         headers = _NO_STORE_ALONE
     if not says_origin:
         headers += cors_headers(hit.client, hit.request.header(b"origin"))
+    if hit.container.surroundings is not None:  # what templates of variables have set
+        hit.cookies.extend(hit.container.surroundings.cookies(hit.request))
     if answer.cookies or hit.cookies:
         headers += _cookie_headers(hit, answer)
     return Answer(answer.status, headers, answer.body)

@@ -26,7 +26,7 @@ EventData = dict[str, Any]
 """What a client made of one hit: a dict under Google's exact key names."""
 
 
-class IncomingRequest(Struct, frozen=True):
+class IncomingRequest(Struct, frozen=True, weakref=True):
     """One HTTP request as it came, plus the moment and the chance that it was given.
 
     Everything that happens to a hit is a pure function of this struct and the container: there is

@@ -4,14 +4,14 @@ A container is compiled without them; whoever serves it puts its own in place. A
 no template sees it.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+from weakref import ref
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from sgtm.messages import IncomingRequest
+from sgtm.messages import NO_REQUEST, Cookie, IncomingRequest
 from sgtm.templates.apis.storage import TemplateStorage
 from sgtm.templates.host import ContainerFacts, Response, Services
 from sgtm.templates.script import Limits
@@ -27,14 +27,11 @@ class Counters(Protocol):
 class Shared(Struct):
     """What all runs for one request share."""
 
-    request: IncomingRequest
     response: Response = field(default_factory=Response)
     listeners: dict[str, list[Any]] = field(default_factory=dict)
 
 
 NO_SERVICES = Services()
-MAX_SHARED = 1_000
-"""Requests that are under way at a time, as far as templates that share something know."""
 
 
 class Surroundings:
@@ -47,7 +44,7 @@ class Surroundings:
         self.counters: Counters | None = None
         self.clock: Callable[[], float] | None = None
         self.services = Services()
-        self._shared: OrderedDict[int, Shared] = OrderedDict()
+        self._shared: dict[int, tuple[Shared, object]] = {}
 
     def use(
         self,
@@ -77,18 +74,20 @@ class Surroundings:
         return store
 
     def shared(self, request: IncomingRequest) -> Shared:
-        """What the templates share that run for this very request."""
-        found = self._shared.get(id(request))
-        if found is None or found.request is not request:
-            found = self._shared[id(request)] = Shared(request)
-            self._shared.move_to_end(id(request))
-            while len(self._shared) > MAX_SHARED:
-                self._shared.popitem(last=False)
-        return found
+        """What the templates share that run for this very request; gone when the request is."""
+        key = id(request)
+        found = self._shared.get(key)
+        if found is not None:
+            return found[0]
+        shared = Shared()
+        if request is not NO_REQUEST:
+            self._shared[key] = shared, ref(request, lambda _: self._shared.pop(key, None))
+        return shared
 
-    def forget(self, request: IncomingRequest) -> None:
-        """It has been answered."""
-        self._shared.pop(id(request), None)
+    def cookies(self, request: IncomingRequest) -> Sequence[Cookie]:
+        """What templates that ran for this request have set so far."""
+        found = self._shared.get(id(request))
+        return () if found is None else found[0].response.cookies
 
     def ended(self, template: str, seconds: float, *, has_failed: bool, limit: str) -> None:
         """A run has ended that had the processor for so long: count it."""

@@ -136,7 +136,7 @@ def test_a_google_export_is_another_front_door_to_the_same_model():
 
 def test_a_template_may_stand_in_a_file_beside_the_container(tmp_path):
     path = tmp_path / "container.yaml"
-    (tmp_path / "digest.tpl").write_text("code ${not expanded}\n")
+    (tmp_path / "digest.tpl").write_text("code ${not expanded} {{Event Name}}\n")
     lines = ["sgtm: 1", "custom_templates:", "- {name: Digest, types: [cvt_1_2], file: digest.tpl}"]
     lines += [
         "- {name: Gone, types: [cvt_1_3], file: gone.tpl}",
@@ -144,7 +144,11 @@ def test_a_template_may_stand_in_a_file_beside_the_container(tmp_path):
     ]
     path.write_text("\n".join(lines))
     reading = read_container(path)
-    assert [one.source for one in reading.model.custom_templates] == ["code ${not expanded}\n", "", "code"]
+    assert [one.source for one in reading.model.custom_templates] == [
+        "code ${not expanded} {{Event Name}}\n",
+        "",
+        "code",
+    ]
     (problem,) = reading.report.problems
     assert "gone.tpl cannot be read" in problem.what
     assert problem.where.startswith(f"{path}:4: custom_templates[1].file")
