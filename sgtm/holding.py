@@ -43,6 +43,7 @@ PATIENCE_MICROS = 60_000_000
 """Where nobody can be asked, for so long after its time: then it is sent alone."""
 _REMEMBERED_MICROS = 7 * 86_400_000_000
 MISSING = ("x-sgtm-counterpart", "missing")
+ENDS = "ends here: "
 _CONSENT = ("consent_state", "x-ga-gcs", "x-ga-gcd", "x-ga-gcu", "x-ga-npa", "x-ga-mp2-gcut")
 
 
@@ -205,7 +206,7 @@ class Holding:
         if outcome or met.reason.startswith("dropped"):
             self._counters.add("sgtm_holds_total", f"{half.rule.name}/{outcome or 'dropped'}")
         if half.walked is not None:
-            half.walked.note = f"ends here: {met.reason}"
+            half.walked.note = f"{ENDS}{met.reason}"
 
     async def _go_on(self, half: Half, met: Met, fire: Fire) -> None:
         event, hit, walked = half.event, half.hit, half.walked

@@ -147,6 +147,23 @@ def container_for(chosen: Settings, path: str) -> Container:
     return load_container(kept[0].path)
 
 
+def what_changed(container: Container) -> list[str]:
+    """What a replay reads outside of the records, so that it may come out otherwise than the first time."""
+    rules = container.context
+    if rules is None:
+        return []
+    lines = [
+        f"events of {', '.join(rules.server_clients)} inherit what is known of their browsers now: that may "
+        "have changed since, or be over"
+    ]
+    if rules.holds:
+        lines.append(
+            "of events of two halves the one runs again that was sent, with what the other left, for as long "
+            "as that is kept; later each goes alone"
+        )
+    return lines
+
+
 def dry(container: Container, records: Iterable[tuple[Record, Again]], count: int) -> list[str]:
     """What would be sent, by tag, in lines."""
     tags: dict[str, Counter[str]] = {}
@@ -159,6 +176,8 @@ def dry(container: Container, records: Iterable[tuple[Record, Again]], count: in
                 _note(tags.setdefault(tag.name, Counter()), tag)
         bar.show(number)
     lines = [f"{unclaimed} records would be claimed by no client"] if unclaimed else []
+    if container.context is not None:
+        lines.append("a dry run looks nothing up: events inherit nothing, and no half finds the other")
     for name, counts in sorted(tags.items()):
         said = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
         lines.append(f"tag {name!r}: {said}")

@@ -24,11 +24,11 @@ from msgspec import Struct
 from sgtm.cli import _admin
 from sgtm.cli._letters import letters_of
 from sgtm.cli._replay_ledger import ReplayLedger
-from sgtm.cli._replaying import Job, container_for, dry, replay
+from sgtm.cli._replaying import Job, container_for, dry, replay, what_changed
 from sgtm.delivery.archive.reading import Reading
 from sgtm.delivery.letter import record_key
 from sgtm.delivery.outbox.records import write_record
-from sgtm.errors import SettingsError
+from sgtm.errors import SettingsError, SgtmError
 from sgtm.hit import Again
 from sgtm.messages import Record
 from sgtm.server.replaying import Item, Replayed
@@ -91,11 +91,21 @@ def run(arguments: argparse.Namespace) -> int:
     for name, late in tags.items():
         if late and span.tag in ("", name):
             print(f"tag {name!r}: {late}")
+    for line in _changed(chosen):
+        print(line)
     ledger = ReplayLedger(chosen.data_folder, arguments.id or _name(span), anew=arguments.again)
     try:
         return _replay(chosen, span, ledger, count, arguments)
     finally:
         ledger.close()
+
+
+def _changed(chosen: Settings) -> list[str]:
+    """What will not be as it was, as far as the container that was served last can be read here."""
+    try:
+        return what_changed(container_for(chosen, ""))
+    except SgtmError:
+        return []
 
 
 def _replay(

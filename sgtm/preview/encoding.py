@@ -155,6 +155,7 @@ class _Encoding:
             data=self._plain(event.data),
             preparations=[self._change(one) for one in event.preparations],
             tags=[self._tag(tag) for tag in event.tags],
+            inherited=event.inherited,
         )
 
     def _tag(self, tag: WalkedTag) -> view.TagPart:

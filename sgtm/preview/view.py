@@ -182,6 +182,8 @@ class EventPart(Struct):
     data: Any
     preparations: list[Change]
     tags: list[TagPart]
+    inherited: dict[str, str] = {}
+    """Keys of `data` that the event did not bring, and where each is from."""
 
 
 class CookiePart(Struct):

@@ -22,6 +22,7 @@ from sgtm.delivery.outbox import Outbox, OutboxUnavailable
 from sgtm.delivery.outbox.held import Hold
 from sgtm.delivery.outbox.records import read_record, split_group
 from sgtm.hit import Again
+from sgtm.holding import ENDS
 from sgtm.messages import Outcome, Record
 from sgtm.observability.walk import Walk
 from sgtm.pipeline import Pipeline
@@ -143,7 +144,8 @@ class ReplayRun:
             return "no such event"
         # not the reasons: they may quote the event
         outcomes: set[str] = {tag.outcome for event in self.walk.events for tag in event.tags}
-        return ", ".join(sorted(outcomes)) or "no tag looks at it"
+        ended = {event.note for event in self.walk.events if event.note.startswith(ENDS)}
+        return ", ".join(sorted(outcomes | ended)) or "no tag looks at it"
 
 
 class Place(Struct, frozen=True):

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sgtm.container.model import ConsentPolicy
 from sgtm.container.report import nearest
+from sgtm.delivery.context.rules import ContextRules
 
 KEY = "sgtm"
 _KEY = b',"sgtm":'
@@ -32,6 +33,10 @@ class ContainerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     consent: Annotated[
         ConsentPolicy | UnsetType,
         Meta(description="What consent means; an export's own: `{unset: granted, gate: declared}`."),
+    ] = UNSET
+    context: Annotated[
+        ContextRules | UnsetType,
+        Meta(description="What browsers told is kept for events that come without one; see docs/context.md."),
     ] = UNSET
     constants: Annotated[
         dict[str, Any],
@@ -76,7 +81,7 @@ def without_settings(source: bytes) -> bytes:
 def lay_over(data: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, str]]:
     """Change the plain data of a container.yaml as the settings say; what is wrong with these, and how to
     mend it."""
-    for key in ("unclaimed_status", "environment_name"):
+    for key in ("unclaimed_status", "environment_name", "context"):
         if key in settings:
             data[key] = settings[key]
     if isinstance(settings.get("consent"), dict):

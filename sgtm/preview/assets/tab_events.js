@@ -27,7 +27,7 @@ export function data(state, on) {
     ${event.note ? html`<p class="warning">${icon("held")}${event.note}</p>` : nothing}
     <div class="search inline"><input type="search" id="search" placeholder="Search keys and values" spellcheck="false" aria-label="Search event data"
       .value=${state.search} @input=${(input) => on.search(input.target.value)}>${copyButton(() => JSON.stringify(event.data, null, 2), "Copy JSON")}</div>
-    ${rows.length ? html`<div class="tree" role="tree" aria-label="Event data">${rows.map((row) => treeRow(row, word, on))}</div>` : empty("Nothing matches", `No key or value holds “${word}”.`)}`;
+    ${rows.length ? html`<div class="tree" role="tree" aria-label="Event data">${rows.map((row) => treeRow(row, word, on, event.inherited?.[row.path]))}</div>` : empty("Nothing matches", `No key or value holds “${word}”.`)}`;
 }
 
 /** The tree as rows: {path, key, value, level, size, isFolded}. With a search, what matches and the way to it. */
@@ -48,12 +48,13 @@ function* treeRows(node, word, folded, path = "", level = 1) {
   }
 }
 
-function treeRow(row, word, on) {
+function treeRow(row, word, on, origin) {
   const name = html`<span class="key">${marked(row.key, word)}</span>`;
   return html`<div class="leaf indent-${Math.min(row.level, 12)}" role="treeitem" aria-level=${row.level} aria-expanded=${row.size ? !row.isFolded : nothing}>
     ${row.size ? html`<button type="button" class="twig ${row.isFolded ? "folded" : ""}" aria-label=${row.isFolded ? `unfold ${row.path}` : `fold ${row.path}`} @click=${() => on.fold(row.path)}>${name}</button>
       <span class="soft">${row.isList ? `${row.size} ${row.size === 1 ? "item" : "items"}` : `${row.size} ${row.size === 1 ? "key" : "keys"}`}</span>`
       : html`${name}<span class="colon">:</span>${value(row.item, word)}`}
+    ${origin ? html`<span class="soft">inherited from ${origin}</span>` : nothing}
     <span class="copies">${copyButton(() => (typeof row.item === "string" ? row.item : JSON.stringify(row.item)), "Copy value", `Copy value of ${row.path}`)}${copyButton(row.path, "Copy key path", `Copy key path ${row.path}`)}</span>
   </div>`;
 }

@@ -27,6 +27,7 @@ def test_settings_come_after_what_the_export_says():
             "unclaimed_status": 404,
             "environment_name": "Staging",
             "consent": {"unset": "denied"},
+            "context": {"browser_clients": ["Site"], "server_clients": ["Other"]},
             "constants": {"API Token": "${API_TOKEN}"},
             "clients": {"ga4": {"answer": 204}, "Site": {"resent_hits": "ga4_only"}},
             "variables": {"Page": {"default": "none"}},
@@ -37,6 +38,7 @@ def test_settings_come_after_what_the_export_says():
     assert flaws == []
     assert (data["unclaimed_status"], data["environment_name"]) == (404, "Staging")
     assert data["consent"] == {"unset": "denied", "gate": "declared"}
+    assert data["context"]["browser_clients"] == ["Site"]
     assert data["variables"][0]["parameters"] == {"value": "${API_TOKEN}"}
     assert data["variables"][1]["parameters"] == {"key_path": "page_location", "default": "none"}
     site, other = data["clients"]
