@@ -33,7 +33,8 @@ def test_a_sound_one_is_sound(tmp_path):
         ({"browser_clients": ["GA"]}, "error context.browser_clients[0]: there is no client 'GA'"),
         (
             {"server_clients": ["Shop", "GA4"]},
-            "error context.server_clients[1]: 'GA4' is in `browser_clients` too: an event is one or the other",
+            "error context.server_clients[1]: 'GA4' is in `browser_clients` too: an event is one or the "
+            "other",
         ),
         (
             {"keys": {"client_id": ["cid"], "order": ["id"]}},
