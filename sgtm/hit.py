@@ -89,6 +89,10 @@ class Run(Struct):
     """Which client raised while it looked at the request, and what."""
 
 
+EVENTS_OF_A_HIT = 25
+"""The most that a browser puts into one; a known sender with more may cause as much more."""
+
+
 class HitBounds(Struct, frozen=True):
     """What one hit may cause, so that nobody can make much of little (SPEC: reliability 3, rule 10)."""
 
@@ -197,8 +201,14 @@ class Hit:
         """Count one more request, and say whether that is within bounds."""
         self.caused_requests += 1
         self.caused_bytes += len(request.url) + len(request.body) + len(request.item)
-        return (not bounds.requests or self.caused_requests <= bounds.requests) and (
-            not bounds.bytes or self.caused_bytes <= bounds.bytes
+        return self._is_within(bounds, 1.0) or (
+            self.claimed.is_sender_known
+            and self._is_within(bounds, len(self.claimed.events) / EVENTS_OF_A_HIT)
+        )
+
+    def _is_within(self, bounds: HitBounds, times: float) -> bool:
+        return (not bounds.requests or self.caused_requests <= times * bounds.requests) and (
+            not bounds.bytes or self.caused_bytes <= times * bounds.bytes
         )
 
     # -- debts -----------------------------------------------------------------------------------

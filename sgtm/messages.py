@@ -220,6 +220,8 @@ class Claimed(Struct, frozen=True):
     """Result of checking a credential of the request; kept with the record instead of it."""
     conceal: tuple[str, ...] = ()
     """Query parameters and headers (lower case) that hold credentials: the record drops them."""
+    is_sender_known: bool = False
+    """The request showed a credential that is listed, so what it may cause grows with its events."""
     recorded_body: bytes | None = None
     """What the record keeps of a body that holds a credential; None: the body as it came."""
     warnings: tuple[str, ...] = ()

@@ -617,6 +617,16 @@ async def test_its_events_count_together():
     assert len(world.sent) == 50
 
 
+@pytest.mark.parametrize(
+    ("count", "is_known", "sent"), [(100, True, 200), (25, True, 50), (3, True, 50), (100, False, 50)]
+)
+async def test_the_batch_of_a_known_sender_may_cause_as_much_as_its_events_in_hits(count, is_known, sent):
+    said = msgspec.structs.replace(claim(*["e"] * count), is_sender_known=is_known)
+    world = World(tag("One", many(20)), said=said, lanes=HeldLanes(DONE))
+    await world.run()
+    assert len(world.sent) == sent
+
+
 async def test_a_hit_causes_a_megabyte_and_no_more():
     body = bytes(300 * 1024)
     world = World(tag("One", many(5, body)), lanes=HeldLanes(DONE))

@@ -119,7 +119,14 @@ def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Decline
 
 
 def _claimed(events: list[EventData], answer: Answer, verdict: str, warnings: tuple[str, ...]) -> Claimed:
-    return Claimed(events, answer, verdict=verdict, conceal=_CONCEALED, warnings=warnings)
+    return Claimed(
+        events,
+        answer,
+        verdict=verdict,
+        is_sender_known=verdict == ACCEPTED,
+        conceal=_CONCEALED,
+        warnings=warnings,
+    )
 
 
 def _check(secret: str, allowed: list[str]) -> str:

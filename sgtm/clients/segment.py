@@ -92,8 +92,8 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=1,
             le=2500,
-            description="Calls in one batch; more are answered 413, and none is taken. Mind "
-            "`--hit-requests`: each fires its tags.",
+            description="Calls in one batch; more are answered 413, and none is taken. Without "
+            "`write_key_sha256` a batch may cause as much as any hit (`--hit-requests`).",
         ),
     ] = 250
     max_body_bytes: Annotated[
@@ -127,6 +127,7 @@ def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Decline
         events,
         _SUCCESS,
         verdict=verdict,
+        is_sender_known=verdict == ACCEPTED,
         conceal=_CONCEALED,
         recorded_body=_without_key(said, calls),
         warnings=warnings,

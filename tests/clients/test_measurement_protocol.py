@@ -41,12 +41,13 @@ def status(said: Claimed) -> int:
 )
 def test_a_secret_is_compared_by_its_digest(query: str, verdict: str) -> None:
     for digest in (DIGEST, DIGEST.upper()):
-        assert claimed(f"/mp/collect?{query}", api_secret_sha256=["0" * 64, digest]).verdict == verdict
+        said = claimed(f"/mp/collect?{query}", api_secret_sha256=["0" * 64, digest])
+        assert (said.verdict, said.is_sender_known) == (verdict, verdict == ACCEPTED)
 
 
 def test_without_a_list_nothing_is_checked() -> None:
     said = claimed("/mp/collect?api_secret=x")
-    assert (said.verdict, len(said.events)) == (UNCHECKED, 1)
+    assert (said.verdict, said.is_sender_known, len(said.events)) == (UNCHECKED, False, 1)
 
 
 def test_the_record_keeps_the_verdict_and_not_the_secret() -> None:

@@ -64,6 +64,7 @@ def test_only_listed_keys_may_send(body, target, headers, is_accepted):
     assert said.verdict == (ACCEPTED if is_accepted else REFUSED)
     assert said.answer.status == (200 if is_accepted else 401)
     assert bool(said.events) is (is_accepted and body.get("batch") != [])
+    assert said.is_sender_known is is_accepted
     assert said.refusal == ("" if is_accepted else "write key")
 
 
