@@ -98,6 +98,8 @@ class PageServer:
             return web.Response(
                 body=assets.login_page("This is not the token."), content_type="text/html", headers=policy
             )
+        if path == "logout":
+            return web.Response(status=204)
         if path.startswith("assets/"):
             found = assets.asset(path.removeprefix("assets/"))
             if found is None:
@@ -110,7 +112,7 @@ class PageServer:
             case ["bootstrap"]:
                 return web.json_response(self._bootstrap(), status=401 if self.fault == "logged out" else 200)
             case ["sessions"]:
-                return web.json_response(SESSION)
+                return web.json_response({**SESSION, **(await request.json())})
             case ["sessions", _, "stream"]:
                 return await self._stream(request)
             case ["sessions", _, "requests"]:
@@ -127,6 +129,7 @@ class PageServer:
             "container": {"id": "shop", "version": "269103e16a93", "clients": [], "tags": []},
             "workers": 2,
             "look_back": {"share": 0.01, "size": 200},
+            "url": "https://sst.shop.example",
             "draft": {"path": "draft.yaml"} if self.draft else None,
         }
 

@@ -107,6 +107,10 @@ class Page:
         shown = await self.evaluate("document.body.innerText")
         raise TimeoutError(f"never so: {expression}\nthe page shows:\n{shown}")
 
+    async def to_front(self) -> None:
+        """Make it the tab that is looked at: others draw nothing."""
+        await self.call("Page.bringToFront")
+
     async def size(self, width: int, height: int) -> None:
         """Give the tab a size."""
         await self.call(

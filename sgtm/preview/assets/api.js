@@ -15,7 +15,7 @@ async function ask(method, path, body) {
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
   try {
-    answer = await fetch(`api/${path}`, {
+    answer = await fetch(path.startsWith("/") ? path.slice(1) : `api/${path}`, {
       method, headers, credentials: "same-origin", redirect: "error",
       body: body === undefined ? undefined : JSON.stringify(body),
     });
@@ -37,7 +37,8 @@ export async function bootstrap() {
   return said;
 }
 
-export const openSession = (container) => json("POST", "sessions", { container });
+export const openSession = (wanted) => json("POST", "sessions", wanted);
+export const logOut = () => ask("POST", "/logout");
 export const endSession = (id) => ask("DELETE", session(id));
 export const listRequests = async (id) => (await json("GET", `${session(id)}/requests`)).requests;
 export const viewRequest = (id, rid) => json("GET", request(id, rid));

@@ -46,6 +46,7 @@ const drawers = {
   },
   detail: () => {
     document.body.classList.toggle("opened", Boolean(state.view || state.opening));
+    place("detail").ariaBusy = String(state.selected !== (state.view?.summary.id ?? null) && !state.problem);
     drawDetail(place("detail"), state, acts);
   },
 };
@@ -63,10 +64,19 @@ function bar() {
     <div class="segments" role="radiogroup" aria-label="Source">
       ${[["session", "My session"], ["lookback", "Look back"]].map(([one, name]) => html`<button type="button" role="radio" aria-checked=${state.source === one}
         @click=${() => acts.source(one)} title=${one === "lookback" && boot ? `a share of ${boot.look_back.share} of production requests, the latest ${boot.look_back.size}` : "what carries this session's token"}>${name}</button>`)}</div>
-    ${boot?.draft ? html`<label class="of-tag">Session runs <select @change=${(event) => acts.container(event.target.value)}><option value="published">published</option><option value="draft" ?selected=${state.session?.container === "draft"}>draft</option></select></label>` : nothing}
+    ${state.session ? sessionTools(boot) : nothing}
     <button type="button" class="send" @click=${acts.how}>Send a request here</button>
     <button type="button" class="quiet" @click=${acts.theme} aria-label=${`Theme: ${state.theme}`} title="d">${{ system: "Auto", light: "Light", dark: "Dark" }[state.theme]}</button>
-    <button type="button" class="quiet" @click=${dialogs.help} aria-label="Keys and filters" title="?">?</button>`;
+    <button type="button" class="quiet" @click=${dialogs.help} aria-label="Keys and filters" title="?">?</button>
+    <button type="button" class="quiet" @click=${acts.logOut}>Log out</button>`;
+}
+
+/** What the session's requests run through, and whether vendors get them. */
+function sessionTools(boot) {
+  const { container, sends } = state.session;
+  return html`${boot?.draft ? html`<label class="of-tag">runs <select aria-label="Container of the session" @change=${(event) => acts.change({ container: event.target.value })}>
+      <option value="published" ?selected=${container !== "draft"}>published</option><option value="draft" ?selected=${container === "draft"}>draft</option></select></label>` : nothing}
+    <label class="of-tag" title="Otherwise this session's requests run, and nothing of them is sent"><input type="checkbox" .checked=${sends} @change=${() => acts.change({ sends: !sends })}> sends to vendors</label>`;
 }
 
 // -- what people do -------------------------------------------------------------------------------
@@ -90,10 +100,20 @@ const acts = {
   search(text) { state.search = text; draw("detail"); },
   fold(path) { state.folded.has(path) ? state.folded.delete(path) : state.folded.add(path); draw("detail"); },
   raw() { state.raw = !state.raw; draw("detail"); },
-  how() { dialogs.howTo(state.session); },
+  how() { dialogs.howTo(state.session, state.boot?.url); },
   theme() { setTheme({ system: "light", light: "dark", dark: "system" }[state.theme]); },
   source(source) { if (source !== state.source) { state.source = source; follow(); } },
-  async container(container) { await startSession(container); if (state.source === "session") follow(); },
+  async change(change) {
+    await attempt(async () => {
+      const { id, container, sends } = state.session;
+      await startSession({ container, sends, ...change });
+      api.endSession(id).catch(() => {}); // it ends by itself
+      if (state.source === "session") follow();
+      toast("A new session: its token is new too");
+    });
+    draw("bar");
+  },
+  async logOut() { await attempt(api.logOut); location.assign("login"); },
   async copyTest() {
     if (!state.view) return;
     await attempt(async () => copy(await api.testOf(sourceId(), state.selected), "Copy as test"));
@@ -146,8 +166,8 @@ async function openRequest(id) {
 
 const sourceId = () => (state.source === "lookback" ? "lookback" : state.session.id);
 
-async function startSession(container) {
-  state.session = { ...(await api.openSession(container)), container };
+async function startSession(wanted) {
+  state.session = { ...wanted, ...(await api.openSession(wanted)) };
   sessionStorage.setItem(SESSION, JSON.stringify(state.session));
 }
 
@@ -163,7 +183,7 @@ async function resumeSession() {
       if (error.status !== 404) throw error;
     }
   }
-  await startSession("published");
+  await startSession({ container: "published", sends: true });
 }
 
 /** Show what comes in from where `state.source` says. */

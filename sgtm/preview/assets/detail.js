@@ -41,7 +41,7 @@ function unopened(state, on) {
   }
   if (state.opening) return html`<div class="empty large"><h3>Loading</h3><div class="bones" aria-hidden="true"><i></i><i></i><i></i><i></i><i></i></div></div>`;
   if (state.isEmpty && state.source === "session" && state.session) {
-    return html`<div class="panel first"><h2>Send the first request here</h2>${ways(state.session)}</div>`;
+    return html`<div class="panel first"><h2>Send the first request here</h2>${ways(state.session, state.boot?.url)}</div>`;
   }
   return html`<div class="empty large"><h3>No request is open</h3><p>Choose one of the list, or press <kbd>j</kbd>.</p>
     <dl class="keys">${[["j k", "next, previous"], ["[ ]", "tabs"], ["/", "filter"], ["p", "pause"], ["?", "all keys"]].map(([key, what]) =>

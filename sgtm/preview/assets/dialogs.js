@@ -46,21 +46,21 @@ export function help() {
 
 const line = (title, text, note) => html`<section class="way"><h3>${title}</h3><p class="soft">${note}</p><div class="copyable"><code>${text}</code>${copyButton(text, "Copy", `Copy ${title}`)}</div></section>`;
 
-/** The ways into a session, each with a button to copy it. */
-export function ways(session) {
-  const curl = `curl -i -H '${session.header}' 'https://YOUR-SERVER/g/collect?v=2&tid=G-1&cid=1.2&en=page_view&gcd=13t3t3t3t5l1'`;
+/** The ways into a session, each with a button to copy it; `url` is where the server listens. */
+export function ways(session, url = "https://YOUR-SERVER") {
+  const curl = `curl -i -H '${session.header}' '${url}/g/collect?v=2&tid=G-1&cid=1.2&en=page_view&gcd=13t3t3t3t5l1'`;
   const script = `document.cookie = "${session.cookie}; domain=YOUR-DOMAIN; path=/; secure; samesite=none"`;
   return html`
     <p>A request that carries this session's token runs like any other and is shown here, to you alone. Everybody else's traffic is untouched. The token ends ${until(session.expires_at)}.</p>
     ${line("Header", session.header, "For webhooks, curl, Postman, a proxy rule, or Google Tag Manager's preview of a web container.")}
-    ${line("Cookie", session.cookie, "For a browser: set it on the site's registrable domain, then use the site.")}
-    ${line("In the browser's console", script, "The same cookie, set on the site that you look at.")}
-    ${line("Parameter", session.parameter, "Where neither gets through: add it to the request's query.")}
+    ${line("Link", `${url}/?${session.parameter}`, "For a browser: open it once, on the host that the site sends its hits to. From then on this browser is in the session. The parameter works on any request.")}
+    ${line("Cookie", session.cookie, "The same, for whoever sets cookies on the site's registrable domain.")}
+    ${line("In the console of the site", script, "Sets that cookie.")}
     ${line("curl", curl, "To try it now.")}`;
 }
 
 /** How to send a request into this session. */
-export const howTo = (session) => show("Send a request here", session ? ways(session) : html`<p>There is no session yet.</p>`);
+export const howTo = (session, url) => show("Send a request here", session ? ways(session, url) : html`<p>There is no session yet.</p>`);
 
 function until(seconds) {
   const at = new Date(seconds * 1000);
