@@ -42,6 +42,8 @@ class Templates:
         code = self._code_for(kind, type_)
         if isinstance(code, Problem):
             return None
+        if code.name not in self.surroundings.templates:
+            self.surroundings.templates += (code.name,)
         return component_of(KINDS[kind], code, self.surroundings, name)
 
     def trouble(self, kind: Kind, type_: str) -> Problem | None:

@@ -175,6 +175,7 @@ class WorkerAnswers:
             "client": clients,
             "client/status": [f"{client}/{status}" for client in (*clients, NOBODY) for status in _STATUSES],
             "tag": [tag.name for tag in container.tags],
+            "template": container.surroundings.templates if container.surroundings is not None else (),
         }
         return [
             *self._worker.counters.zeros(names),

@@ -17,7 +17,7 @@ from sgtm.templates.apis.guard import PermissionRefused
 from sgtm.templates.apis.values import engine_value, house_value
 from sgtm.templates.code import Code
 from sgtm.templates.host import Host
-from sgtm.templates.script import require_of
+from sgtm.templates.script import SETTING_OF, require_of
 from sgtm.templates.surroundings import Surroundings
 
 MAX_CONSOLE_LINE = 4_096
@@ -144,7 +144,7 @@ class TemplateRun(Conversation):
 
     def _fail(self, said: str, kind: str, limit: str) -> None:
         place = self._code.script.place(self._run.at)
-        why = f"beyond the limit {limit}" if limit else kind
+        why = f"beyond the limit {SETTING_OF.get(limit, limit)}" if limit else kind
         self.failure, self.limit = f"{place}: {why}", limit
         self.host.log.append(f"error: {place}: {said}"[:MAX_CONSOLE_LINE])
         self.host.asks = []

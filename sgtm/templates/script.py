@@ -56,6 +56,8 @@ class Limits(Struct, frozen=True):
         )
 
 
+SETTING_OF = {field: f"template_{field}" for field in Limits.__struct_fields__}
+"""Name of a limit -> the setting that says it; other limits are fixed."""
 _NESTING = 6_000
 """Levels of the trees of all functions that are under way: bounds what a run takes of the C stack."""
 
@@ -100,7 +102,8 @@ class Script:
     def explained(self, error: SandboxError, run: Run) -> TemplateError:
         """The error of a run of this script, with its place."""
         if isinstance(error, LimitError):
-            mend = f"its limit is the setting template_{error.limit}"
+            setting = SETTING_OF.get(error.limit)
+            mend = f"its limit is the setting {setting}" if setting else ""
             return TemplateError(str(error), where=self.place(run.at), mend=mend, limit=error.limit)
         return TemplateError(str(error), where=self.place(run.at))
 

@@ -45,6 +45,8 @@ class Surroundings:
         self.clock: Callable[[], float] | None = None
         self.services = Services()
         self._shared: dict[int, tuple[Shared, object]] = {}
+        self.templates: tuple[str, ...] = ()
+        """Names of those that are used."""
 
     def use(
         self,
