@@ -121,7 +121,7 @@ class _Compiler:
             version_name=model.version_name,
             environment_name=model.environment_name,
             context=model.context,
-            surroundings=self._templates.surroundings,
+            surroundings=self._templates.surroundings if model.custom_templates else None,
             destinations=destinations_of(model, self._templates),
         )
         return replace(container, clients=self._clients(container))
