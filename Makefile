@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants slow soak workers chaos durability corpus check clean
+.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants timing slow soak workers chaos durability corpus check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -77,6 +77,9 @@ durability: fast  ## what it costs that nothing acknowledged is lost: sqlite ove
 
 slow: fast  ## 2,000 slow requesters against one worker: latency of the others, memory of each
 	SLOW_CLIENTS=2000 $(BIN)/python -m pytest -q -s tests/end_to_end/test_slow_clients.py
+
+timing: fast  ## whether the time of a refusal tells how much of a webhook's signature was right
+	PYTHONPATH=tests $(BIN)/python tests/signature_timing.py
 
 workers: fast  ## ten rolling restarts of two workers, and 30 s of reloads, under load
 	RESTARTS=10 LOAD_S=30 $(BIN)/python -m pytest -q -s tests/end_to_end/test_workers.py -k under_load

@@ -1,13 +1,15 @@
-"""Servers to measure ours against: `python -m benchmarks.yardsticks bare`, `canned` and `plain VENDOR`.
+"""Servers to measure ours against: `python -m benchmarks.yardsticks bare|canned|webhook`, `plain VENDOR`.
 
 canned a uvloop protocol that reads nothing and answers 204 to whatever comes: the floor
 bare   an aiohttp Application that answers 204 and does nothing else
 plain  the whole job as anybody would write it first: an aiohttp handler that parses with urllib, builds
        both payloads, awaits two posts of one ClientSession at once and then answers
+webhook an aiohttp handler that checks a signature as Stripe's, reads the JSON and keeps nothing
 """
 
 import asyncio
 import hashlib
+import hmac
 import json
 import sys
 import time
@@ -22,11 +24,32 @@ from aiohttp import web
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 EVENTS = "/v25.0/1234567890/events"
+WEBHOOK_SECRET = b"whsec_of_the_benchmark"
 JSON = {"Content-Type": "application/json", "Authorization": "Bearer a-token-for-the-stand-in"}
 
 
 async def bare(_: web.Request) -> web.Response:
     """204."""
+    return web.Response(status=204)
+
+
+async def webhook(request: web.Request) -> web.Response:
+    """204 to what is signed, with the fields of a purchase in a dict."""
+    body = await request.read()
+    parts = dict(part.split("=", 1) for part in request.headers["Stripe-Signature"].split(","))
+    signed = b"%s.%s" % (parts["t"].encode(), body)
+    expected = hmac.new(WEBHOOK_SECRET, signed, hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected, parts["v1"]) or abs(time.time() - int(parts["t"])) > 3_600:
+        return web.Response(status=401)
+    event = json.loads(body)
+    session = event["data"]["object"]
+    event["purchase"] = {
+        "event_name": "purchase",
+        "transaction_id": session["payment_intent"],
+        "value": session["amount_total"] / 100,
+        "currency": session["currency"].upper(),
+        "user_data": {"email_address": session["customer_details"]["email"]},
+    }
     return web.Response(status=204)
 
 
@@ -105,6 +128,7 @@ async def main(kind: str, vendor: str = "") -> None:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         application = web.Application()
         application.router.add_route("*", "/g/collect", bare if kind == "bare" else plain(session, vendor))
+        application.router.add_post("/webhooks/stripe", webhook)
         runner = web.AppRunner(application, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -31,14 +31,15 @@ SPEC: requirements R74-R91, R252, R265, R294-R296; vendor-tags 5; reliability 5.
 """
 
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from sgtm.clients._webhook.events import Conditions, EventRule, EventRules, Taking
-from sgtm.clients._webhook.fields import Entry
+from sgtm.clients._webhook.events import Conditions, EventRule, EventRules, Taking, compile_rule
+from sgtm.clients._webhook.fields import Entry, compile_entry, compile_fields
+from sgtm.clients._webhook.places import compile_conditions
 from sgtm.clients._webhook.senders import (
     SharedSecret,
     Shown,
@@ -71,7 +72,7 @@ _ERRORS = {
 }
 
 
-class Parameters(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Parameters(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
     """Who may send what, and what becomes of it."""
 
     paths: Annotated[
@@ -163,6 +164,19 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         str, Meta(description="Body of that answer, sent as JSON.", examples=['{"received": true}'])
     ] = ""
 
+    @cached_property
+    def rules(self) -> EventRules:
+        """What is declared about events, compiled when the first of them comes."""
+        return EventRules(
+            compile_entry(self.event_type) if self.event_type is not None else None,
+            tuple(compile_rule(rule, self.fields) for rule in self.events),
+            self.other_events,
+            compile_fields(self.fields),
+            compile_conditions(self.test_when) if self.test_when else None,
+            self.test_events == "mark",
+            compile_entry(self.delivery_id) if self.delivery_id is not None else None,
+        )
+
 
 def check(parameters: dict[str, Any], where: str) -> list[Problem]:
     """What is unsafe, or can never work."""
@@ -234,7 +248,7 @@ def _take(request: IncomingRequest, parameters: Parameters) -> Claimed:
     """The events of a request that may send them."""
     try:
         body = _read(request, parameters)
-        taken = Taking(request, body, _rules(parameters))
+        taken = Taking(request, body, parameters.rules)
         for event in _events_in(body, parameters):
             taken.event(event)
     except Unreadable as error:
@@ -249,18 +263,6 @@ def _take(request: IncomingRequest, parameters: Parameters) -> Claimed:
         warnings=tuple(taken.remarks[:MAX_WARNINGS]),
         once_keys=tuple(taken.keys),
         once_s=float(_window_s(parameters.delivery_window)),
-    )
-
-
-def _rules(parameters: Parameters) -> EventRules:
-    return EventRules(
-        parameters.event_type,
-        parameters.events,
-        parameters.fields,
-        parameters.other_events,
-        parameters.test_when,
-        parameters.test_events == "mark",
-        parameters.delivery_id,
     )
 
 

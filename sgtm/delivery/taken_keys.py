@@ -27,6 +27,9 @@ log = logging.getLogger("sgtm.delivery")
 
 FILE_NAME = "taken-keys.sqlite"
 _AT_ONCE = 500
+_LINGER_S = 0.002
+"""So that what comes shortly after the first is written with it: one transaction, one wake-up of the loop. No
+answer waits for it, only what is sent to vendors."""
 _FORGET_EVERY_S = 60.0
 _FORGET_AT_ONCE = 1_000
 
@@ -100,6 +103,7 @@ class TakenKeys:
             jobs: list[_Job] = []
             with suppress(Empty):
                 job = self._jobs.get(timeout=_FORGET_EVERY_S)
+                time.sleep(_LINGER_S)
                 while job is not None and len(jobs) < _AT_ONCE:
                     jobs.append(job)
                     job = self._jobs.get_nowait()

@@ -4,13 +4,14 @@ SPEC: requirements R75, R80, R84, R85, R87.
 """
 
 import re
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from sgtm.clients._webhook.fields import Entry, Unfit, fill, value_of
-from sgtm.clients._webhook.places import Scope, holds, scalar_text
+from sgtm.clients._webhook.fields import Entry, Target, Unfit, compile_fields, fill
+from sgtm.clients._webhook.places import Read, Scope, compile_conditions, scalar_text
 from sgtm.event import undefined
 from sgtm.messages import EventData, IncomingRequest
 
@@ -39,16 +40,32 @@ class EventRule(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = {}
 
 
-class EventRules(Struct, frozen=True):
-    """All that is declared about the events of a client; see its parameters."""
+class Rule(Struct, frozen=True):
+    """An EventRule, compiled."""
 
-    event_type: Entry | None
-    events: tuple[EventRule, ...]
-    fields: dict[str, Entry]
+    name: str
+    types: frozenset[str]
+    holds: Callable[[Scope], bool]
+    targets: tuple[Target, ...]
+
+
+class EventRules(Struct, frozen=True):
+    """All that is declared about the events of a client, compiled; see its parameters."""
+
+    type_of: Read | None
+    rules: tuple[Rule, ...]
     others: str
-    test_when: Conditions
+    targets: tuple[Target, ...]
+    """Of events that no rule fits."""
+    is_test: Callable[[Scope], bool] | None
     marks_tests: bool
-    delivery_id: Entry | None
+    id_of: Read | None
+
+
+def compile_rule(rule: EventRule, shared: Mapping[str, Entry]) -> Rule:
+    """A rule with the fields that it shares with the others."""
+    targets = compile_fields({**shared, **rule.fields})
+    return Rule(rule.name, frozenset(rule.types), compile_conditions(rule.when), targets)
 
 
 class Taking:
@@ -73,12 +90,12 @@ class Taking:
             self.remarks.append("what should be an event is no mapping")
             return
         scope = Scope(self._request, self._body, event, event)
-        type_ = self._text(self._rules.event_type, scope)
-        if self._rules.event_type is not None and not type_:
+        type_ = _text(self._rules.type_of, scope)
+        if self._rules.type_of is not None and not type_:
             self.remarks.append("an event has no type")
             return
         self._is_any_understood = True
-        is_test = bool(self._rules.test_when) and holds(self._rules.test_when, scope)
+        is_test = self._rules.is_test is not None and self._rules.is_test(scope)
         if is_test and not self._rules.marks_tests:
             self.remarks.append("ignored: a test")
             return
@@ -88,20 +105,21 @@ class Taking:
             return
         self._add(rule, type_, scope, is_test=is_test)
 
-    def _rule(self, type_: str, scope: Scope) -> EventRule | None:
-        for rule in self._rules.events:
-            if (not rule.types or type_ in rule.types) and holds(rule.when, scope):
+    def _rule(self, type_: str, scope: Scope) -> Rule | None:
+        for rule in self._rules.rules:
+            if (not rule.types or type_ in rule.types) and rule.holds(scope):
                 return rule
         name = self._rules.others.replace("{type}", _named(type_))[:MAX_NAME]
-        return EventRule(name=name) if name else None
+        return Rule(name, frozenset(), lambda _: True, self._rules.targets) if name else None
 
-    def _add(self, rule: EventRule, type_: str, scope: Scope, *, is_test: bool) -> None:
-        id_ = self._text(self._rules.delivery_id, scope)
+    def _add(self, rule: Rule, type_: str, scope: Scope, *, is_test: bool) -> None:
+        id_ = _text(self._rules.id_of, scope)
         data: EventData = {"event_name": rule.name}
-        for flaw in fill(data, {**self._rules.fields, **rule.fields}, scope):
-            self.remarks.append(flaw)
-        data |= {"x-webhook-type": type_} if type_ else {}
-        data |= {"x-webhook-id": id_} if id_ else {}
+        fill(data, rule.targets, scope, self.remarks)
+        if type_:
+            data["x-webhook-type"] = type_
+        if id_:
+            data["x-webhook-id"] = id_
         if is_test:
             data["debug_mode"] = True
         self.events.append(data)
@@ -113,19 +131,18 @@ class Taking:
         if not id_:
             said = self._request.query + b"\0" + self._request.body
             return f"body {blake2b(said, digest_size=16).hexdigest()} {self._count}"
-        of_request = self._text(
-            self._rules.delivery_id, Scope(self._request, self._body, undefined, undefined)
-        )
+        of_request = _text(self._rules.id_of, Scope(self._request, self._body, undefined, undefined))
         return f"id {id_} {self._count}" if id_ == of_request else f"id {id_}"
 
-    def _text(self, entry: Entry | None, scope: Scope) -> str:
-        if entry is None:
-            return ""
-        try:
-            value = value_of(entry, scope)
-        except Unfit:
-            return ""
-        return "" if value is undefined else scalar_text(value) or ""
+
+def _text(read: Read | None, scope: Scope) -> str:
+    if read is None:
+        return ""
+    try:
+        value = read(scope)
+    except Unfit:
+        return ""
+    return "" if value is undefined else scalar_text(value) or ""
 
 
 def _named(type_: str) -> str:

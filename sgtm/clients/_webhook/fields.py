@@ -3,15 +3,14 @@
 SPEC: requirements R75, R88, R296; vendor-tags 5.1 (minor units), 6 rules 4 and 9.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct
-from msgspec.structs import replace
 
-from sgtm.clients._webhook.places import Scope, is_constant, read_place, scalar_text
+from sgtm.clients._webhook.places import Read, Scope, compile_place, is_constant, scalar_text
 from sgtm.event import to_number, undefined
 from sgtm.messages import EventData
 
@@ -96,74 +95,138 @@ class Unfit(Exception):
     """A value that its conversion cannot use; why in words, without the value."""
 
 
-def fill(data: EventData, fields: Mapping[str, Any], scope: Scope) -> Iterator[str]:
-    """Put each field into event data of our own under its key path. Yields what is wrong with one, in
-    words: that one is left out."""
+class Target(Struct, frozen=True):
+    """Where in event data a value goes, and how it is made."""
+
+    key_path: str
+    parents: tuple[str, ...]
+    leaf: str
+    read: Read
+
+
+def compile_fields(fields: Mapping[str, Any]) -> tuple[Target, ...]:
+    """Each field, once and for all."""
+    targets = []
     for key_path, entry in fields.items():
+        *parents, leaf = key_path.split(".")
+        targets.append(Target(key_path, tuple(parents), leaf, compile_entry(entry)))
+    return tuple(targets)
+
+
+def fill(data: EventData, targets: tuple[Target, ...], scope: Scope, remarks: list[str]) -> None:
+    """Put each value into event data of our own; what is wrong with one goes to `remarks`, in words, and
+    that one is left out."""
+    for target in targets:
         try:
-            value = value_of(entry, scope)
+            value = target.read(scope)
         except Unfit as unfit:
-            yield f"{key_path}: {unfit}"
+            remarks.append(f"{target.key_path}: {unfit}")
             continue
-        if value is not undefined:
-            _put(data, key_path, value)
+        if value is undefined:
+            continue
+        inside = data
+        for step in target.parents:
+            # copied: it may be the webhook's own, and stand in other events too
+            known = inside.get(step)
+            inside[step] = dict(known) if isinstance(known, dict) else {}
+            inside = inside[step]
+        inside[target.leaf] = value
 
 
-def value_of(entry: Entry | ItemEntry, scope: Scope) -> Any:
-    """The value of one entry; `undefined` where there is none. Raises Unfit."""
+def compile_entry(entry: Entry | ItemEntry) -> Read:
+    """How to make the value of one entry. What it gives may raise Unfit."""
     if isinstance(entry, str):
-        return read_place(entry, scope)
+        return compile_place(entry)
     if isinstance(entry, tuple):
-        return _first(entry, scope)
+        return _first(entry)
     if isinstance(entry, Field) and entry.each:
-        return _entries(entry, scope)
-    value = _joined(entry, scope) if entry.join else _first(entry.at, scope)
-    if value is not undefined and entry.map:
-        value = entry.map.get(scalar_text(value) or "", undefined)
-    if value is undefined:
-        return entry.default
-    return _CONVERSIONS[entry.to](value, entry, scope)
+        return _entries(entry)
+    return _single(entry)
 
 
-def _first(places: Place | tuple[Place, ...], scope: Scope) -> Any:
-    for place in (places,) if isinstance(places, str) else places:
-        value = read_place(place, scope)
-        if value is not undefined:
-            return value
-    return undefined
+def _single(entry: ItemField) -> Read:
+    places = (entry.at,) if isinstance(entry.at, str) else entry.at
+    read = _joined(entry) if entry.join else _first(places)
+    convert, mapped, default = _conversion(entry), entry.map, entry.default
+
+    def single(scope: Scope) -> Any:
+        value = read(scope)
+        if mapped and value is not undefined:
+            value = mapped.get(scalar_text(value) or "", undefined)
+        return default if value is undefined else convert(value, scope)
+
+    return single
 
 
-def _joined(entry: ItemField, scope: Scope) -> Any:
-    found = [(place, read_place(place, scope)) for place in entry.join]
-    if all(value is undefined or is_constant(place) for place, value in found):
+def _first(places: tuple[Place, ...]) -> Read:
+    reads = [compile_place(place) for place in places]
+    if len(reads) == 1:
+        return reads[0]
+
+    def first(scope: Scope) -> Any:
+        for read in reads:
+            value = read(scope)
+            if value is not undefined:
+                return value
         return undefined
-    return entry.separator.join(_text(value) for _, value in found if value is not undefined)
+
+    return first
 
 
-def _entries(entry: Field, scope: Scope) -> Any:
-    listed = read_place(entry.each, scope)
-    made = []
-    for item in listed[:MAX_ITEMS] if isinstance(listed, list) else ():
-        one: EventData = {}
-        # what is wrong with an item is no reason to lose the others, nor worth a warning for each
-        for _ in fill(one, entry.fields, replace(scope, item=item)):
-            pass
-        if one:
-            made.append(one)
-    return made or entry.default
+def _joined(entry: ItemField) -> Read:
+    parts = [(is_constant(place), compile_place(place)) for place in entry.join]
+
+    def joined(scope: Scope) -> Any:
+        found = [(is_said, read(scope)) for is_said, read in parts]
+        if all(is_said or value is undefined for is_said, value in found):
+            return undefined
+        return entry.separator.join(_text(value) for _, value in found if value is not undefined)
+
+    return joined
 
 
-def _put(data: EventData, key_path: str, value: Any) -> None:
-    """Mappings on the way are copied: they may be the webhook's own, and stand in other events too."""
-    *parents, leaf = key_path.split(".")
-    for step in parents:
-        inside = data.get(step)
-        data[step] = dict(inside) if isinstance(inside, dict) else {}
-        data = data[step]
-    data[leaf] = value
+def _entries(entry: Field) -> Read:
+    read, targets = compile_place(entry.each), compile_fields(entry.fields)
+
+    def entries(scope: Scope) -> Any:
+        listed = read(scope)
+        made = []
+        # what is wrong with an item is no reason to lose the others, nor worth a remark for each
+        unheard: list[str] = []
+        for item in listed[:MAX_ITEMS] if isinstance(listed, list) else ():
+            one: EventData = {}
+            fill(one, targets, Scope(scope.request, scope.body, scope.event, item), unheard)
+            if one:
+                made.append(one)
+        return made or entry.default
+
+    return entries
 
 
-# -- conversions: (value, entry, scope) -> value -----------------------------------------------
+# -- conversions -------------------------------------------------------------------------------
+
+
+def _conversion(entry: ItemField) -> Callable[[Any, Scope], Any]:
+    if entry.to == "minor_units":
+        return _minor_units(entry)
+    plain = _CONVERSIONS[entry.to]
+    return lambda value, scope: plain(value)
+
+
+def _minor_units(entry: ItemField) -> Callable[[Any, Scope], float]:
+    """19.99 of 1999; no cent is lost on the way."""
+    currency_of = compile_place(entry.currency) if entry.currency else lambda scope: undefined
+
+    def major_units(value: Any, scope: Scope) -> float:
+        if isinstance(value, list):
+            return _sum(major_units(one, scope) for one in value)
+        currency = scalar_text(currency_of(scope)) or ""
+        decimals = DECIMALS.get(currency.upper(), 2) if entry.decimals is None else entry.decimals
+        number = _number(value)
+        # a division of whole numbers is rounded once, as it should be
+        return number / 10**decimals if isinstance(number, int) else float(_decimal(number).scaleb(-decimals))
+
+    return major_units
 
 
 def _text(value: Any) -> str:
@@ -193,14 +256,11 @@ def _number(value: Any) -> int | float:
 
 
 def _sum(numbers: Iterable[int | float]) -> float:
-    return float(sum(Decimal(str(one)) for one in numbers))
+    return float(sum(map(_decimal, numbers)))
 
 
-def _major_units(value: Any, entry: ItemField, scope: Scope) -> float:
-    """19.99 of 1999. Decimal, so that no cent is lost on the way."""
-    currency = scalar_text(read_place(entry.currency, scope)) or "" if entry.currency else ""
-    decimals = DECIMALS.get(currency.upper(), 2) if entry.decimals is None else entry.decimals
-    return float(Decimal(str(_number(value))).scaleb(-decimals))
+def _decimal(number: int | float) -> Decimal:
+    return Decimal(str(number))
 
 
 _MILLIS, _MICROS = 100_000_000_000, 100_000_000_000_000
@@ -226,15 +286,14 @@ def moment_micros(value: Any) -> int:
     return int(number * 1_000) if number >= _MILLIS else int(number * 1_000_000)
 
 
-_CONVERSIONS: dict[Conversion, Callable[[Any, ItemField, Scope], Any]] = {
-    "as_is": lambda value, *_: value,
-    "text": lambda value, *_: _text(value),
-    "number": lambda value, *_: _number(value),
-    "minor_units": _major_units,
-    "upper_case": lambda value, *_: _text(value).upper(),
-    "lower_case": lambda value, *_: _text(value).lower(),
-    "first_word": lambda value, *_: _first_word(value),
-    "last_word": lambda value, *_: _last_word(value),
-    "unix_seconds": lambda value, *_: moment_micros(value) // 1_000_000,
-    "unix_micros": lambda value, *_: moment_micros(value),
+_CONVERSIONS: dict[Conversion, Callable[[Any], Any]] = {
+    "as_is": lambda value: value,
+    "text": _text,
+    "number": _number,
+    "upper_case": lambda value: _text(value).upper(),
+    "lower_case": lambda value: _text(value).lower(),
+    "first_word": _first_word,
+    "last_word": _last_word,
+    "unix_seconds": lambda value: moment_micros(value) // 1_000_000,
+    "unix_micros": moment_micros,
 }

@@ -6,7 +6,7 @@ meta_data.key=_fbp.value  of a list, the first entry whose `key` is `_fbp`
 header:X-Shopify-Topic    query:shop    event:id    body:batch_id    text:a constant
 """
 
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -28,23 +28,28 @@ class Scope(Struct):
     item: Any
 
 
-def read_place(place: str, scope: Scope) -> Any:
-    """What stands there; `undefined` for what is missing, empty or null."""
-    kind, steps = _parsed(place)
-    match kind:
-        case "header":
-            value: Any = scope.request.header(steps[0].lower().encode())
-        case "query":
-            value = read_query(scope.request.query).get(steps[0])
-        case "text":
-            value = steps[0]
-        case "body":
-            value = _walk(scope.body, steps)
-        case "event":
-            value = _walk(scope.event, steps)
-        case _:
-            value = _walk(scope.item, steps)
-    return undefined if value is None or value in ("", [], {}) else value
+Read = Callable[[Scope], Any]
+"""Gives what stands somewhere; `undefined` for what is missing, empty or null."""
+
+
+def compile_place(place: str) -> Read:
+    """How to read a place. PERF: a webhook has dozens, so what a place means is found out once."""
+    prefix, colon, rest = place.partition(":")
+    if not colon or prefix not in _PREFIXES:
+        prefix, rest = "item", place
+    if prefix == "text":
+        return lambda scope: rest or undefined
+    if prefix == "header":
+        name = rest.lower().encode()
+        return lambda scope: scope.request.header(name) or undefined
+    if prefix == "query":
+        return lambda scope: read_query(scope.request.query).get(rest) or undefined
+    steps = tuple(rest.split("."))
+    if prefix == "body":
+        return lambda scope: _there(_walk(scope.body, steps))
+    if prefix == "event":
+        return lambda scope: _there(_walk(scope.event, steps))
+    return lambda scope: _there(_walk(scope.item, steps))
 
 
 def is_constant(place: str) -> bool:
@@ -52,15 +57,20 @@ def is_constant(place: str) -> bool:
     return place.startswith("text:")
 
 
-def holds(conditions: dict[str, Any], scope: Scope) -> bool:
+def compile_conditions(conditions: Mapping[str, Any]) -> Callable[[Scope], bool]:
     """Whether at each place there is the value, or one of the values, that belongs to it; of a list that
     `*` gave any member. Compared as text: `true`, `7`; what is missing is `undefined`."""
-    return all(
-        not {text_of(one) for one in _listed(wanted)}.isdisjoint(
-            scalar_text(one) for one in _listed(read_place(place, scope))
-        )
+    tests = [
+        (compile_place(place), {text_of(one) for one in _listed(wanted)})
         for place, wanted in conditions.items()
-    )
+    ]
+
+    def holds(scope: Scope) -> bool:
+        return all(
+            not wanted.isdisjoint(scalar_text(one) for one in _listed(read(scope))) for read, wanted in tests
+        )
+
+    return holds
 
 
 def scalar_text(value: Any) -> str | None:
@@ -72,31 +82,27 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-@lru_cache(maxsize=4096)
-def _parsed(place: str) -> tuple[str, tuple[str, ...]]:
-    """(kind, steps). PERF: containers hold few places, and each is read for every webhook."""
-    prefix, colon, rest = place.partition(":")
-    if not colon or prefix not in _PREFIXES:
-        return "item", tuple(place.split("."))
-    if prefix in ("event", "body"):
-        return prefix, tuple(rest.split("."))
-    return prefix, (rest,)
+def _there(value: Any) -> Any:
+    if value or value is False:
+        return value
+    return value if isinstance(value, (int, float)) else undefined
 
 
 def _walk(value: Any, steps: tuple[str, ...]) -> Any:
     for position, step in enumerate(steps):
-        if step == "*" and isinstance(value, list):
+        if isinstance(value, dict):
+            value = value.get(step, undefined)
+        elif step == "*" and isinstance(value, list):
             found = [_walk(one, steps[position + 1 :]) for one in value]
             return [one for one in found if one is not undefined and one is not None]
-        value = _step(value, step)
+        else:
+            value = _member(value, step)
         if value is undefined:
             break
     return value
 
 
-def _step(value: Any, step: str) -> Any:
-    if isinstance(value, dict):
-        return value.get(step, undefined)
+def _member(value: Any, step: str) -> Any:
     if not isinstance(value, list):
         return undefined
     if step.isdecimal():

@@ -7,7 +7,7 @@ that is configured, whatever a header says (SPEC: reliability 5.5; requirements 
 import binascii
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -22,7 +22,8 @@ from sgtm.protocols.query import read_query
 MAX_SHOWN = 8
 """Signatures of one request that are looked at; two are enough while a secret is changed."""
 PLACEHOLDERS = ("body", "timestamp", "id", "method", "url", "path")
-_PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
+_PLACEHOLDER = re.compile(r"\{(" + "|".join(PLACEHOLDERS) + r")\}")
+_BRACED = re.compile(r"\{([a-z]+)\}")
 HeaderName = Annotated[str, Meta(pattern="^[!#$%&'*+.^_`|~0-9A-Za-z-]*$")]
 Secrets = Annotated[
     tuple[Secret, ...],
@@ -177,23 +178,39 @@ def proof_of(
 
 
 def _signed_text(request: IncomingRequest, signature: Signature, timestamp: str) -> bytes:
-    if signature.signed_text == "{body}":
-        return request.body
-    query = b"?" + request.query if request.query else b""
-    path = (request.path_prefix + request.path).encode() + query
-    values = {
-        "body": request.body,
-        "timestamp": timestamp.encode(),
-        "id": (request.header(signature.id_header.lower().encode()) or "").encode(),
-        "method": request.method.encode(),
-        "path": path,
-        "url": signature.url.encode() or f"{request.scheme}://{request.host}".encode() + path,
-    }
-    # split gives text, name, text, ...
-    pieces = _PLACEHOLDER.split(signature.signed_text)
     return b"".join(
-        values.get(piece, b"") if index % 2 else piece.encode() for index, piece in enumerate(pieces)
+        piece if isinstance(piece, bytes) else _PIECES[piece[0]](request, signature, timestamp)
+        for piece in _pieces(signature.signed_text)
     )
+
+
+@lru_cache(maxsize=256)
+def _pieces(signed_text: str) -> tuple[bytes | tuple[str], ...]:
+    """Texts, and names of what stands between them."""
+    # split gives text, name, text, ...
+    split = _PLACEHOLDER.split(signed_text)
+    return tuple(
+        (piece,) if index % 2 else piece.encode() for index, piece in enumerate(split) if piece or index % 2
+    )
+
+
+def _target(request: IncomingRequest) -> bytes:
+    query = b"?" + request.query if request.query else b""
+    return (request.path_prefix + request.path).encode() + query
+
+
+def _url(request: IncomingRequest, signature: Signature) -> bytes:
+    return signature.url.encode() or f"{request.scheme}://{request.host}".encode() + _target(request)
+
+
+_PIECES: dict[str, Callable[[IncomingRequest, Signature, str], bytes]] = {
+    "body": lambda request, signature, timestamp: request.body,
+    "timestamp": lambda request, signature, timestamp: timestamp.encode(),
+    "id": lambda request, signature, _: (request.header(signature.id_header.lower().encode()) or "").encode(),
+    "method": lambda request, signature, timestamp: request.method.encode(),
+    "url": lambda request, signature, timestamp: _url(request, signature),
+    "path": lambda request, signature, timestamp: _target(request),
+}
 
 
 def _flaws_of_header(
@@ -263,7 +280,7 @@ def check_senders(parameters: dict[str, Any], where: str) -> Iterator[Problem]:
 
 def _check_signature(written: dict[str, Any], where: str) -> Iterator[Problem]:
     text = str(written.get("signed_text", "{body}"))
-    named = set(_PLACEHOLDER.findall(text))
+    named = set(_BRACED.findall(text))
     for name in sorted(named.difference(PLACEHOLDERS)):
         mend = f"write one of: {', '.join(PLACEHOLDERS)}"
         yield Problem("error", f"{{{name}}} stands for nothing", f"{where}.signed_text", mend)
