@@ -19,10 +19,11 @@ from sgtm.container.container import ContainerTag, View
 from sgtm.conversations import Conversations
 from sgtm.delivery.lanes import Delivery
 from sgtm.errors import ParametersError
+from sgtm.event_ends import EventEnds, Status
 from sgtm.event_run import EventRun, walk_transformations, walk_variables
 from sgtm.gates import blocked_by_consent, held_back, leads_to_partner
 from sgtm.hit import Debt, Hit, HitBounds
-from sgtm.messages import Conversation, Lookup, Pending, TagResult
+from sgtm.messages import Conversation, Listener, Lookup, Pending, TagResult
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import WalkedEvent, WalkedTag
 from sgtm.once import NOT_KEPT, Keys, claim
@@ -71,6 +72,8 @@ class Firing:
     def fire_tags(self, hit: Hit, view: View, walked: WalkedEvent | None) -> None:
         """Fire every tag that this event fires. Never raises."""
         run = EventRun(hit, view, walked)
+        if hit.ends is not None:
+            hit.ends.event_begins(view.event.index)
         candidates = hit.container.tags_worth_a_look(view)
         # only somebody who looks wants to hear of tags that the event's name has ruled out
         for tag in candidates if walked is None else hit.container.tags:
@@ -184,10 +187,46 @@ class Firing:
         except Exception as error:
             self._failed(run, tag, error, walked, debt)
 
+    def tell_ends(self, hit: Hit) -> None:
+        """Nothing runs any more: those hear of it who want to, and go on in `hit.pending`."""
+        if hit.ends is not None:
+            told, hit.ends.listeners = hit.ends.listeners, []
+            hit.pending += [self._tell_end(hit.ends, *one) for one in told]
+
+    async def _tell_end(
+        self,
+        ends: EventEnds,
+        run: EventRun,
+        tag: ContainerTag,
+        walked: WalkedTag | None,
+        failure: str,
+        listener: Listener,
+    ) -> None:
+        try:
+            listener.event_ended(ends.tags_of(run.view.event.index))
+            result = await self._conversations.finish(listener, run.hit, walked)
+            if walked is not None:
+                walked.console.extend(result.console)
+            if result.failure and result.failure != failure:
+                self._has_failed(run, tag, result.failure, walked)
+            self._send(run, tag, result, walked, None)
+        except Exception as error:
+            self._failed(run, tag, error, walked, None)
+
+    def _note_end(
+        self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None, result: TagResult, ends: EventEnds
+    ) -> None:
+        status: Status = "exception" if result.has_raised else "failure" if result.failure else "success"
+        ends.tag_ended(run.view.event.index, tag.name, status)
+        if result.listener is not None:
+            ends.listeners.append((run, tag, walked, result.failure, result.listener))
+
     def _failed(
         self, run: EventRun, tag: ContainerTag, error: Exception, walk: WalkedTag | None, debt: Debt | None
     ) -> None:
         # ParametersError is our own and names fields only; any other text may quote the event
+        if run.hit.ends is not None:
+            run.hit.ends.tag_ended(run.view.event.index, tag.name, "exception")
         reason = str(error) if isinstance(error, ParametersError) else f"raised {type(error).__name__}"
         self._has_failed(run, tag, reason, walk)
         if debt is not None:
@@ -231,10 +270,19 @@ class Firing:
         hit.pixels.extend(result.pixels)
         if walked is not None:
             walked.note(result)
+        if hit.ends is not None:
+            self._note_end(run, tag, walked, result, hit.ends)
         if hit.delivers and result.failure:
             self._has_failed(run, tag, result.failure, walked)
         elif hit.delivers:
             self._count(tag, result)
+        self._send(run, tag, result, walked, debt)
+
+    def _send(
+        self, run: EventRun, tag: ContainerTag, result: TagResult, walked: WalkedTag | None, debt: Debt | None
+    ) -> None:
+        """Its requests, each into its lane."""
+        hit = run.hit
         life_s = min(tag.delivery.expires_after_s, tag.component.expires_after_s)
         latest = hit.begun_micros + int(life_s * 1_000_000)
         is_over, claimed = False, run.claims.pop(tag.name, None)

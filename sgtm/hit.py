@@ -21,6 +21,7 @@ from sgtm.delivery.letter import (
 from sgtm.delivery.outbox import Commit
 from sgtm.delivery.outbox.held import Hold
 from sgtm.event import Event
+from sgtm.event_ends import EventEnds
 from sgtm.javascript import text_of
 from sgtm.messages import (
     Answer,
@@ -125,6 +126,7 @@ class Hit:
         "container",
         "cookies",
         "delivers",
+        "ends",
         "has_failed",
         "is_over",
         "keys",
@@ -153,6 +155,9 @@ class Hit:
         """Keys that its events have taken, by the index of the event."""
         self.caused_requests = self.caused_bytes = 0
         """Outgoing requests of its tags."""
+        around = run.container.surroundings
+        self.ends = EventEnds() if around is not None and around.hears_ends else None
+        """None: nobody wants to hear of the ends of events."""
         self.is_over = False
         """Whether that was more than it may."""
         self.has_failed = self._has_run = False
@@ -247,6 +252,10 @@ class Hit:
     def has_part(self) -> None:
         """An event waits by itself: the record has not run before `tags_have_run` was said once more."""
         self._parts += 1
+
+    def tags_of(self, index: int) -> list[dict[str, Any]]:
+        """What the tags of an event have come to, if anybody wants to hear of it."""
+        return [] if self.ends is None else self.ends.tags_of(index)
 
     def tags_have_run(self) -> None:
         """The tags of a part have run; with the last one say so to the outbox, with what is still owed."""

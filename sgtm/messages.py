@@ -404,6 +404,10 @@ class TagResult(Struct, frozen=True):
     failure: str = ""
     """The tag says of itself that it has failed, and why (nothing of the event); what stands beside it is
     carried out all the same."""
+    has_raised: bool = False
+    """Whether that was an error of its code."""
+    listener: "Listener | None" = None
+    """Wants to hear when the tags of this event have ended."""
     console: tuple[str, ...] = ()
     """Lines for a person who looks: they go on the walk and nowhere else (they may hold personal data)."""
 
@@ -479,6 +483,16 @@ class Conversation:
         raise NotImplementedError
 
 
+class Listener(Conversation):
+    """A tag whose code goes on when the tags of its event have ended."""
+
+    __slots__ = ()
+
+    def event_ended(self, tags: list[dict[str, Any]]) -> None:
+        """They have: id, status and time of each. Never raises; its result then is what came of that."""
+        raise NotImplementedError
+
+
 class Continuation(Conversation):
     """A client whose code goes on after it has claimed: it hears of its events, and may hand over more."""
 
@@ -493,8 +507,8 @@ class Continuation(Conversation):
         """The events that it has handed over are about to run. Never raises."""
         raise NotImplementedError
 
-    def tags_have_run(self) -> None:
-        """All tags of these events have. Never raises."""
+    def tags_have_run(self, tags_of: Callable[[int], list[dict[str, Any]]]) -> None:
+        """All tags of these events have; `tags_of` tells of those of one, by its index. Never raises."""
         raise NotImplementedError
 
     def take_events(self) -> list[EventData]:

@@ -255,6 +255,8 @@ class Pipeline:
         else:
             self._run_each(hit)
         if not hit.pending:
+            self._firing.tell_ends(hit)
+        if not hit.pending:
             hit.tags_have_run()
 
     async def _run_unseen(self, hit: Hit, keys: Keys) -> None:
@@ -293,7 +295,7 @@ class Pipeline:
                 if hit.again is None or hit.again.wants(event):
                     self._run_event(hit, event)
             await self._run_all(hit)
-            goes_on.tags_have_run()
+            goes_on.tags_have_run(hit.tags_of)
             await self._conversations.finish(goes_on, hit)
             events += goes_on.take_events()
 
@@ -408,3 +410,5 @@ class Pipeline:
         while hit.pending:
             waiting, hit.pending = hit.pending, []
             await asyncio.gather(*waiting)
+            if not hit.pending:
+                self._firing.tell_ends(hit)

@@ -30,6 +30,7 @@ KINDS: dict[Kind, TemplateKind] = {"client": "client", "tag": "tag", "variable":
 def component_of(kind: TemplateKind, code: Code, surroundings: Surroundings, name: str) -> Component:
     """The component of one entity of a container: `name` is its own, for messages."""
     adapter = _Adapter(code, surroundings, name)
+    surroundings.hears_ends = surroundings.hears_ends or "addEventCallback" in code.required
     functions: dict[TemplateKind, Callable[..., Any]] = {
         "client": adapter.claim,
         "tag": adapter.build,
@@ -122,19 +123,25 @@ class _Adapter:
 
 
 def tag_result(run: TemplateRun, template: str) -> TagResult:
-    """What a tag's run has asked for, and whether it says that it succeeded (SPEC: google-runtime 4.7)."""
+    """What a tag's run has asked for since it was asked last, and whether it says that it succeeded (SPEC:
+    google-runtime 4.7)."""
     host = run.host
     failure = run.failure
     if not failure and host.succeeded is None:
         failure = f"template {template!r} called neither gtmOnSuccess nor gtmOnFailure"
     elif not failure and not host.succeeded:
         failure = f"template {template!r} called gtmOnFailure"
+    requests, host.requests = host.requests, []
+    pixels, host.pixels = host.pixels, []
+    told, run.told = run.told, len(host.log)
     return TagResult(
-        tuple(host.requests),
+        tuple(requests),
         tuple(host.response.cookies),
-        tuple(host.pixels),
+        tuple(pixels),
         failure=failure,
-        console=tuple(host.log),
+        has_raised=bool(run.failure),
+        listener=run if host.event_callbacks else None,
+        console=tuple(host.log[told:]),
     )
 
 

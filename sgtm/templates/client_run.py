@@ -4,6 +4,7 @@ Its own requests come first: its events run when they are answered. What it does
 (`runContainer`'s callbacks) is a part of the same run. SPEC: sandbox-api 1.1 to 1.3, 1.6.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from sgtm.messages import Answer, Claimed, Continuation, EventData
@@ -57,12 +58,13 @@ class ClientRun(TemplateRun, Continuation):
             if event.on_start is not None:
                 self.call(event.on_start)
 
-    def tags_have_run(self) -> None:
+    def tags_have_run(self, tags_of: Callable[[int], list[dict[str, Any]]]) -> None:
         """See Continuation."""
         running, self._running = self._running, []
-        for event in running:
+        for index, event in enumerate(running, self._taken - len(running)):
             if event.on_complete is not None:
                 self.call(event.on_complete)
+            self.tell(event.callbacks, tags_of(index))
 
     def take_events(self) -> list[EventData]:
         """See Continuation."""

@@ -7,16 +7,17 @@ goes on the console only; `failure` names template, place and class. SPEC: googl
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec import UNSET
 
 from sgtm._fast.sandbox_values import LimitError, Native, Promise, Run, SandboxError
-from sgtm.messages import Ask, Conversation, Failed, VendorAnswer
+from sgtm.messages import Ask, Failed, Listener, VendorAnswer
 from sgtm.templates.apis.guard import PermissionRefused
 from sgtm.templates.apis.values import engine_value, house_value
 from sgtm.templates.code import Code
-from sgtm.templates.host import Host
+from sgtm.templates.host import EventCallback, Host
 from sgtm.templates.script import SETTING_OF, require_of
 from sgtm.templates.surroundings import Surroundings
 
@@ -30,7 +31,7 @@ class TemplateFailed(Exception):
     """A run that failed; says template, place and class."""
 
 
-class TemplateRun(Conversation):
+class TemplateRun(Listener):
     """A run that has begun. `shape` makes of it what its kind of component returns."""
 
     def __init__(
@@ -44,6 +45,8 @@ class TemplateRun(Conversation):
         self._open = 0
         """Requests whose answers are awaited."""
         self._seconds, self._is_counted = 0.0, False
+        self.told = 0
+        """Lines of its console that the walk has."""
         self.value: Any = UNSET
         """What the code has returned."""
         self.failure = self.limit = ""
@@ -86,6 +89,17 @@ class TemplateRun(Conversation):
         """Call a function of the template; its errors are the run's."""
         self._step(function)
         self.count_if_over()
+
+    def event_ended(self, tags: list[dict[str, Any]]) -> None:
+        """See Listener."""
+        callbacks, self.host.event_callbacks = self.host.event_callbacks, []
+        self.tell(callbacks, tags)
+
+    def tell(self, callbacks: list[EventCallback], tags: list[dict[str, Any]]) -> None:
+        """Call what waits for the end of an event."""
+        container_id = self.host.container.container_id
+        for callback in callbacks:
+            self.call(partial(callback, container_id, {"tags": tags}))
 
     def end(self) -> None:
         """See Conversation."""

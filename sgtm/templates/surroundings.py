@@ -44,6 +44,8 @@ class Surroundings:
         self.counters: Counters | None = None
         self.clock: Callable[[], float] | None = None
         self.services = Services()
+        self.hears_ends = False
+        """Whether any of its templates wants to hear when the tags of an event have ended."""
         self._shared: dict[int, tuple[Shared, object]] = {}
         self.templates: tuple[str, ...] = ()
         """Names of those that are used."""

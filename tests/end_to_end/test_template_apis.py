@@ -252,3 +252,78 @@ async def test_googles_services_and_the_accounts_token(serve, vendor, session, t
     assert dict(posted.headers)["X-Signed"] == SIGNED_GOLD
     shown = [dict(one.headers).get("Authorization") for one in (row, commit, posted)]
     assert shown == (["Bearer TOKEN"] * 3 if has_account else [None] * 3)
+
+
+# -- the ends of events --------------------------------------------------------------------------------
+
+HEARER = """
+const JSON = require('JSON'), send = require('sendHttpRequest');
+require('addEventCallback')((id, event) => {
+  const tags = event.tags.map(tag => tag.id + ' ' + tag.status + ' ' + typeof tag.executionTime);
+  send(data.url, {method: 'POST'}, JSON.stringify(tags)).then(answer => {
+    send(data.url + '/then', {method: 'POST'}, 'status ' + answer.statusCode);
+  });
+});
+data.gtmOnSuccess();
+"""
+METADATA = {"read_event_metadata": {}}
+
+
+async def test_a_tag_hears_what_all_tags_of_its_event_have_come_to_and_goes_on(serve, vendor, session):
+    # status values success, failure, exception (google-runtime 4.9); tags that wait are waited for
+    slow = "require('sendHttpRequest')(data.url).then(data.gtmOnSuccess, data.gtmOnFailure);"
+    templates = {
+        "Hearer": template("TAG", HEARER, URLS, METADATA, fields=[text_field("url")]),
+        "Slow": template("TAG", slow, URLS, fields=[text_field("url")]),
+        "Throws": template("TAG", "undefined.x;"),
+        "Fails": template("TAG", "data.gtmOnFailure();"),
+    }
+    vendor.fail("/slow", Fault(status=200, latency_ms=150))
+    vendor.fail("/end", Fault(status=202))
+    tags = [tag("Hearer", url=f"{vendor.url}/end"), tag("Slow", url=f"{vendor.url}/slow")]
+    served = await serve(container(templates, tags=[*tags, tag("Throws"), tag("Fails")]))
+    await order(session, served)
+    (then,) = await vendor.wait_for(1, "/end/then")
+    assert then.body == b"status 202"
+    told = next(one.json() for one in vendor.requests("/end") if one.path == "/end")
+    assert sorted(told) == [
+        "Fails failure number",
+        "Hearer success number",
+        "Slow success number",
+        "Throws exception number",
+    ]
+    counters = served.worker.counters
+    assert [counters.value("sgtm_tags_fired_total", name) for name in ("Hearer", "Slow")] == [1, 1]
+    assert counters.value("sgtm_tags_failed_total", "Fails") == 1
+
+
+async def test_a_client_hears_of_the_tags_of_each_of_its_events(serve, session):
+    code = """
+if (require('getRequestPath')() !== '/in') return;
+require('claimRequest')();
+const run = require('runContainer'), add = require('addEventCallback');
+const told = [];
+let left = 2;
+const done = name => bind => {
+  bind(add)((id, event) => {
+    told.push(name + ': ' + event.tags.map(tag => tag.id).join());
+    left = left - 1;
+    if (left === 0) {
+      require('setResponseBody')(told.join('; '));
+      require('returnResponse')();
+    }
+  });
+};
+run({event_name: 'a'}, done('a'));
+run({event_name: 'b'}, done('b'));
+"""
+    templates = {
+        "Counter": template("CLIENT", code, CLIENT, METADATA),
+        "Good": template("TAG", "data.gtmOnSuccess();"),
+    }
+    clients = [{"name": "C", "type": "Counter", "parameters": {}}]
+    only_b = {"name": "b", "type": "custom_event", "event_names": ["b"]}
+    tags = [tag("Good"), {**tag("Good"), "name": "Only b", "firing_triggers": ["b"]}]
+    served = await serve(container(templates, clients=clients, tags=tags, triggers=[only_b]))
+    async with session.get(f"{served.url}/in") as answer:
+        assert await answer.text() == "a: Good; b: Good,Only b"

@@ -30,7 +30,7 @@ def claim_request(run: Run, args: Arguments) -> Any:
     return UNSET
 
 
-@api("runContainer", "run_container", kinds=("client", "tag"), cost=10)
+@api("runContainer", "run_container", kinds=("client",), cost=10)
 def run_container(run: Run, args: Arguments) -> Any:
     """Runs the container on an event; two functions hear of its end and of its beginning."""
     demand(run, "runContainer", "run_container")
