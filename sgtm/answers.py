@@ -59,7 +59,7 @@ def _allowed(asked: list[ContainerClient]) -> tuple[dict[str, None], dict[str, N
     headers: dict[str, None] = {}
     for client in asked:
         methods |= dict.fromkeys(client.component.methods)
-        headers |= dict.fromkeys(client.allowed_headers)
+        headers |= dict.fromkeys((*client.component.allowed_headers, *client.allowed_headers))
         if client.match is None:
             break
     return methods, headers

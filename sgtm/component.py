@@ -69,6 +69,8 @@ class Component(Struct, frozen=True, kw_only=True):
     paths: Callable[[Any], tuple[str, ...]] | None = None
     """Exact paths that an instance with these parameters can claim; None: it cannot say."""
     methods: tuple[str, ...] = ("GET", "POST")
+    allowed_headers: tuple[str, ...] = ()
+    """Request headers (lower case) that its senders in pages use: those of allowed origins may (CORS)."""
     refuse: Callable[[IncomingRequest, Any], Refused | None] | None = None
     """What a cheap look tells before `claim` parses anything: Refused where `claim` would make no event,
     None where it has to be asked. Only asked about requests for `paths` (SPEC: reliability 5.1)."""

@@ -113,7 +113,13 @@ def check(parameters: dict[str, Any], where: str) -> list[Problem]:
     return problems
 
 
-@client("data_tag", check=check, paths=lambda parameters: parameters.paths, methods=METHODS)
+@client(
+    "data_tag",
+    check=check,
+    paths=lambda parameters: parameters.paths,
+    methods=METHODS,
+    allowed_headers=("x-robots-tag", "x-stape-preview", "x-stape-app-version"),
+)
 def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Declined:
     """Turn the objects of a request into events."""
     if request.path not in parameters.paths:

@@ -105,7 +105,7 @@ def _paths(parameters: Parameters) -> tuple[str, ...]:
     return tuple(f"{parameters.path_prefix}/{kind}" for kind in _KINDS)
 
 
-@client("segment", paths=_paths, methods=("POST",))
+@client("segment", paths=_paths, methods=("POST",), allowed_headers=("authorization",))
 def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Declined:
     """Turn calls into events."""
     prefix, _, last = request.path.rpartition("/")

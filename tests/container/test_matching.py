@@ -111,6 +111,12 @@ def test_a_preflight_allows_what_any_client_may_be_asked_with():
     assert allowed(container_of(second, first)) == ["x-b"]
 
 
+def test_a_preflight_allows_what_senders_of_a_type_use():
+    # what Segment's library for pages was seen to send
+    segment = {"name": "S", "type": "segment", "allowed_headers": ["x-shop"], "parameters": {}}
+    assert allowed(container_of(segment), "/v1/t") == ["authorization", "x-shop"]
+
+
 def test_a_preflight_is_answered_by_what_its_address_tells():
     by_query = [{"part": "query_parameter", "name": "shop", "operator": "equals", "compare_with": "1"}]
     container = container_of({"name": "A", "match": [*by_query, *BERLIN]})
