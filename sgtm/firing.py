@@ -174,15 +174,16 @@ class Firing:
         self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None, result: Any
     ) -> None:
         try:
-            if isinstance(result, Conversation):
-                result = await self._conversations.finish(result, run.hit, walked)
             async with asyncio.timeout(PENDING_TIMEOUT_S):
                 while isinstance(result, Pending):
                     result = await result.awaitable
+                # a conversation sends as it goes: it does not begin before that is known
                 if tag.deduplication is not None and not await self._may_send(run, tag, result, walked):
                     if debt is not None:
                         debt.ended(has_failed=False)
                     return
+            if isinstance(result, Conversation):
+                result = await self._conversations.finish(result, run.hit, walked)
             self._deliver(run, tag, result, walked, debt)
         except Exception as error:
             self._failed(run, tag, error, walked, debt)
@@ -311,7 +312,7 @@ class Firing:
                 )
             )
         if claimed is not None:
-            claimed.ended(is_kept=False)
+            claimed.ended(is_kept=result.has_asked and not result.failure)
         if debt is not None:
             debt.ended(has_failed=is_over or bool(result.failure))
 

@@ -408,6 +408,8 @@ class TagResult(Struct, frozen=True):
     """Whether that was an error of its code."""
     listener: "Listener | None" = None
     """Wants to hear when the tags of this event have ended."""
+    has_asked: bool = False
+    """Requests of its own were answered before this was said."""
     console: tuple[str, ...] = ()
     """Lines for a person who looks: they go on the walk and nowhere else (they may hold personal data)."""
 

@@ -142,6 +142,7 @@ def tag_result(run: TemplateRun, template: str) -> TagResult:
         has_raised=bool(run.failure),
         listener=run if host.event_callbacks else None,
         console=tuple(host.log[told:]),
+        has_asked=run.has_asked,
     )
 
 

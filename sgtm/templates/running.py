@@ -44,6 +44,8 @@ class TemplateRun(Listener):
         self._run.host = host
         self._open = 0
         """Requests whose answers are awaited."""
+        self.has_asked = False
+        """Whether requests of its own were sent."""
         self._seconds, self._is_counted = 0.0, False
         self.told = 0
         """Lines of its console that the walk has."""
@@ -77,6 +79,7 @@ class TemplateRun(Listener):
         if self.failure:
             return []
         self._open += sum(ask.is_awaited for ask in asks)
+        self.has_asked = self.has_asked or bool(asks)
         return asks
 
     def answered(self, ask: Ask, answer: VendorAnswer | Failed) -> None:

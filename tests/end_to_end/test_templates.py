@@ -219,3 +219,24 @@ require('runContainer')({event_name: 'e'}, () => require('returnResponse')());
         assert answer.status == 418
         assert answer.headers.getall("Set-Cookie")[0].startswith("_own=a%20b")
         assert len(answer.headers.getall("Set-Cookie")) == 1
+
+
+async def test_an_event_that_went_out_is_not_asked_for_again(serve, vendor, session):
+    # R192: a template's own requests count as much as those of the lanes
+    tag = sender(f"{vendor.url}/one") | {"deduplicate": {"key": "product"}}
+    served = await serve(container({"Sender": SENDER}, variables=(), tags=[tag]))
+    vendor.fail("/one", Fault(status=500, times=1))
+    counters = served.worker.counters
+    for count, product in enumerate(("Hat", "Hat", "Hat", "Shoe")):
+        await order(session, served, product=product)
+        await eventually(
+            lambda count=count: (
+                counters.value("sgtm_tags_fired_total", "Sender")
+                + counters.value("sgtm_tags_failed_total", "Sender")
+                + counters.value("sgtm_events_deduplicated_total", "Sender")
+                == count + 1
+            )
+        )
+    # the first failed, so its key was given back
+    assert [one.status for one in vendor.requests("/one")] == [500, 204, 204]
+    assert counters.value("sgtm_events_deduplicated_total", "Sender") == 1
