@@ -101,6 +101,7 @@ def walk_saying(word):
         )
         for outcome in ("fired", "failed", "blocked by consent", "not triggered")
     ]
-    event = WalkedEvent(word, {word: word, "nested": {word: [word, {word: undefined}]}}, word, tags, [step])
+    data = {word: word, "nested": {word: [word, {word: undefined}]}}
+    event = WalkedEvent(word, data, word, tags, [step], inherited={"nested": word})
     headers = ((word, word), ("Set-Cookie", f"{word}={word}; Path=/"))
     return Walk("GET", f"/{word}", [(word, word)], word, [word], [event], Answer(200, headers, word.encode()))

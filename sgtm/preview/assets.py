@@ -4,8 +4,8 @@
     page()                 the HTML of /preview/
     login_page("...")      the HTML of /preview/login
 
-Nothing is built. `lit-html.js` is a published release, unmodified; `vendored.json` says which, and
-`python -m sgtm.preview.vendor` takes another.
+Nothing is built. `lit-html.js` is a published release, unmodified; `library.json` says which, and
+`python -m sgtm.preview.library` takes another.
 """
 
 import base64

@@ -60,6 +60,7 @@ def _of_request(shown: view.RequestView) -> dict[str, Any]:
     return {
         "name": f"{what} by {shown.claimed_by or 'no client'}",
         "request": _said(written),
+        **_answers([tag for event in shown.events for tag in event.tags]),
         "expect": expected,
     }
 
@@ -70,6 +71,7 @@ def _of_events(shown: view.RequestView) -> Iterator[dict[str, Any]]:
         yield {
             "name": f"{event.name} by {shown.claimed_by}",
             "event": {"name": event.name, "client": shown.claimed_by, "data": data},
+            **_answers(event.tags),
             "expect": {"events": [_event(event)], **_tags(event.tags)},
         }
 
@@ -104,6 +106,18 @@ def _tags(tags: list[view.TagPart]) -> dict[str, Any]:
     ]
     expected = {"fired": fired, "not_fired": others, "requests": requests, "request_count": len(requests)}
     return {key: value for key, value in expected.items() if value or key == "request_count"}
+
+
+def _answers(tags: list[view.TagPart]) -> dict[str, Any]:
+    """What templates were answered, so that they go on as they did."""
+    answers = {
+        one.url.partition("?")[0]: _said({"status": one.status, "body": one.answer_body})
+        for tag in tags
+        if tag.is_template
+        for one in tag.deliveries
+        if one.status is not None
+    }
+    return {"answers": answers} if answers else {}
 
 
 def _said(written: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from sgtm.observability.walk import (
 from sgtm.preview import view
 from sgtm.preview.masking import Masks
 from sgtm.preview.plain import MOST_TEXT, as_text, bounded, cut, differences, plain, type_name
+from sgtm.templates import adapt
 
 MOST_BODY = 64 * 1024
 MOST_ANSWER = 16 * 1024
@@ -173,6 +174,7 @@ class _Encoding:
             console=self._lines(tag.console),
             match_keys=[*tag.match_keys],
             deliveries=[self._delivery(one, tag.name) for one in tag.deliveries],
+            is_template=compiled is not None and compiled.component.module == adapt.__name__,
         )
 
     def _trigger(self, trigger: WalkedTrigger) -> view.TriggerPart:

@@ -172,6 +172,8 @@ class TagPart(Struct):
     console: list[str]
     match_keys: list[str]
     deliveries: list[DeliveryPart]
+    is_template: bool = False
+    """It waits for what its requests are answered."""
 
 
 class EventPart(Struct):

@@ -10,13 +10,13 @@ import subprocess
 import pytest
 
 from sgtm.preview import assets
-from sgtm.preview.vendor import FOLDER, TAKEN
+from sgtm.preview.library import FOLDER, TAKEN
 
 OWN = sorted(name for name in assets.assets() if name.endswith(".js") and name != "lit-html.js")
 
 
 def test_the_library_is_the_published_release_unmodified():
-    note = json.loads((FOLDER / "vendored.json").read_text())
+    note = json.loads((FOLDER / "library.json").read_text())
     assert set(note["files"]) == set(TAKEN.values())
     for name, expected in note["files"].items():
         digest = hashlib.sha512((FOLDER / name).read_bytes()).digest()
@@ -25,7 +25,7 @@ def test_the_library_is_the_published_release_unmodified():
 
 
 def test_only_files_of_the_page_can_be_asked_for():
-    for name in ("", "..", "../view.py", "login.html", "index.html", "vendored.json", "app.js/", "APP.JS"):
+    for name in ("", "..", "../view.py", "login.html", "index.html", "library.json", "app.js/", "APP.JS"):
         assert assets.asset(name) is None, name
     found = assets.asset("app.js")
     assert found is not None

@@ -1,11 +1,17 @@
 """'Copy as test' gives what `sgtm test` runs and passes (SPEC: requirements R167, R226)."""
 
 import pytest
+import yaml
+from gtm_templates import URLS, template
 from msgspec.structs import replace
-from walks import HITS, SHOP, shop_container, shop_view
+from walks import HITS, shop_container, shop_view
 
 from sgtm.cli._cases import Goldens, read_cases, run_case
+from sgtm.container.compile import load_container
+from sgtm.dry_run import PLAIN_REQUEST, dry_run
+from sgtm.messages import VendorAnswer
 from sgtm.preview.case import test_case as text_of_case
+from sgtm.preview.encoding import Seen, view_of
 
 
 @pytest.fixture(scope="module")
@@ -44,4 +50,36 @@ def test_hostile_text_stays_inside_its_value(shop, tmp_path):
     query = b"v=2&tid=G-1&cid=1.2&en=%0A-%20name%3A%20x"
     shown = shop_view(shop, "1-page_view", query=query, headers=((b"user-agent", hostile),))
     assert differences(shop, text_of_case(shown), tmp_path) == []
-    assert SHOP.exists()
+
+
+ASKS = template(
+    "TAG",
+    """
+require('sendHttpRequest')('https://vendor.example/one?key=1', {method: 'POST'}, 'x').then(
+  answer => answer.statusCode === 201 ? data.gtmOnSuccess() : data.gtmOnFailure());
+""",
+    URLS,
+)
+CONTAINER = {
+    "sgtm": 1,
+    "consent": {"unset": "granted", "gate": "declared"},
+    "clients": [{"name": "Orders", "type": "json", "parameters": {"paths": ["/orders"]}}],
+    "tags": [{"name": "Asks", "type": "Asks", "firing_triggers": ["All Events"]}],
+    "custom_templates": [{"name": "Asks", "source": ASKS}],
+}
+
+
+def test_templates_are_answered_in_the_copy_as_they_were(tmp_path):
+    file = tmp_path / "container.yaml"
+    file.write_text(yaml.safe_dump(CONTAINER))
+    container = load_container(file)
+    request = replace(PLAIN_REQUEST, method="POST", path="/orders", body=b'{"event_name": "order"}')
+    answers = {"https://vendor.example/one": VendorAnswer(201, (), b"made")}
+    walk = dry_run(container, request, answers=answers)
+    text = text_of_case(view_of(walk, request, Seen(id="1", source="session"), container))
+    assert yaml.safe_load(text)[0]["answers"] == {
+        "https://vendor.example/one": {"status": 201, "body": "made"}
+    }
+    assert yaml.safe_load(text)[0]["expect"]["fired"] == ["Asks"]
+    assert differences(container, text, tmp_path) == []
+    assert differences(container, text.replace("status: 201", "status: 500"), tmp_path) != []

@@ -1,4 +1,4 @@
-"""Take the page's library from the npm registry: `python -m sgtm.preview.vendor 3.3.3`.
+"""Take the page's library from the npm registry: `python -m sgtm.preview.library 3.3.3`.
 
 The archive is checked against the integrity hash that the registry publishes, the file in it is written as it
 is, and its own hash is noted; `npm` does the asking. A test compares file and note.
@@ -20,7 +20,7 @@ TAKEN = {"package/lit-html.js": "lit-html.js", "package/LICENSE": "lit-html.LICE
 
 
 def main(version: str) -> None:
-    """Write the files of `version`, and vendored.json. Raises SystemExit where a hash is wrong."""
+    """Write the files of `version`, and library.json. Raises SystemExit where a hash is wrong."""
     name = f"{PACKAGE}@{version}"
     integrity = _npm("view", name, "dist.integrity").strip()
     with tempfile.TemporaryDirectory() as folder:
@@ -35,7 +35,7 @@ def main(version: str) -> None:
             written = member.read() if member is not None else b""
             (FOLDER / target).write_bytes(written)
             note["files"][target] = _integrity(written)  # type: ignore[index]
-    (FOLDER / "vendored.json").write_text(json.dumps(note, indent=2) + "\n")
+    (FOLDER / "library.json").write_text(json.dumps(note, indent=2) + "\n")
 
 
 def _npm(*arguments: str) -> str:
