@@ -77,6 +77,8 @@ _ONLY_IN_PAYLOADS = (
     "firebase_app_id",
     "device",
     "user_location",
+    "x-webhook-type",
+    "x-webhook-id",
 )
 """Keys that the gtag protocol has no parameter for and that are no event parameters either."""
 _MEASUREMENT_ID = re.compile("(?!UA-)[A-Za-z]+-[A-Za-z0-9]+")
