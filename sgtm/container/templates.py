@@ -17,7 +17,6 @@ from sgtm.templates.surroundings import Surroundings
 from sgtm.templates.syntax import ScriptSyntaxError
 
 NO_FACTS = ContainerFacts("", "")
-
 """For whoever only asks what is wrong."""
 
 
@@ -55,7 +54,8 @@ class Templates:
 
     def names(self, kind: Kind) -> list[str]:
         """Names of the templates that can be used as this kind."""
-        return [one.name for one in self._declared.values() if self.trouble(kind, one.name) is None]
+        names = dict.fromkeys(one.name for one in self._declared.values())
+        return [name for name in names if self.trouble(kind, name) is None]
 
     def code(self, declared: CustomTemplate) -> Code | Problem:
         """A template of the container, or why it cannot be used."""

@@ -12,10 +12,13 @@ def check_templates(reading: Reading) -> None:
     """Report what keeps templates from running, as `sgtm template check` does; in what came from elsewhere
     nothing else."""
     report = reading.report
+    seen: dict[str, int] = {}
     for index, one in enumerate(reading.model.custom_templates):
         path: Path = ("custom_templates", index)
         say = report.warning if report.tolerates_unknown else report.error
-        for name in (one.name, *one.types):
+        for name in dict.fromkeys((one.name, *one.types)):
+            if seen.setdefault(name, index) != index:
+                say((*path, "name"), f"another template is called {name!r} too", "give each its own name")
             kinds: list[Kind] = [kind for kind in KINDS if find(kind, name) is not None]
             if kinds:
                 what = f"{name!r} is a type of {kinds[0]} of sgtm's own, which wins over the template"

@@ -1,0 +1,179 @@
+"""Templates of a container: found by name, checked with their fields, and what is wrong with each said."""
+
+import json
+
+import yaml
+from gtm_containers import SENDER, container, plain, sender
+from gtm_templates import template, text_field
+
+from sgtm.container.check import judge
+from sgtm.container.compile import compile_container
+from sgtm.container.native import read_source
+from sgtm.dry_run import dry_run_event
+from sgtm.messages import VendorAnswer
+
+UPPER = template("MACRO", "return data.text.toUpperCase();", fields=[text_field("text")])
+
+
+def problems_of(data):
+    text = yaml.safe_dump(data, sort_keys=False)
+    return {
+        (one.severity, one.where.partition(": ")[2], one.what)
+        for one in judge(read_source(text.encode(), "container.yaml", {}))
+    }
+
+
+def compiled(data):
+    return compile_container(read_source(yaml.safe_dump(data).encode(), "container.yaml", {}).model)
+
+
+def run(data, event=None, answers={}):  # noqa: B006
+    walk = dry_run_event(compiled(data), {"event_name": "order", **(event or {})}, "Test", answers=answers)
+    return {tag.name: tag for tag in walk.events[0].tags}
+
+
+def test_a_container_with_templates_has_no_problem():
+    good = container({"Sender": SENDER}, tags=[sender("https://a.example/", product="{{Product}}")])
+    assert problems_of(good) == set()
+
+
+def test_fields_are_checked_by_the_templates_own_rules():
+    # SPEC: sandbox-api 4.3
+    table = {
+        "type": "SIMPLE_TABLE",
+        "name": "rows",
+        "simpleTableColumns": [{"name": "key", "type": "TEXT"}],
+        "valueValidators": [{"type": "TABLE_ROW_COUNT", "args": [1, 2]}],
+    }
+    number = text_field("count", valueValidators=[{"type": "POSITIVE_NUMBER", "errorMessage": "count up"}])
+    only_then = text_field(
+        "other",
+        enablingConditions=[{"paramName": "count", "paramValue": "1", "type": "EQUALS"}],
+        valueValidators=[{"type": "NON_EMPTY"}],
+    )
+    checked = template("TAG", "data.gtmOnSuccess();", fields=[number, table, only_then])
+    tags = [
+        {"name": "Good", "type": "T", "parameters": {"count": "2", "rows": [{"key": "a"}]}},
+        {"name": "Variables", "type": "T", "parameters": {"count": "{{Product}}", "rows": [{"key": "a"}]}},
+        {"name": "Bad", "type": "T", "parameters": {"count": "-1", "rows": []}},
+        {"name": "Then", "type": "T", "parameters": {"count": "1", "rows": [{"key": "a"}]}},
+        {"name": "Typo", "type": "T", "parameters": {"coumt": "1"}},
+    ]
+    found = problems_of(container({"T": checked}, tags=tags))
+    assert found == {
+        ("error", 'tag "Bad".parameters.count', "the value does not fit"),
+        ("error", 'tag "Bad".parameters.rows', "the value does not fit"),
+        ("error", 'tag "Then".parameters.other', "the value does not fit"),
+        ("error", 'tag "Typo".parameters.coumt', "is not known"),
+    }
+
+
+def test_what_is_wrong_with_a_template_is_said_where_it_stands():
+    broken = template("TAG", "class A {}")
+    unknown_api = template("TAG", "require('sendHttpReqest'); data.gtmOnSuccess();")
+    not_allowed = template("TAG", "require('sendHttpRequest')('https://a.example/'); data.gtmOnSuccess();")
+    templates = {"Broken": broken, "Unknown": unknown_api, "Denied": not_allowed, "ga4": SENDER}
+    found = problems_of(container(templates, variables=(), tags=[{"name": "B", "type": "Broken"}]))
+    said = {(severity, what) for severity, _, what in found}
+    assert any("Broken" in what and "class" in what for severity, what in said if severity == "error")
+    assert any("unknown API: sendHttpReqest" in what for severity, what in said if severity == "error")
+    assert any("needs the permission send_http" in what for severity, what in said if severity == "warning")
+    assert any("wins over the template" in what for severity, what in said if severity == "warning")
+
+
+def test_a_template_is_used_as_what_it_is():
+    tags = [{"name": "A", "type": "Upper"}, {"name": "B", "type": "Uper"}]
+    found = problems_of(container({"Upper": UPPER, "Sender": SENDER}, tags=tags))
+    assert ("error", 'tag "A".type', "its template 'Upper' is one for a variable") in found
+    assert ("error", 'tag "B".type', "'Uper' is not a type of tag") in found
+
+
+def test_both_names_of_a_template_lead_to_it():
+    tag = sender("https://a.example/") | {"type": "cvt_1_2"}
+    data = container({"Sender": SENDER}, variables=(), tags=[tag])
+    data["custom_templates"][0]["types"] = ["cvt_1_2"]
+    assert problems_of(data) == set()
+    assert [one.request.url for one in run(data)["Sender"].deliveries] == ["https://a.example/"]
+
+
+def test_in_what_came_from_elsewhere_a_broken_template_does_not_run_and_all_else_does():
+    # SPEC: sandbox-api 5.10.3
+    tags = [{"name": "Bad", "type": "Broken"}, plain("https://a.example/")]
+    data = container({"Broken": "nothing"}, variables=(), tags=tags) | {"tolerates_unknown": True}
+    assert {severity for severity, _, _ in problems_of(data)} == {"warning"}
+    model = read_source(yaml.safe_dump(data).encode(), "container.yaml", {}).model
+    assert [tag.name for tag in compile_container(model, lenient=True).tags] == ["Plain"]
+
+
+def test_tables_defaults_and_conditions_reach_the_code():
+    fields = [
+        text_field("plain", defaultValue="as declared"),
+        text_field(
+            "hidden", enablingConditions=[{"paramName": "plain", "paramValue": "x", "type": "EQUALS"}]
+        ),
+        {"type": "CHECKBOX", "name": "on", "checkboxText": "On", "subParams": [text_field("below")]},
+        {"type": "SIMPLE_TABLE", "name": "rows", "simpleTableColumns": [{"name": "key", "type": "TEXT"}]},
+        {"type": "LABEL", "name": "label", "displayName": "only words"},
+    ]
+    code = "require('logToConsole')(require('JSON').stringify(data)); data.gtmOnSuccess();"
+    shows = template("TAG", code, {"logging": {"environments": "all"}}, fields=fields)
+    parameters = {
+        "hidden": "h",
+        "on": True,
+        "below": "{{Product}}",
+        "rows": [{"key": "{{Product}}"}, {"key": "b"}],
+    }
+    tag = {"name": "T", "type": "Shows", "parameters": parameters}
+    walked = run(container({"Shows": shows}, tags=[tag]), {"product": "Hat"})["T"]
+    assert [json.loads(line) for line in walked.console] == [
+        {"plain": "as declared", "on": True, "below": "Hat", "rows": [{"key": "Hat"}, {"key": "b"}]}
+    ]
+
+
+def test_a_dry_run_sends_nothing_and_answers_as_it_is_told():
+    data = container({"Sender": SENDER}, variables=(), tags=[sender("https://a.example/p")])
+    walked = run(data)["Sender"]
+    assert (walked.outcome, [one.request.url for one in walked.deliveries]) == (
+        "fired",
+        ["https://a.example/p"],
+    )
+    assert walked.console == ["sending order"]
+    refused = {
+        "https://a.example/": VendorAnswer(200, (), b""),
+        "https://a.example/p": VendorAnswer(400, (), b""),
+    }
+    walked = run(data, answers=refused)["Sender"]
+    assert (walked.outcome, walked.reason) == ("failed", "template 'Sender' called gtmOnFailure")
+    assert walked.deliveries[0].answer.status == 400
+
+
+def test_each_dry_run_begins_with_nothing_stored():
+    code = """
+const kept = require('templateDataStorage');
+require('logToConsole')(kept.getItemCopy('a'));
+kept.setItemCopy('a', 1);
+data.gtmOnSuccess();
+"""
+    allowed = {"access_template_storage": {}, "logging": {"environments": "all"}}
+    data = container({"T": template("TAG", code, allowed)}, variables=(), tags=[{"name": "T", "type": "T"}])
+    one = compiled(data)
+    for _ in range(2):
+        walk = dry_run_event(one, {"event_name": "e"}, "Test")
+        assert walk.events[0].tags[0].console == ["null"]
+
+
+def test_the_hosts_that_a_templates_permission_names_whole_are_destinations():
+    # SPEC: requirements R360
+    urls = {
+        "send_http": {"allowedUrls": "specific", "urls": ["https://api.a.example/*", "https://*.b.example/"]}
+    }
+    named = template("TAG", "require('sendHttpRequest'); data.gtmOnSuccess();", urls)
+    data = container({"T": named}, variables=(), tags=[{"name": "T", "type": "T"}])
+    assert compiled(data).destinations == {("api.a.example", 443)}
+
+
+def test_a_tag_of_a_template_is_held_back_by_the_strict_reading_of_consent():
+    # design.md, Decisions: `gate: all` holds every tag without consent settings of its own
+    data = container({"Sender": SENDER}, variables=(), tags=[sender("https://a.example/")])
+    data["consent"] = {"unset": "denied", "gate": "all"}
+    assert run(data)["Sender"].outcome == "blocked by consent"
