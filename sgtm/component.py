@@ -158,8 +158,8 @@ def _register(kind: Kind, type_: str, function: Callable[..., Any], **declared: 
 def client(type_: str, **declared: Any) -> Callable[[F], F]:
     """Register `claim(request, parameters) -> Claimed | Declined | Pending` as a client type.
 
-    Keywords: aliases, status, check, paths, methods, refuse, collect_paths, conceals, client_id_key,
-    measurement_id_key. It may also return `Verify`, and is asked again through that."""
+    Keywords: aliases, status, check, paths, methods, allowed_headers, refuse, collect_paths, conceals,
+    client_id_key, measurement_id_key. It may also return `Verify`, and is asked again through that."""
     return _decorator("client", type_, declared)
 
 

@@ -173,7 +173,7 @@ class Hit:
         if self.walk is not None:
             self.walk.claimed_by = client.name
             self.walk.warnings.extend(claimed.warnings)
-            self.walk.concealed = claimed.conceal
+            self.walk.concealed, self.walk.recorded_body = claimed.conceal, claimed.recorded_body
             self.walk.reached("clients")
 
     # -- a record that is run again --------------------------------------------------------------

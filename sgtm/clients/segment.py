@@ -105,7 +105,13 @@ def _paths(parameters: Parameters) -> tuple[str, ...]:
     return tuple(f"{parameters.path_prefix}/{kind}" for kind in _KINDS)
 
 
-@client("segment", paths=_paths, methods=("POST",), allowed_headers=("authorization",))
+@client(
+    "segment",
+    paths=_paths,
+    methods=("POST",),
+    allowed_headers=("authorization",),
+    conceals=lambda parameters: _CONCEALED,
+)
 def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Declined:
     """Turn calls into events."""
     prefix, _, last = request.path.rpartition("/")
@@ -121,7 +127,15 @@ def claim(request: IncomingRequest, parameters: Parameters) -> Claimed | Decline
     verdict = request.verdict or _check(_keys(request, said, calls), parameters.write_key_sha256)
     if verdict == REFUSED:
         warnings: tuple[str, ...] = ("the write key is not one of those allowed",)
-        return Claimed([], Answer(401), verdict=verdict, warnings=warnings, refusal="write key")
+        return Claimed(
+            [],
+            Answer(401),
+            verdict=verdict,
+            conceal=_CONCEALED,
+            recorded_body=_without_key(said, calls),
+            warnings=warnings,
+            refusal="write key",
+        )
     events, warnings = _events(request, said, calls, parameters)
     return Claimed(
         events,

@@ -163,6 +163,8 @@ class Walk(Struct):
     answer: Answer | None = None
     concealed: tuple[str, ...] = ()
     """Query parameters and headers (lower case) of the request in which the client found credentials."""
+    recorded_body: bytes | None = None
+    """The body of the request without the credential that the client found in it; None: it found none."""
     is_alone: bool = False
     """Somebody looks at this request for himself: see WalkedDelivery."""
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sgtm.container.container import Container
 from sgtm.messages import Answer, IncomingRequest, OutgoingRequest
@@ -83,6 +84,8 @@ def summary_of(walk: Walk, request: IncomingRequest, seen: Seen) -> view.Summary
 
 def view_of(walk: Walk, request: IncomingRequest, seen: Seen, container: Container) -> view.RequestView:
     """The whole walk. What the look-back ring holds was not sent by who looks: personal data are masked."""
+    if walk.recorded_body is not None:
+        request = replace(request, body=walk.recorded_body)
     masks = Masks(
         request,
         [event.data for event in walk.events],

@@ -20,7 +20,7 @@ MASKED = "(masked)"
 
 _SECRET_NAME = re.compile(
     r"secret|passw|passphrase|credential|authori[sz]ation|token|jwt|csrf|xsrf|signature|hmac"
-    r"|(?:api|access|auth|private|signing)[-_]?key|sgtm[-_]preview|gtm-server-preview",
+    r"|(?:api|access|auth|private|signing|write)[-_]?key|sgtm[-_]preview|gtm-server-preview",
     re.IGNORECASE,
 )
 _SECRET_COOKIE = re.compile(

@@ -56,6 +56,7 @@ def walk_of(request, **claimed):
         (b"a=1", (b"x-shop-signature", b"Hush-hush1"), ()),
         (b"a=1", (b"cookie", b"_ga=1; PHPSESSID=Hush-hush1"), ()),
         (b"a=1", (b"x-gtm-server-preview", b"Hush-hush1"), ()),
+        (b"writeKey=Hush-hush1", (b"x", b"y"), ()),
         (b"door=Hush-hush1", (b"x", b"y"), ("door",)),
         (b"a=1", (b"x-door", b"Hush-hush1"), ("x-door",)),
     ],
@@ -68,6 +69,14 @@ def test_a_credential_of_a_request_is_shown_nowhere(source, query, header, conce
     assert "hush" not in text.lower()
     assert SECRET in text
     assert shown.request.has_secrets
+
+
+def test_of_a_body_with_a_credential_only_what_its_record_keeps_is_shown():
+    request = replace(PLAIN_REQUEST, path="/c", body=b'{"writeKey": "Hush-hush1", "event": "kept"}')
+    walk, container = walk_of(request, recorded_body=b'{"event": "kept"}')
+    shown = view_of(walk, request, Seen(id="1", source="session"), container)
+    assert shown.request.body == '{"event": "kept"}'
+    assert "hush" not in encode(shown).decode().lower()
 
 
 def test_a_secret_of_the_process_is_shown_nowhere():
