@@ -1,12 +1,14 @@
-"""Check gallery templates (.tpl), and run the tests that stand in them.
+"""Check gallery templates (.tpl), run the tests that stand in them, and start new ones.
 
 `check` finds what is wrong: fields, permissions against the code, unknown APIs. `test` runs the template's
-own tests; nothing is sent: what a test does not mock works on an empty request.
+own tests; nothing is sent: what a test does not mock works on an empty request. `test --watch` runs them
+again whenever a file has changed. `new` writes a template that works, and says how a container uses it.
 
 Exit status: 0 all good, 1 a test failed or a template has an error, 2 a mistake in what was asked.
 """
 
 import argparse
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from xml.etree import ElementTree as XML  # only written here
 
 from msgspec import Struct
 
+from sgtm.cli._template_scaffold import KINDS, container_snippet, template_text
 from sgtm.errors import SettingsError
 from sgtm.templates.check import check_template
 from sgtm.templates.reader import TemplateFileError, read_template
@@ -28,19 +31,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True, dest="action")
     check = actions.add_parser("check", help="find what is wrong with templates")
     test = actions.add_parser("test", help="run the tests that stand in templates")
+    new = actions.add_parser("new", help="write a new template, with tests")
+    new.add_argument("kind", choices=KINDS)
+    new.add_argument("path", metavar="FILE", help="the file to write: templates/acme.tpl")
     for action in (check, test):
         action.add_argument("paths", metavar="PATH", nargs="+", help="a .tpl file, or a folder of them")
         action.add_argument("--quiet", action="store_true", help="only what is wrong, and the last line")
     test.add_argument("--filter", default="", metavar="TEXT", help="only tests whose name holds this text")
+    test.add_argument("--watch", action="store_true", help="run again when a file changes, until Ctrl-C")
     test.add_argument("--junit", metavar="FILE", help="also write the results for a CI server")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check or test."""
+    """Check, test, or write a new one."""
+    if arguments.action == "new":
+        return _new(arguments.kind, Path(arguments.path))
     files = list(_files(arguments.paths))
     if not files:
         raise SettingsError("there is no .tpl file", where=", ".join(arguments.paths), mend="name one")
-    return _check(files, arguments) if arguments.action == "check" else _test(files, arguments)
+    if arguments.action == "check":
+        return _check(files, arguments)
+    return _watch(arguments) if arguments.watch else _test(files, arguments)
 
 
 def _files(paths: list[str]) -> Iterator[Path]:
@@ -58,6 +69,57 @@ def _text(file: Path) -> str:
     if file.stat().st_size > _MAX_BYTES:
         raise SettingsError("is too large for a template", where=str(file), mend="is it one?")
     return file.read_text(encoding="utf-8", errors="replace")
+
+
+# -- new ---------------------------------------------------------------------------------------------
+
+
+def _new(kind: str, path: Path) -> int:
+    name = path.stem
+    if path.suffix != ".tpl" or not _NAME.fullmatch(name):
+        raise SettingsError(
+            "is no name for a template",
+            where=str(path),
+            mend="use lower case letters, digits and _: acme.tpl",
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(template_text(kind, name))
+    except FileExistsError:
+        raise SettingsError("is there already", where=str(path), mend="choose another name") from None
+    print(f"wrote {path}; a container uses it so:\n\n{container_snippet(kind, name, str(path))}")
+    print(f"next: change it, and run `sgtm template test {path} --watch`")
+    return 0
+
+
+_NAME = re.compile("[a-z][a-z0-9_]*")
+
+
+# -- watch -------------------------------------------------------------------------------------------
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    """Run the tests whenever a file has changed, until somebody ends it."""
+    seen: dict[Path, int] = {}
+    status = 0
+    try:
+        while True:
+            now = {file: file.stat().st_mtime_ns for file in _files(arguments.paths)}
+            changed = [file for file, at in now.items() if seen.get(file) != at]
+            if changed:
+                seen = now
+                try:
+                    status = _test(changed, arguments)
+                except SettingsError as error:
+                    print(error)
+                print("-- waiting for changes, Ctrl-C ends it --", flush=True)
+            time.sleep(_LOOK_EVERY_S)
+    except KeyboardInterrupt:
+        return status
+
+
+_LOOK_EVERY_S = 0.3
 
 
 # -- check -------------------------------------------------------------------------------------------

@@ -1,8 +1,15 @@
 """sgtm template check | test (SPEC: sandbox-api 4.5)."""
 
+import os
+import signal
+import subprocess
+import sys
 from xml.etree import ElementTree as XML
 
 import pytest
+import yaml
+
+from tests.cli.conftest import ROOT
 
 TEMPLATE = """___INFO___
 
@@ -122,3 +129,48 @@ def test_the_check_says_what_is_wrong(sgtm, tpl, old, new, status, said):
     done = sgtm("template", "check", tpl)
     assert said in done.stdout
     assert done.returncode == status
+
+
+def test_a_new_template_passes_its_tests_and_a_container_with_it_is_good(sgtm, tmp_path):
+    snippets = {}
+    for kind in ("tag", "client", "variable"):
+        done = sgtm("template", "new", kind, f"templates/my_{kind}.tpl")
+        assert done.returncode == 0, done.stderr
+        text = done.stdout.partition("uses it so:\n\n")[2].partition("\n\n")[0]
+        for key, value in yaml.safe_load(text).items():
+            snippets.setdefault(key, []).extend(value)
+    assert "6 tests passed" in sgtm("template", "test", "templates").stdout
+    assert sgtm("template", "check", "templates").stdout.endswith("0 errors, 0 warnings\n")
+    data = {"sgtm": 1, "consent": {"unset": "denied", "gate": "all"}, "tolerates_unknown": True, **snippets}
+    (tmp_path / "container.yaml").write_text(yaml.safe_dump(data, sort_keys=False))
+    checked = sgtm("check", "container.yaml")
+    assert (checked.returncode, "my_" in checked.stdout + checked.stderr) == (0, False), checked.stdout
+    listed = sgtm("list", "--container", "container.yaml").stdout
+    for kind, field in (("tag", "accountId"), ("client", "path"), ("variable", "keyPath")):
+        assert f"{kind}: {field}" in listed
+    again = sgtm("template", "new", "tag", "templates/my_tag.tpl")
+    assert (again.returncode, "is there already" in again.stderr) == (2, True)
+
+
+def test_watching_runs_the_tests_of_what_has_changed(tmp_path):
+    (tmp_path / "a.tpl").write_text(TEMPLATE)
+    command = [sys.executable, "-m", "sgtm", "template", "test", str(tmp_path), "--watch"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert _until_it_waits(process)
+            (tmp_path / "a.tpl").write_text(TEMPLATE.replace("it sends", "it sends once more"))
+            assert any("it sends once more" in line for line in _until_it_waits(process))
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) in (0, 1)
+        finally:
+            process.kill()
+
+
+def _until_it_waits(process):
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("-- waiting"):
+            break
+    return lines
