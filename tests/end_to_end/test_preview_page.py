@@ -156,7 +156,10 @@ async def told(page, name):
     tabs = "[...document.querySelectorAll('[role=tab]')]"
     await page.evaluate(f"{tabs}.find(one => one.innerText.startsWith('{name}')).click()")
     await page.becomes(f"{tabs}.find(one => one.ariaSelected === 'true').innerText.startsWith('{name}')")
-    return await page.evaluate("document.querySelector('[role=tabpanel]').innerText")
+    # what is out of sight is not laid out, and has no innerText
+    return await page.evaluate(
+        "(panel => panel.innerText + panel.textContent)(document.getElementById('panel'))"
+    )
 
 
 async def test_without_the_token_nothing_is_served(server):

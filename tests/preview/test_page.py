@@ -78,7 +78,10 @@ async def tab(page, name):
     tabs = "[...document.querySelectorAll('[role=tab]')]"
     await page.evaluate(f"{tabs}.find(one => one.innerText.startsWith('{name}')).click()")
     await page.becomes(f"{tabs}.find(one => one.ariaSelected === 'true').innerText.startsWith('{name}')")
-    return await page.evaluate("document.querySelector('[role=tabpanel]').innerText")
+    # what is out of sight is not laid out, and has no innerText
+    return await page.evaluate(
+        "(panel => panel.innerText + panel.textContent)(document.getElementById('panel'))"
+    )
 
 
 async def test_every_tab_tells_its_part_of_a_purchase(browser):

@@ -48,6 +48,7 @@ const drawers = {
     document.body.classList.toggle("opened", Boolean(state.view || state.opening));
     place("detail").ariaBusy = String(state.selected !== (state.view?.summary.id ?? null) && !state.problem);
     drawDetail(place("detail"), state, acts);
+    place("detail").querySelector("[role=tab][aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   },
 };
 const drawAll = () => draw("bar", "list", "detail");

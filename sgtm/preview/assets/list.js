@@ -82,6 +82,9 @@ export function listView(place, requests, on) {
   function nobody(about) {
     if (about.loading) return html`<div class="empty"><h3>Loading</h3><div class="bones" aria-hidden="true"><i></i><i></i><i></i><i></i></div></div>`;
     if (requests.all.length) return html`<div class="empty"><h3>Nothing matches the filter</h3><button type="button" @click=${() => on.filter("")}>Clear the filter</button></div>`;
+    if (about.source === "lookback" && about.boot && !about.boot.look_back.share) {
+      return html`<div class="empty"><h3>The look-back is off</h3><p>Serve with <code>--look-back-percent 1</code> to keep a sample of production requests in memory, personal data masked.</p></div>`;
+    }
     if (about.source === "lookback") return html`<div class="empty"><h3>No sampled requests yet</h3><p>A share of production requests is kept for a while, with personal data masked. The next one appears here.</p></div>`;
     return html`<div class="empty"><h3>Waiting for the first request</h3><p>Only requests that carry this session's token appear here. Live traffic is untouched.</p></div>`;
   }
