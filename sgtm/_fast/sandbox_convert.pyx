@@ -378,7 +378,11 @@ cdef object member(Run run, object owner, object key):
         index = index_of(key)
         if index >= 0:
             return <object> PyList_GET_ITEM(owner, index) if index < PyList_GET_SIZE(owner) else UNDEFINED
-        return len(<list> owner) if key_of(run, key) == "length" else UNDEFINED
+        key = key_of(run, key)
+        if key == "length":
+            return len(<list> owner)
+        named = None if run.named is None else run.named.get((id(owner), key))
+        return UNDEFINED if named is None else (<tuple> named)[1]
     if type(owner) is str:
         index = index_of(key)
         if index >= 0:
@@ -414,6 +418,10 @@ cdef int set_member(Run run, object owner, object key, object value) except -1:
             (<list> owner).append(value)
         elif key_of(run, key) == "length":
             set_length(run, owner, value)
+        else:  # arrays may have members beside their positions (google-runtime 5.2)
+            run.make_elements(1)
+            run.named = run.named or {}
+            run.named[id(owner), key_of(run, key)] = (owner, value)
     return 0
 
 

@@ -23,7 +23,7 @@ cdef object has_own(Run run, object this, list args):
     cdef str key = text_of(run, first(args))
     if type(this) is dict:
         return key in <dict> this
-    if key == "length":
+    if key == "length" or (run.named is not None and (id(this), key) in run.named):
         return True
     return key.isdecimal() and len(key) < 11 and str(int(key)) == key and int(key) < len(<list> this)
 

@@ -5,7 +5,7 @@ cdef class Run:
     cdef public long long steps, texts, elements
     cdef public Py_ssize_t longest_text
     cdef public int depth, nesting, promises, at
-    cdef public dict frozen
+    cdef public dict frozen, named
     cdef public object jobs, later, patterns, tick, host
     cdef long long next_tick
     cpdef int charge(self, long long count) except -1

@@ -56,6 +56,9 @@ class Run:
     """Offset in the source of what was begun last."""
     frozen: dict[int, Any] | None
     """Objects that `Object.freeze` was called with, by id."""
+    named: dict[tuple[int, str], tuple[list[Any], Any]] | None
+    """Members of arrays that are no positions, by the array's id and their name; each with its array, so that
+    no other one gets the id."""
     jobs: deque[Function[[], object]]
     """Reactions of promises that are ready."""
     later: deque[Function[[], object]]

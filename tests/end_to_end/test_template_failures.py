@@ -150,7 +150,7 @@ async def test_a_hit_causes_no_more_than_it_may(serve, vendor, session):
     await order(session, served)
     counters = served.worker.counters
     await eventually(lambda: counters.value("sgtm_template_requests_total", "too many") == 5)
-    assert len(vendor.requests("/many")) == 4
+    assert len(await vendor.wait_for(4, "/many")) == 4
 
 
 async def test_an_export_runs_its_templates(serve, vendor, session, tmp_path):

@@ -1,8 +1,8 @@
 # ruff: noqa: E501 - one program, one line
 """Hostile programs: each ends with its named error, or harmlessly (SPEC: reliability 4.3).
 
-Families that are about HTTP, responses and storage of a server (21, 22, 24, 26-28, 31) are not here: the APIs
-behind them come with the wiring into containers.
+Families that are about HTTP, responses and storage of a server (21, 22, 24, 26-28, 31) stand with the tests of
+those APIs, in `apis/`.
 """
 
 import time

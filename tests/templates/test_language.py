@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - one program, one line
 """The dialect: constructs, values, errors (SPEC: google-runtime 5.1-5.3), one line each."""
 
 import pytest
@@ -14,6 +15,8 @@ from sgtm.templates.syntax import ScriptSyntaxError
         # 5.1: constructs
         ("return 1 + 2 * 3 - 4 / 2 % 3", 5),
         ("return (1, 2)", 2),
+        ("const a = [1]; a.x = {}; a.x.y = 2; const b = a; return [b.x.y, b.length, a.z, [1].x]", [2, 1, UNSET, UNSET]),
+        ("const a = [1]; a.x = 1; return [a.hasOwnProperty('x'), a.hasOwnProperty('y'), a.concat([]).x]", [True, False, UNSET]),
         ("function f(n) { return n < 2 ? 1 : n * f(n - 1); } return f(5)", 120),
         ("return later(); function later() { return 'hoisted'; }", "hoisted"),
         ("const f = function me(n) { return n ? me(n - 1) : 'end'; }; return f(3)", "end"),
