@@ -7,11 +7,13 @@ kernel's share (sockets) is never counted.
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from typing import Any
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 from benchmarks.fire import CONTAINERS, MATCHING, PATTERNS, Counted, contenders
 from benchmarks.hits import (
@@ -50,6 +52,7 @@ from sgtm.messages import (
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
 from sgtm.pipeline import Pipeline
+from sgtm.preview.sessions import Sessions
 from sgtm.server.admission import Admission
 from sgtm.server.application import Application
 from sgtm.server.connection import Listener
@@ -57,6 +60,8 @@ from sgtm.server.edge import Edge
 from sgtm.server.health import Health
 from sgtm.server.limits import Limits
 from sgtm.server.memory import MemoryGuard
+from sgtm.server.preview_questions import Opening
+from sgtm.server.previewing import Previews
 from sgtm.server.proxy import TrustedProxies
 from sgtm.server.rate import Rates
 from sgtm.server.reception import Reception
@@ -243,6 +248,8 @@ def looped(loop: asyncio.AbstractEventLoop, vendor: str) -> Iterator[Workload]:
         yield Workload(f"- {way}", _serve(loop, AnswerAtOnce(), is_edge=is_edge), 5, 64)
         ingest = _refusing_pipeline("G-ABC123DEF4")
         yield Workload(f"- {way}, hit without tags", _serve(loop, ingest, is_edge=is_edge), 5, 64)
+        watched = _serve(loop, ingest, is_edge=is_edge, has_session=True)
+        yield Workload(f"- {way}, another's preview", watched, 5, 64)
         refusing = _refusing_pipeline("G-ANOTHER")
         yield Workload(f"- {way}, refused by id", _serve(loop, refusing, is_edge=is_edge), 5, 64)
 
@@ -338,7 +345,18 @@ class Written(asyncio.Transport):
         return False
 
 
-def _serve(loop: asyncio.AbstractEventLoop, pipeline: Runs, *, is_edge: bool) -> Callable[[], bool]:
+async def _previews(pipeline: Runs) -> Previews:
+    """With one session, of which these hits are none."""
+    assert isinstance(pipeline, Pipeline)
+    previews = Previews(Settings(), 0, pipeline, HeldLanes(), Counters(), lambda _: None, lambda _: None)
+    session, _ = Sessions().open(time.time_ns() // 1_000, 3_600.0, "published", sends=True)
+    await previews.questions()["preview-open"](Raw(msgspec.msgpack.encode(Opening(session))))
+    return previews
+
+
+def _serve(
+    loop: asyncio.AbstractEventLoop, pipeline: Runs, *, is_edge: bool, has_session: bool = False
+) -> Callable[[], bool]:
     settings, counters = Settings(connections_per_address=0), Counters()
     health = Health()
     proxies = TrustedProxies((), "x-forwarded")
@@ -351,6 +369,8 @@ def _serve(loop: asyncio.AbstractEventLoop, pipeline: Runs, *, is_edge: bool) ->
         proxies,
         counters,
     )
+    if has_session:
+        reception.watch = loop.run_until_complete(_previews(pipeline))
     admission = Admission(settings, proxies, counters)
 
     async def connect() -> tuple[asyncio.Protocol, Written]:
