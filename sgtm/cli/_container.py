@@ -3,7 +3,6 @@
 import argparse
 import os
 
-from sgtm.container.google.secrets import find_secrets, is_secret
 from sgtm.container.native import read_container, read_source
 from sgtm.container.settings_file import read_configured
 from sgtm.settings import FILE
@@ -25,12 +24,7 @@ def secrets_of(arguments: argparse.Namespace) -> dict[str, str]:
     reading = (
         read_container(arguments.container) if source is None else read_source(source, arguments.container)
     )
-    data = reading.report.document.data
-    written = find_secrets(data) if isinstance(data, dict) else []
-    read = reading.report.concealed.items()
-    return {value: name for value, name in read if is_secret(value, name)} | {
-        secret.value: secret.variable for secret in written
-    }
+    return reading.secrets()
 
 
 def source_of(arguments: argparse.Namespace) -> bytes | None:

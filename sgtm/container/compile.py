@@ -49,7 +49,8 @@ def load_container(
     Raises ContainerError with all problems if `check` finds an error."""
     try:
         reading = read_sound(path, environment, source)
-        return compile_container(reading.model, reading.source, lenient=reading.model.tolerates_unknown)
+        container = compile_container(reading.model, reading.source, lenient=reading.model.tolerates_unknown)
+        return replace(container, secrets=tuple(reading.secrets()))
     except ContainerError:
         raise
     except Exception as error:  # a mistake of ours, which must not end whoever watches the file

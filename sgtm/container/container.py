@@ -332,6 +332,8 @@ class Container(Struct, frozen=True, weakref=True):
     """`GTM-XXXX`; what `{{Container ID}}` gives."""
     version_name: str = ""
     environment_name: str = "Live"
+    secrets: tuple[str, ...] = ()
+    """Texts in it that are secrets, as in fields of templates: whoever shows anything hides them."""
     surroundings: Surroundings | None = None
     """Of its templates: whoever serves it puts limits and counters in."""
     destinations: frozenset[tuple[str, int]] = frozenset()

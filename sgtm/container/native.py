@@ -17,7 +17,7 @@ from sgtm.container.document import Document, Path, read_document
 from sgtm.container.environment import Written
 from sgtm.container.field_types import kind_of, struct_inside
 from sgtm.container.fields import fields_of, read_fields
-from sgtm.container.google.secrets import find_secrets
+from sgtm.container.google.secrets import find_secrets, is_secret
 from sgtm.container.google.translation import looks_like_export, read_export
 from sgtm.container.model import (
     FORMAT_VERSION,
@@ -67,6 +67,16 @@ class Reading(Struct):
     source: bytes = b""
     templates: Templates = Templates()
     """Of the container: they say which component an entity is."""
+
+    def secrets(self) -> dict[str, str]:
+        """Secrets that stand in the container as texts, by themselves or from the environment, each with a
+        name of its variable: whoever shows anything hides them."""
+        data = self.report.document.data
+        written = find_secrets(data) if isinstance(data, dict) else []
+        read = self.report.concealed.items()
+        return {value: name for value, name in read if is_secret(value, name)} | {
+            secret.value: secret.variable for secret in written
+        }
 
     def entities(self, kind: str) -> list[tuple[Any, Path]]:
         """Each entity of a kind that could be read, and its place."""

@@ -246,6 +246,7 @@ def secrets_of(container: Container) -> tuple[str, ...]:
 
 
 def _values(container: Container) -> Iterator[str]:
+    yield from container.secrets
     known = Credentials(container.credentials)
     for name in container.credentials:
         try:

@@ -7,7 +7,7 @@ from gtm_containers import SENDER, container, plain, sender
 from gtm_templates import template, text_field
 
 from sgtm.container.check import judge
-from sgtm.container.compile import compile_container
+from sgtm.container.compile import compile_container, load_container
 from sgtm.container.native import read_source
 from sgtm.dry_run import dry_run_event
 from sgtm.messages import VendorAnswer
@@ -177,3 +177,12 @@ def test_a_tag_of_a_template_is_held_back_by_the_strict_reading_of_consent():
     data = container({"Sender": SENDER}, variables=(), tags=[sender("https://a.example/")])
     data["consent"] = {"unset": "denied", "gate": "all"}
     assert run(data)["Sender"].outcome == "blocked by consent"
+
+
+def test_secrets_in_fields_of_templates_are_known_to_whoever_shows_anything(tmp_path):
+    # a template puts its token into the request itself, so no name stands for it
+    asks = template("TAG", "data.gtmOnSuccess();", fields=[text_field("apiToken")])
+    tag = {"name": "T", "type": "T", "parameters": {"apiToken": "${ACME_TOKEN}"}}
+    path = tmp_path / "container.yaml"
+    path.write_text(yaml.safe_dump(container({"T": asks}, variables=(), tags=[tag])))
+    assert load_container(path, {"ACME_TOKEN": "0a1b2c3d4e5f6071"}).secrets == ("0a1b2c3d4e5f6071",)
