@@ -122,7 +122,14 @@ def test_without_its_secret_there_is_no_credential(auth):
 # -- whether a sender knows a secret: SPEC: reliability 5.5, requirements R77 --------------------
 
 KEY, OLD = "key", "old key"
-VALUES = {"NEW": KEY, "OLD": OLD, "B64": "whsec_a2V5", "DAMAGED": "whsec_%", "EMPTY": "whsec_"}
+VALUES = {
+    "NEW": KEY,
+    "OLD": OLD,
+    "B64": "whsec_a2V5",
+    "DAMAGED": "whsec_%",
+    "EMPTY": "whsec_",
+    "HALF": "whsec_a2V5%",
+}
 TEXT = b"The quick brown fox jumps over the lazy dog"
 # the HMACs of `key` and this text are in Wikipedia's article on HMAC; sha256 is printf | sha256sum
 SHOWN = {
@@ -173,7 +180,7 @@ def test_the_secret_itself_is_compared_whole():
 def test_nobody_can_tell_where_no_secret_has_a_value():
     right = bytes.fromhex(SHOWN["hmac_sha256"])
     assert holds("hmac_sha256", right, secrets=("NONE",)) is None
-    for name in ("DAMAGED", "EMPTY"):
+    for name in ("DAMAGED", "EMPTY", "HALF"):
         assert holds("hmac_sha256", right, secrets=(name,), is_base64=True) is None
     assert holds("hmac_sha256", right, secrets=("NONE", "NEW")) is True
 

@@ -15,8 +15,9 @@ from doubles import HeldLanes, NotedCommit, NotingOutbox
 
 from sgtm.delivery.outbox import OutboxUnavailable
 from sgtm.delivery.taken_keys import TakenKeys
+from sgtm.event import make_event
 from sgtm.hit import Again
-from sgtm.messages import DONE, Answer, Claimed, Outcome, Record
+from sgtm.messages import DONE, Answer, Claimed, Outcome, Pending, Record
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import Walk
 from sgtm.pipeline import Pipeline
@@ -37,13 +38,13 @@ class Worker:
         )
         self._seed = 0
 
-    async def deliver(self, *keys, seed=None, walk=None, again=None, at=NOW, client="Shop"):
+    async def deliver(self, *keys, seed=None, walk=None, again=None, at=NOW, client="Shop", tag=send_one):
         self._seed += 1
         request = make_request({"target": "/c", "received_micros": at})
         request = msgspec.structs.replace(request, seed=self._seed if seed is None else seed)
         events = [{"event_name": "order"} for _ in keys]
         claimed = Claimed(events, Answer(200), once_keys=keys, once_s=WINDOW_S)
-        container = make_container([make_client(lambda _: claimed, client)], [make_tag(send_one, "ads")])
+        container = make_container([make_client(lambda _: claimed, client)], [make_tag(tag, "ads")])
         pipeline = Pipeline(container, self.outbox, self.lanes, self.counters, keys=self.keys)
         if again is not None:
             return await pipeline.run_again(Record(request, "v1"), again)
@@ -138,6 +139,16 @@ async def test_nothing_is_sent_before_the_record_is_kept(worker):
     worker.outbox.commit.set_result(None)
     assert await running == 200
     assert worker.sent == 1
+
+
+async def test_tags_that_wait_for_something_send_before_the_record_owes_nothing(worker):
+    async def later():
+        await asyncio.sleep(0.01)
+        return send_one(make_event({"event_name": "order"}, make_request(), "Shop", 0))
+
+    await worker.deliver("evt_1", tag=lambda event: Pending(later()))
+    assert worker.sent == 1
+    assert worker.outbox.told[-1] == ("ran", 7, frozenset())
 
 
 async def test_what_a_vendor_refuses_for_good_is_not_sent_for_the_next_delivery():

@@ -205,6 +205,28 @@ def test_an_id_of_the_request_is_one_for_each_of_its_events_and_an_id_of_an_even
     assert said(signed(body, at_s=NOW_S - 9)).once_keys == (first, second), "signed again it is the same"
 
 
+@pytest.mark.parametrize(("mode", "debug_modes"), [("ignore", []), ("mark", [True])])
+def test_tests_are_ignored_or_marked(mode, debug_modes):
+    """R85."""
+    body = json.dumps({"type": "paid", "livemode": False}).encode()
+    claimed = said(signed(body), test_when={"livemode": False}, test_events=mode)
+    assert claimed.answer.status == 200
+    assert [event.get("debug_mode") for event in claimed.events] == debug_modes
+    live = json.dumps({"type": "paid", "livemode": True}).encode()
+    assert "debug_mode" not in said(signed(live), test_when={"livemode": False}).events[0]
+
+
+def test_events_of_one_body_share_nothing_that_one_of_them_adds():
+    body = json.dumps({"person": {"city": "Bonn"}, "orders": [{"id": 1}, {"id": 2}]}).encode()
+    rules = {
+        "events_at": "orders",
+        "event_type": None,
+        "events": [{"name": "purchase", "fields": {"user_data": "body:person", "user_data.id": "id"}}],
+    }
+    events = said(signed(body), **rules).events
+    assert [event["user_data"] for event in events] == [{"city": "Bonn", "id": 1}, {"city": "Bonn", "id": 2}]
+
+
 # -- values ------------------------------------------------------------------------------------
 
 KEYS = ["type", "id", "items", "price", "user_data", "a.b", "0", ""]

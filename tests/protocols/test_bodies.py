@@ -54,7 +54,8 @@ BOMB = b'<!DOCTYPE o [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;">]><o>
         (b"<o>", 400),
         (b"<o></p>", 400),
         (b"<o>&nbsp;</o>", 400),
-        (b"<e>" * 100_000, 400),
+        (b"<e>" * (MAX_DEPTH + 1) + b"</e>" * (MAX_DEPTH + 1), 400),
+        (b"<e>" * 100_000 + b"</e>" * 100_000, 400),
         (b"<?xml version='1.0' encoding='none-such'?><o/>", 400),
         (BOMB, 400),
         (b'<!DOCTYPE o SYSTEM "file:///etc/passwd"><o/>', 400),
@@ -84,6 +85,11 @@ def test_lines_of_json_are_read_only_where_they_are_expected() -> None:
     with pytest.raises(Unreadable):
         read_body(b'{"a": 1}\n{"a": 2}', ("json",))
     assert read_body(b'{"a": 1}\n{"a": 2}', ("ndjson",)) == [{"a": 1}, {"a": 2}]
+
+
+def test_elements_may_be_nested_as_deep_as_that() -> None:
+    found = read_body(b"<e>" * MAX_DEPTH + b"</e>" * MAX_DEPTH, ALL)
+    assert repr(found).count("e") == MAX_DEPTH
 
 
 def test_names_of_a_form_nest_only_so_deep() -> None:
