@@ -66,13 +66,14 @@ def url_allowed(patterns: list[str], url: str) -> bool:
     return parts is not None and any(_covers(pattern, parts) for pattern in patterns)
 
 
+@lru_cache(maxsize=256)
 def url_parts(url: str) -> tuple[str, str, str] | None:
     """(scheme, host with its port if that is not the usual one, path and query) of an http or https URL;
     None for what is none, and for one with a user or a password."""
     if len(url) > MAX_URL:
         return None
     try:
-        parts: Mapping[str, Any] = ada_url.parse_url(url.encode("utf-8", "replace").decode())
+        parts: Mapping[str, Any] = ada_url.parse_url(url.encode("utf-8", "replace").decode(), _PARTS)
     except ValueError:
         return None
     if parts["protocol"] not in ("http:", "https:") or parts["username"] or parts["password"]:
@@ -93,6 +94,7 @@ def _covers(pattern: str, parts: tuple[str, str, str]) -> bool:
     return any(_glob("/" + whole).matches(one) for one in (parts[2], parts[2].partition("?")[0]))
 
 
+_PARTS = ("protocol", "username", "password", "host", "pathname", "search")
 MAX_URL = 8_192
 """Characters of an address that a template may send to."""
 

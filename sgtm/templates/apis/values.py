@@ -12,7 +12,7 @@ from sgtm._fast.sandbox_convert import to_number
 from sgtm._fast.sandbox_values import LimitError, Run
 
 MAX_DEPTH = 100
-_SCALARS = (str, bool, type(None), type(UNSET))
+_SCALARS = frozenset((str, bool, type(None), type(UNSET)))
 
 
 def engine_value(run: Run, value: Any, depth: int = 0) -> Any:
@@ -24,7 +24,10 @@ def engine_value(run: Run, value: Any, depth: int = 0) -> Any:
     _go_deeper(depth)
     if isinstance(value, dict):
         run.make_elements(len(value))
-        return {str(key): engine_value(run, member, depth + 1) for key, member in value.items()}
+        return {
+            str(key): member if type(member) in _SCALARS else engine_value(run, member, depth + 1)
+            for key, member in value.items()
+        }
     if isinstance(value, (list, tuple)):
         run.make_elements(len(value))
         return [engine_value(run, member, depth + 1) for member in value]
