@@ -52,8 +52,8 @@ def typed_value(value: Any) -> Any:
 
 
 @lru_cache(maxsize=1024)
-def _glob(pattern: str, any_text: str = ".*") -> Pattern:
-    return compile_pattern(f"^{any_text.join(map(re.escape, pattern.split('*')))}$")
+def _glob(pattern: str) -> Pattern:
+    return compile_pattern(f"^{'.*'.join(map(re.escape, pattern.split('*')))}$")
 
 
 def url_allowed(patterns: list[str], url: str) -> bool:
@@ -86,7 +86,7 @@ def _covers(pattern: str, parts: tuple[str, str, str]) -> bool:
     if not separator:
         return pattern == "*" and parts[0] == "https"
     host, slash, path = rest.partition("/")
-    if scheme.lower() != parts[0] or not _glob(host.lower(), "[^/]*").matches(parts[1]):
+    if scheme.lower() != parts[0] or not _glob(host.lower()).matches(parts[1]):
         return False
     whole = path + "*" if path.endswith("/") or not path else path
     if not slash:  # `https://*`: any path; `https://example.com`: only the bare host
