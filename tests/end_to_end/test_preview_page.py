@@ -38,6 +38,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 def published():
     """The shop, with a preparation, a transformation, a trigger that needs much, and a template."""
     container = yaml.safe_load((SHOP / "container.yaml").read_text())
+    del container["clients"][0]["allowed_origins"]  # the browser's page is on the server itself
     container["custom_templates"] = [{"name": "Talker", "source": TALKER}]
     container["preparations"] = [
         {"name": "Channel", "type": "augment_event", "parameters": {"parameters": {"channel": "web"}}}
@@ -272,6 +273,18 @@ async def test_a_second_session_and_everybody_else_see_none_of_it(server, page, 
     assert (plain.status, plain.body) == (stale.status, stale.body)
     await other.close()
     await page.to_front()
+
+
+async def test_a_browser_that_has_opened_the_link_is_in_the_session(server, page, browser):
+    token = (await mark_of(page))[1]
+    shop = await browser.open(f"http://127.0.0.1:{server.port}/?sgtm_preview={token}")
+    sent = "fetch('/g/collect?v=2&tid=G-1&cid=1.2&en=from_the_browser', {method: 'POST', keepalive: true})"
+    assert await shop.evaluate(f"{sent}.then(answer => answer.status)") == 204
+    await shop.close()
+    await page.to_front()
+    await open_hit(page, "event:from_the_browser")
+    clients = await told(page, "Clients")
+    assert token not in clients + await told(page, "Event data"), "nobody behind the preview sees it"
 
 
 async def test_the_look_back_shows_production_without_persons(server, page):

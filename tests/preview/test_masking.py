@@ -95,6 +95,11 @@ def test_what_measurement_calls_sid_is_no_secret(shop):
     )
 
 
+def test_headers_that_talk_of_credentials_are_none():
+    masks = Masks(PLAIN_REQUEST, hides_persons=False)
+    assert masks.header("Access-Control-Allow-Credentials", "true") == "true"
+
+
 def test_the_scheme_and_the_host_stay_legible_in_the_look_back(shop):
     shown = shop_view(shop, "1-page_view", "lookback")
     assert shown.request.url.startswith("https://sst.shop.example/g/collect?")

@@ -52,7 +52,7 @@ export function listView(place, requests, on) {
         ${words.map(([word, name, group]) => html`
           <button type="button" class="chip" aria-pressed=${requests.filter.includes(word)} @click=${() => on.toggleWord(word)}>${icon(group)}${name}</button>`)}
       </div>
-      <div class="count"><span role="status">${count()}${requests.isPaused ? html` <b class="paused">paused</b>` : nothing}</span><span class="grow"></span>
+      <div class="count"><span>${count()}${requests.isPaused ? html` <b class="paused">paused</b>` : nothing}</span><span class="grow"></span>
         <button type="button" class="quiet" aria-pressed=${requests.isPaused} @click=${on.pause} title="p">${requests.isPaused
           ? `Resume${requests.waiting ? ` (${requests.waiting} new)` : ""}` : "Pause"}</button>
         <button type="button" class="quiet" @click=${on.clear} title="c" ?disabled=${!requests.all.length}>Clear</button>

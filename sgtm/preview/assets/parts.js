@@ -46,9 +46,11 @@ export function value(given, highlight = "") {
   if (said) return html`<span class="v ${said.kind}">${said.text}</span>`;
   if (given === null) return html`<span class="v null">null</span>`;
   if (typeof given === "string") return html`<span class="v string">${marked(given, highlight)}</span>`;
-  if (typeof given === "object") return html`<span class="v object">${marked(textOf(given), highlight)}</span>`;
+  if (typeof given === "object") return html`<span class="v object">${marked(cut(textOf(given)), highlight)}</span>`;
   return html`<span class="v ${typeof given}">${marked(String(given), highlight)}</span>`;
 }
+
+const cut = (text) => (text.length > 600 ? `${text.slice(0, 600)} …` : text);
 
 /** A text with what was searched for marked in it. */
 export function marked(text, word) {
@@ -74,7 +76,7 @@ export const diff = (changes) => html`<table class="diff"><tbody>${changes.map((
 
 /** Name and value pairs. */
 export const pairs = (list, caption) => (list.length ? html`<table class="pairs"><caption class="unseen">${caption}</caption><tbody>${
-  list.map(([name, text]) => html`<tr><th scope="row">${name}</th><td>${value(text)}</td></tr>`)}</tbody></table>` : nothing);
+  list.map(([name, text]) => html`<tr><th scope="row" title=${name}>${name}</th><td>${value(text)}</td></tr>`)}</tbody></table>` : nothing);
 
 /** The condition that decided, with both values as they were compared. */
 export const condition = (failed) => html`<span class="condition"><code>${failed.text}</code> ${

@@ -139,29 +139,18 @@ export function textOf(value) {
   return JSON.stringify(value) ?? "undefined";
 }
 
-/** Every leaf under its key path, in order. */
-export function flatten(value, path = "", found = new Map()) {
-  const isLeaf = value === null || typeof value !== "object" || special(value);
-  const entries = isLeaf ? [] : Array.isArray(value) ? [...value.entries()] : Object.entries(value);
-  if (!entries.length) found.set(path, value);
-  for (const [key, item] of entries) flatten(item, path ? `${path}.${key}` : String(key), found);
-  return found;
+/** Where two plain values differ: [{kind, path, before, after}]; what only one has is told as a whole. */
+export function differences(before, after, path = "") {
+  if (before === undefined) return [{ kind: "added", path, after }];
+  if (after === undefined) return [{ kind: "removed", path, before }];
+  if (!isBranch(before) || !isBranch(after) || Array.isArray(before) !== Array.isArray(after)) {
+    return textOf(before) === textOf(after) ? [] : [{ kind: "changed", path, before, after }];
+  }
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...keys].flatMap((key) => differences(before[key], after[key], path ? `${path}.${key}` : key));
 }
 
-/** Where two plain values differ: [{kind, path, before, after}]. */
-export function differences(before, after) {
-  const old = flatten(before);
-  const now = flatten(after);
-  const found = [];
-  for (const [path, value] of old) {
-    if (!now.has(path)) found.push({ kind: "removed", path, before: value });
-    else if (textOf(value) !== textOf(now.get(path))) {
-      found.push({ kind: "changed", path, before: value, after: now.get(path) });
-    }
-  }
-  for (const [path, value] of now) if (!old.has(path)) found.push({ kind: "added", path, after: value });
-  return found;
-}
+const isBranch = (value) => value !== null && typeof value === "object" && !special(value);
 
 /** The parts of a walk that two runs of a request are compared by: nothing that depends on when it ran. */
 export function comparable(view) {

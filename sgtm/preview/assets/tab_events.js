@@ -106,6 +106,8 @@ function triggerList(tag) {
 
 // -- tags -----------------------------------------------------------------------------------------
 
+const counted = (list, word) => (list.length === 1 ? `one ${word}` : `${list.length} ${word}s`);
+
 const ORDER = { failed: 0, fired: 1, held: 2, not: 3 };
 
 export function tags(state, on) {
@@ -115,9 +117,9 @@ export function tags(state, on) {
   const sorted = [...list].sort((one, other) => ORDER[one.group] - ORDER[other.group]);
   return sorted.map((tag) => ofTag(tag, html`
     <p class="facts"><span class="soft">${tag.type}</span>${tag.match_keys.length ? html`<span class="soft">knows the person by ${tag.match_keys.join(", ")}</span>` : nothing}
-      ${tag.deliveries.length ? html`<button type="button" class="link" @click=${() => on.openTag(tag.name, state.event, "outgoing")}>${tag.deliveries.length === 1 ? "one request" : `${tag.deliveries.length} requests`}</button>` : nothing}
-      ${tag.variables.length ? html`<button type="button" class="link" @click=${() => on.openTag(tag.name, state.event, "variables")}>${tag.variables.length} variables</button>` : nothing}
-      ${tag.transformations.length ? html`<button type="button" class="link" @click=${() => on.openTag(tag.name, state.event, "changes")}>${tag.transformations.length} transformations</button>` : nothing}</p>
+      ${tag.deliveries.length ? html`<button type="button" class="link" @click=${() => on.openTag(tag.name, state.event, "outgoing")}>${counted(tag.deliveries, "request")}</button>` : nothing}
+      ${tag.variables.length ? html`<button type="button" class="link" @click=${() => on.openTag(tag.name, state.event, "variables")}>${counted(tag.variables, "variable")}</button>` : nothing}
+      ${tag.transformations.length ? html`<button type="button" class="link" @click=${() => on.openTag(tag.name, state.event, "changes")}>${counted(tag.transformations, "transformation")}</button>` : nothing}</p>
     ${tag.reason ? html`<p class="why">${tag.reason}</p>` : nothing}
     ${tag.warnings.map((text) => html`<p class="warning">${icon("held")}${text}</p>`)}
     ${triggerList(tag)}`));

@@ -6,13 +6,19 @@ import { comparable, differences } from "./store.js";
 
 export function replayed(state) {
   const { view, replay } = state;
-  const changes = differences(comparable(view), comparable(replay.view));
+  const changes = differences(comparable(view), comparable(replay.view)).map(inShort);
   return html`
     <p class="verdict"><span>${changes.length ? outcome("held", changes.length === 1 ? "one difference" : `${changes.length} differences`) : outcome("fired", "no difference")}</span>
       <span class="soft">A dry run: nothing was sent, lookups had their defaults.</span></p>
     <div class="sides"><section><h3>As it was <span class="aside">container ${view.container_version}</span></h3>${side(view, replay.view)}</section>
       <section><h3>${replay.container === "draft" ? "Draft" : "Published"} <span class="aside">container ${replay.view.container_version}</span></h3>${side(replay.view, view)}</section></div>
     ${changes.length ? html`<section class="part"><h3>What differs</h3>${diff(changes)}</section>` : empty("Both do the same", "Same client, same answer, same event data, same requests.")}`;
+}
+
+/** Of a tag that only one of the two has: what became of it, not all that it sent. */
+function inShort(change) {
+  const said = (tag) => (tag?.outcome && tag.requests ? `${tag.outcome}, ${tag.requests.length} requests` : tag);
+  return { ...change, before: said(change.before), after: said(change.after) };
 }
 
 function side(one, other) {
