@@ -33,6 +33,7 @@ SPEC: requirements R74-R91, R252, R265, R294-R296; vendor-tags 5; reliability 5.
 from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from msgspec import Meta, Struct
@@ -247,8 +248,9 @@ def _concealed(parameters: Parameters) -> tuple[str, ...]:
 def _take(request: IncomingRequest, parameters: Parameters) -> Claimed:
     """The events of a request that may send them."""
     try:
-        body = _read(request, parameters)
-        taken = Taking(request, body, parameters.rules)
+        query = _own_query(request, parameters)
+        body = _read(request.body, query, parameters)
+        taken = Taking(request, body, request.body or query, parameters.rules)
         for event in _events_in(body, parameters):
             taken.event(event)
     except Unreadable as error:
@@ -266,10 +268,19 @@ def _take(request: IncomingRequest, parameters: Parameters) -> Claimed:
     )
 
 
-def _read(request: IncomingRequest, parameters: Parameters) -> Any:
-    body = read_body(request.body, parameters.forms)
+def _own_query(request: IncomingRequest, parameters: Parameters) -> bytes:
+    """The query as the record keeps it, without the secret: a record that runs again is the same event."""
+    if parameters.shared_secret is None or not parameters.shared_secret.query_parameter:
+        return request.query
+    name = parameters.shared_secret.query_parameter.encode()
+    pairs = request.query.split(b"&")
+    return b"&".join(pair for pair in pairs if unquote_to_bytes(pair.partition(b"=")[0]) != name)
+
+
+def _read(packed: bytes, query: bytes, parameters: Parameters) -> Any:
+    body = read_body(packed, parameters.forms)
     if body is None:
-        return dict(read_query(request.query)) or None
+        return dict(read_query(query)) or None
     if parameters.json_field and isinstance(body, dict) and isinstance(body.get(parameters.json_field), str):
         return read_body(body[parameters.json_field].encode("utf-8", "replace"), ("json",))
     return body

@@ -195,6 +195,22 @@ def test_a_sender_that_calls_with_get_says_its_event_in_the_query():
     assert claimed.events == [{"event_name": "purchase", "transaction_id": "7", "x-webhook-type": "paid"}]
 
 
+def test_what_stands_in_the_query_is_the_same_event_when_its_record_runs_again():
+    rule = {
+        "signature": None,
+        "shared_secret": {"secrets": ["NEW"], "query_parameter": "to ken"},
+        "methods": ["GET", "POST"],
+    }
+    for body, method in ((b"", "GET"), (BODY, "POST")):
+        target = "/w?type=paid&t%6F%20ken=the%20new%20secret&id=7"
+        sent = make_request({"target": target, "method": method, "body": body})
+        first = said(sent, **rule)
+        record = record_of(sent, first, "1")
+        assert b"secret" not in record.request.query
+        again = claim(record.request, parameters(**rule))
+        assert (again.events, again.once_keys) == (first.events, first.once_keys)
+
+
 def test_an_id_of_the_request_is_one_for_each_of_its_events_and_an_id_of_an_event_is_its_own():
     """R80, R84."""
     body = json.dumps([{"type": "paid", "n": 1}, {"type": "paid", "n": 1}]).encode()

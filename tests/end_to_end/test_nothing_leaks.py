@@ -153,6 +153,14 @@ def container(vendor_url: str) -> str:
             "- {name: Image, type: pixel, priority: -3, parameters: {paths: [/pixel.gif]}}",
             "- {name: Links, type: redirect, priority: -4, parameters: "
             "{paths: [/go], hosts: [shop.example]}}",
+            f"- {{name: Hooks, type: webhook, priority: -5, parameters: {{paths: [/hook], event_type: type, "
+            f"signature: {{secrets: ['{next(names)}'], header: X-Signature, prefix: v1=}}, "
+            f"other_events: hook}}}}",
+            f"- {{name: Shown, type: webhook, priority: -6, parameters: {{paths: [/shown], event_type: type, "
+            f"shared_secret: {{secrets: ['{next(names)}'], query_parameter: token}}, other_events: hook}}}}",
+            "- {name: Open, type: webhook, priority: -7, parameters: {paths: [/open], event_type: type, "
+            "allow_unsigned: true, other_events: 'hook_{type}', fields: {user_id: id, value: {at: id, "
+            "to: number}}}}",
             "variables:",
             "- {name: Thrown, type: throwing_variable}",
             "tags:",
@@ -244,6 +252,21 @@ def hits() -> list[bytes]:
         request(f"/pixel.gif?event_name={next(who)}&{next(who)}={next(who)}", headers=headers),
         request(f"/go?url=https%3A%2F%2F{next(who)}.example%2F{next(who)}", headers=headers),
         request(f"/go?url=https%3A%2F%2Fshop.example%2F{next(who)}", headers=headers),
+        request(f"/hook?{next(who)}", headers=headers, method="POST", body=next(who).encode()),
+        request(
+            "/hook",
+            headers=headers | {"X-Signature": f"v1={next(who)}"},
+            method="POST",
+            body=next(who).encode(),
+        ),
+        request(f"/shown?token={next(who)}", headers=headers, method="POST", body=b'{"type": 1}'),
+        request("/open", headers=headers, method="POST", body=f"<a>{next(who)}".encode()),
+        request(
+            "/open",
+            headers=headers,
+            method="POST",
+            body=json.dumps([{"type": next(who), "id": next(who), next(who): 1}, next(who)]).encode(),
+        ),
     ]
 
 

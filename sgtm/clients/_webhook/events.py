@@ -69,10 +69,10 @@ def compile_rule(rule: EventRule, shared: Mapping[str, Entry]) -> Rule:
 
 
 class Taking:
-    """Makes event data of the events of one request."""
+    """Makes event data of the events of one request. `said` is all that its sender has said, as it came."""
 
-    def __init__(self, request: IncomingRequest, body: Any, rules: EventRules) -> None:
-        self._request, self._body, self._rules = request, body, rules
+    def __init__(self, request: IncomingRequest, body: Any, said: bytes, rules: EventRules) -> None:
+        self._request, self._body, self._said, self._rules = request, body, said, rules
         self.events: list[EventData] = []
         self.keys: list[str] = []
         self.remarks: list[str] = []
@@ -129,8 +129,7 @@ class Taking:
         """What the event is known by when it is delivered again. An id of the whole request is one for each
         of its events; without any, the same body is the same events."""
         if not id_:
-            said = self._request.query + b"\0" + self._request.body
-            return f"body {blake2b(said, digest_size=16).hexdigest()} {self._count}"
+            return f"body {blake2b(self._said, digest_size=16).hexdigest()} {self._count}"
         of_request = _text(self._rules.id_of, Scope(self._request, self._body, undefined, undefined))
         return f"id {id_} {self._count}" if id_ == of_request else f"id {id_}"
 
