@@ -16,6 +16,7 @@ from sgtm.cookies import CookieError, set_cookie_header
 from sgtm.delivery.outbox import Commit, OutboxFull
 from sgtm.hit import Hit
 from sgtm.messages import Answer, IncomingRequest, ServeScript
+from sgtm.templates.host import Response
 
 log = logging.getLogger("sgtm.answers")
 
@@ -88,6 +89,8 @@ def finish_answer(hit: Hit) -> Answer:
     answer = hit.later_answer
     if answer is None:
         answer = Answer(501) if isinstance(claimed.answer, ServeScript) else claimed.answer
+    if hit.container.surroundings is not None:
+        answer = _as_templates_say(hit, answer, hit.container.surroundings.said(hit.request))
     if hit.waits and hit.has_failed and claimed.failure_answer is not None:
         answer = claimed.failure_answer
     elif hit.pixels and claimed.answer_with_pixels is not None:
@@ -104,11 +107,22 @@ def finish_answer(hit: Hit) -> Answer:
         headers = _NO_STORE_ALONE
     if not says_origin:
         headers += cors_headers(hit.client, hit.request.header(b"origin"))
-    if hit.container.surroundings is not None:  # what templates of variables have set
-        hit.cookies.extend(hit.container.surroundings.cookies(hit.request))
     if answer.cookies or hit.cookies:
         headers += _cookie_headers(hit, answer)
     return Answer(answer.status, headers, answer.body)
+
+
+def _as_templates_say(hit: Hit, answer: Answer, said: Response) -> Answer:
+    """The answer with the cookies that templates of variables have set and, where it waits for the tags, with
+    the status, headers and body that templates of tags have (SPEC: sandbox-api 1.2). A client that is a
+    template has read the same by itself."""
+    hit.cookies.extend(said.cookies)
+    if not hit.waits or not (said.status or said.headers or said.body):
+        return answer
+    names = {name for name, _ in said.headers}
+    headers = (*(pair for pair in answer.headers if pair[0].lower() not in names), *said.headers)
+    body = said.body.encode("utf-8", "replace") if isinstance(said.body, str) else said.body
+    return replace(answer, status=said.status or answer.status, headers=headers, body=body or answer.body)
 
 
 def _cookie_headers(hit: Hit, answer: Answer) -> tuple[tuple[str, str], ...]:

@@ -4,14 +4,14 @@ A container is compiled without them; whoever serves it puts its own in place. A
 no template sees it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 from weakref import ref
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from sgtm.messages import NO_REQUEST, Cookie, IncomingRequest
+from sgtm.messages import NO_REQUEST, IncomingRequest
 from sgtm.templates.apis.storage import TemplateStorage
 from sgtm.templates.host import ContainerFacts, Response, Services
 from sgtm.templates.script import Limits
@@ -88,10 +88,10 @@ class Surroundings:
             self._shared[key] = shared, ref(request, lambda _: self._shared.pop(key, None))
         return shared
 
-    def cookies(self, request: IncomingRequest) -> Sequence[Cookie]:
-        """What templates that ran for this request have set so far."""
+    def said(self, request: IncomingRequest) -> Response:
+        """What templates that ran for this request have said of its answer so far."""
         found = self._shared.get(id(request))
-        return () if found is None else found[0].response.cookies
+        return Response() if found is None else found[0].response
 
     def ended(self, template: str, seconds: float, *, has_failed: bool, limit: str) -> None:
         """A run has ended that had the processor for so long: count it."""

@@ -327,3 +327,40 @@ run({event_name: 'b'}, done('b'));
     served = await serve(container(templates, clients=clients, tags=tags, triggers=[only_b]))
     async with session.get(f"{served.url}/in") as answer:
         assert await answer.text() == "a: Good; b: Good,Only b"
+
+
+# -- the answer of a client that is no template ------------------------------------------------------------
+
+GA4 = {"name": "GA4", "type": "ga4", "parameters": {"waits_for_tags": True}}
+HIT = "/g/collect?v=2&tid=G-ABC&cid=5.6&en=page_view&dl=https%3A%2F%2Fa.example%2F"
+
+
+async def test_a_tag_sets_status_headers_and_body_of_an_answer_that_waits_for_it(serve, vendor, session):
+    # SPEC: sandbox-api 1.2 (client and tags); design, Response policy: after_tags
+    code = """
+require('sendHttpRequest')(data.url).then(answer => {
+  require('setResponseStatus')(201);
+  require('setResponseHeader')('Content-Type', 'application/json');
+  require('setResponseBody')('{"vendor": ' + answer.statusCode + '}');
+  data.gtmOnSuccess();
+});
+"""
+    answering = {"access_response": {"writeResponseAccess": "any"}}
+    source = template("TAG", code, URLS, answering, fields=[text_field("url")])
+    vendor.fail("/v", Fault(status=202))
+    served = await serve(
+        container({"Teller": source}, clients=[GA4], tags=[tag("Teller", url=f"{vendor.url}/v")])
+    )
+    async with session.post(served.url + HIT) as answer:
+        assert (answer.status, await answer.json()) == (201, {"vendor": 202})
+        assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_the_browser_fetches_a_pixel_that_a_template_asks_for(serve, session):
+    code = "data.gtmOnSuccess(require('sendPixelFromBrowser')('https://pixel.example/p?id=1'));"
+    source = template("TAG", code, {"send_pixel_from_browser": {"allowedUrls": "any"}})
+    served = await serve(container({"Pixel": source}, clients=[GA4], tags=[tag("Pixel")]))
+    async with session.post(served.url + HIT + "&richsstsse") as answer:
+        assert b'{"send_pixel":["https://pixel.example/p?id=1"]}' in await answer.read()
+    async with session.post(served.url + HIT) as answer:
+        assert await answer.read() == b""

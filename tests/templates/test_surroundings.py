@@ -5,7 +5,7 @@ import gc
 from template_hosts import with_request
 
 from sgtm.messages import NO_REQUEST
-from sgtm.templates.host import ContainerFacts
+from sgtm.templates.host import ContainerFacts, Response
 from sgtm.templates.surroundings import Surroundings
 
 
@@ -23,4 +23,4 @@ def test_runs_of_one_request_share_an_answer_and_nothing_stays_of_it():
 def test_events_without_a_request_share_nothing():
     around = Surroundings(ContainerFacts("GTM-X", "1"))
     assert around.shared(NO_REQUEST) is not around.shared(NO_REQUEST)
-    assert around.cookies(NO_REQUEST) == ()
+    assert around.said(NO_REQUEST) == Response()
