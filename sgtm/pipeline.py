@@ -146,6 +146,13 @@ class Pipeline:
             await asyncio.wait(self._background)
         await self._conversations.all_sent()
 
+    async def close(self) -> None:
+        """End what is still pending. Its records have not run: whoever takes them up runs them again."""
+        tasks = list(self._background)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     # -- 1 claim: the first client, in priority order, that takes the request --------------------
 
     def _claim(self, run: Run, first: int) -> Answer | Awaitable[Answer]:

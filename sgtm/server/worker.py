@@ -278,6 +278,7 @@ class Worker:
             self._watching.cancel()
         if self.lanes.pending:
             log.warning("deliveries are left over", extra={"deliveries": self.lanes.pending})
+        await self._pipeline.close()
         await self.lanes.close()
         await self._lookups.close()
         await self._sender.close()

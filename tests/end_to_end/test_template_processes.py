@@ -1,7 +1,6 @@
 """Templates in real processes: killed in the middle of a run, and with two workers."""
 
 import json
-import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -54,13 +53,16 @@ async def order(server: Server) -> RawAnswer:
     return await ask(server.port, "/orders", method="POST", headers=headers, body=body)
 
 
-async def test_a_run_that_was_killed_while_it_waited_runs_again(start: Start, vendor: Vendor) -> None:
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+async def test_a_run_that_was_ended_while_it_waited_runs_again(
+    start: Start, vendor: Vendor, end: signal.Signals
+) -> None:
     # design.md, Delivery: the record is settled when the run is done, and not before
     vendor.fail("/one", Fault(latency_ms=60_000))
     server = await start(f"{vendor.url}/one")
     assert (await order(server)).status < 300
     await vendor.wait_for(1, "/one")
-    os.kill(server.process.pid, signal.SIGKILL)
+    server.send_signal(end)  # an orderly end does not wait for it either
     await server.finish()
     vendor.fail("/one", None)
     again = await start(f"{vendor.url}/one")
@@ -70,6 +72,7 @@ async def test_a_run_that_was_killed_while_it_waited_runs_again(start: Start, ve
         return await again.metric('sgtm_tags_fired_total{tag="Sender"}') == 1
 
     await until(has_fired)
+    assert await again.metric("sgtm_letters") == 0, "it was not given up"
     again.send_signal(signal.SIGTERM)
     await again.finish()
     last = await start(f"{vendor.url}/one")
