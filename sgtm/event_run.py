@@ -3,7 +3,9 @@
 import asyncio
 
 from sgtm.container.container import ContainerTag, View
+from sgtm.delivery.letter import is_name
 from sgtm.hit import Debt, Hit
+from sgtm.observability.trace import TagTrace
 from sgtm.observability.walk import WalkedEvent, WalkedTag, WalkedVariable
 from sgtm.once import Claim
 
@@ -11,14 +13,29 @@ from sgtm.once import Claim
 class EventRun:
     """One event while its tags fire."""
 
-    __slots__ = ("claims", "hit", "sequences", "view", "walked")
+    __slots__ = ("claims", "hit", "sequences", "traces", "view", "walked")
 
     def __init__(self, hit: Hit, view: View, walked: WalkedEvent | None) -> None:
         self.hit, self.view, self.walked = hit, view, walked
         self.claims: dict[str, Claim] = {}
         """Keys that tags have taken for what they are about to send."""
+        self.traces: dict[str, TagTrace] = {}
+        """Tags that build just now, if anybody is told."""
         self.sequences: dict[str, asyncio.Future[Debt | None]] = {}
         """Sequences of this event by the name of their tag."""
+
+    def begins(self, tag: ContainerTag) -> None:
+        """The tag begins to build."""
+        if self.hit.trace is not None:
+            name = self.view.event.name
+            self.traces[tag.name] = self.hit.trace.tag(tag.name, harmless(name))
+
+    def has_built(self, tag: ContainerTag, requests: int, failure: str = "") -> TagTrace | None:
+        """The tag has built so many requests, or why none; who is told what becomes of them."""
+        trace = self.traces.pop(tag.name, None)
+        if trace is not None:
+            trace.built(requests, failure)
+        return trace
 
     def walk_tag(self, tag: ContainerTag) -> WalkedTag | None:
         """The tag's place on the walk, if anybody looks."""
@@ -33,6 +50,11 @@ class EventRun:
         elif known.outcome == "not triggered":  # it runs as somebody's set-up or clean-up tag
             known.outcome = "fired"
         return known
+
+
+def harmless(name: str) -> str:
+    """A name that came with an event, if it looks like one: whoever sends the event chooses it."""
+    return name if is_name(name) else "..."
 
 
 def walk_transformations(tag: ContainerTag, view: View, walked: WalkedTag | None) -> None:

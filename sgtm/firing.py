@@ -25,6 +25,7 @@ from sgtm.gates import blocked_by_consent, held_back, leads_to_partner
 from sgtm.hit import Debt, Hit, HitBounds
 from sgtm.messages import Conversation, Listener, Lookup, Pending, TagResult
 from sgtm.observability.metrics import Counters
+from sgtm.observability.trace import request_id
 from sgtm.observability.walk import WalkedEvent, WalkedTag
 from sgtm.once import NOT_KEPT, Keys, claim
 
@@ -114,6 +115,7 @@ class Firing:
 
     def _build(self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None) -> None:
         """Run the tag's function; what has to wait first goes to `hit.pending`."""
+        run.begins(tag)
         try:
             if tag.awaits or (tag.transformations and any(one.awaits for one in tag.transformations)):
                 run.hit.pending.append(self._build_later(run, tag, walked, debt))
@@ -235,8 +237,10 @@ class Firing:
 
     def _has_failed(self, run: EventRun, tag: ContainerTag, reason: str, walk: WalkedTag | None) -> None:
         run.hit.has_failed = True
+        run.has_built(tag, 0, reason)
         self._counters.add("sgtm_tags_failed_total", tag.name)
-        log.error("tag failed", extra={"tag": tag.name, "reason": reason})
+        which = {"request": request_id(run.hit.request), "client": run.hit.client.name}
+        log.error("tag failed", extra={**which, "tag": tag.name, "reason": reason})
         run.hit.build_failed(tag.name, run.view.event.index, reason)
         if walk is not None:
             walk.outcome, walk.reason = "failed", reason
@@ -287,6 +291,7 @@ class Firing:
         life_s = min(tag.delivery.expires_after_s, tag.component.expires_after_s)
         latest = hit.begun_micros + int(life_s * 1_000_000)
         is_over, claimed = False, run.claims.pop(tag.name, None)
+        trace = run.has_built(tag, len(result.requests)) if run.traces else None
         for request in result.requests if hit.delivers else ():
             if not hit.may_cause(request, self._bounds):
                 is_over = True
@@ -307,6 +312,7 @@ class Firing:
                     on_dead=hit.died,
                     event_index=run.view.event.index,
                     received_micros=hit.request.received_micros,
+                    trace=trace,
                     walked=walked.delivery(request) if walked is not None else None,
                     is_again=hit.again is not None,
                 )

@@ -33,6 +33,7 @@ from sgtm.messages import (
     Record,
     record_of,
 )
+from sgtm.observability.trace import Trace
 from sgtm.observability.walk import Walk, WalkedEvent
 
 OnSettled = Callable[[Outcome], None]
@@ -86,6 +87,7 @@ class Run(Struct):
     walk: Walk | None = None
     again: Again | None = None
     delivers: bool = True  # False: others do, and here only tags that answer the browser run
+    trace: Trace | None = None
     raised: str = ""
     """Which client raised while it looked at the request, and what."""
 
@@ -135,12 +137,14 @@ class Hit:
         "pixels",
         "record_id",
         "request",
+        "trace",
         "waits",
         "walk",
     )
 
     def __init__(self, run: Run, client: ContainerClient, claimed: Claimed, outbox: Debts) -> None:
         self.container, self.request, self.walk, self.again = run.container, run.request, run.walk, run.again
+        self.trace = run.trace
         self.client, self.claimed, self.delivers = client, claimed, run.delivers
         self.record_id = -1 if run.again is None else run.again.record_id
         self.cookies: list[Cookie] = []

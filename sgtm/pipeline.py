@@ -40,13 +40,14 @@ from sgtm.messages import (
     record_of,
 )
 from sgtm.observability.metrics import Counters
+from sgtm.observability.trace import Tracers, request_id
 from sgtm.observability.walk import Walk, WalkedEvent
 from sgtm.once import Keys, unseen
 from sgtm.preparing import prepared
 from sgtm.refusals import OTHER_ORIGIN, dropped, is_of_other_origin, refusal
 from sgtm.repeats import Repeats
 from sgtm.said import Said, SecretOf, no_secret, sound
-from sgtm.tally import Tally
+from sgtm.tally import Tally, harmless_method
 from sgtm.unclaimed import Unclaimed
 
 log = logging.getLogger("sgtm.pipeline")
@@ -77,11 +78,12 @@ class Pipeline:
         secret_of: SecretOf = no_secret,
         holding: Holding | None = None,
         asks: Sends | None = None,
+        tracers: Tracers | None = None,
     ) -> None:
         self.container, self._secret_of = container, secret_of
         self._outbox, self._counters, self._delivers = outbox, counters, delivers
         self._lookups, self._bounds, self._keys, self._holding = lookups, bounds, keys, holding
-        self._tally = Tally(counters)
+        self._tally = Tally(counters, tracers)
         self._asks, self._conversations = asks, Conversations(asks, counters, bounds)
         self._firing = Firing(lanes, counters, lookups, bounds, keys, self._conversations)
         self._unclaimed_letters = Unclaimed(outbox, counters)
@@ -93,7 +95,8 @@ class Pipeline:
         """Take a request to its answer. An event keeps the container that it began with."""
         if walk is not None:
             walk.method, walk.path = request.method, request.path
-        run = Run(self.container, request, walk, delivers=self._delivers)
+        trace = self._tally.begins(request)
+        run = Run(self.container, request, walk, delivers=self._delivers, trace=trace)
         if request.method == "OPTIONS":
             answer = preflight(self.container, request)
             if answer is not None:
@@ -105,9 +108,12 @@ class Pipeline:
     ) -> None:
         """Run a record once more: its tags fire, nothing is appended, nobody is answered. Done when the
         tags have run; what they owe is settled as ever. Never raises."""
-        answer = self._claim(Run(container or self.container, record.request, walk, again), 0)
+        trace = self._tally.begins(record.request, is_again=True)
+        run = Run(container or self.container, record.request, walk, again, trace=trace)
+        answer = self._claim(run, 0)
         if isawaitable(answer):
             await answer
+        self._tally.ran_again(run)
 
     def through(
         self, lanes: Lanes, container: Container | None = None, *, is_apart: bool = False, sends: bool = True
@@ -181,7 +187,8 @@ class Pipeline:
     def _client_failed(self, run: Run, client: ContainerClient, error: Exception) -> Declined:
         run.raised = f"client {client.name!r} raised {type(error).__name__}"
         self._counters.add("sgtm_client_errors_total", client.name)
-        log.error("client raised", extra={"client": client.name, "error": type(error).__name__})
+        which = {"request": request_id(run.request), "client": client.name}
+        log.error("client raised", extra={**which, "error": type(error).__name__})
         return Declined(f"raised {type(error).__name__}")
 
     async def _claim_later(self, run: Run, position: int, said: Said) -> Answer:
@@ -217,7 +224,7 @@ class Pipeline:
         if run.raised:
             self._unclaimed_letters.raised(run)
         self._counters.add("sgtm_requests_unclaimed_total")
-        log.info("no client claimed a request", extra={"method": run.request.method, "hint": hint})
+        log.info("no client claimed a request", extra={"method": harmless_method(run.request), "hint": hint})
         if run.walk is not None:
             run.walk.warnings.append(f"no client claimed this request; {hint}")
         return self._tally.answered(Answer(run.container.unclaimed_status, (NO_STORE,)), run)

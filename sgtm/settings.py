@@ -549,3 +549,30 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_format: Annotated[
         Literal["auto", "json", "text"], Meta(description="auto: text on a terminal, else JSON lines.")
     ] = "auto"
+    log_requests: Annotated[
+        float,
+        Meta(
+            description="Share of the requests of which the log tells, with their deliveries: 0 none, 1 all. "
+            "Can be changed while it serves (docs/operations.md).",
+            ge=0.0,
+            le=1.0,
+        ),
+    ] = 0.0
+    trace_endpoint: Annotated[
+        str,
+        Meta(
+            description="Where traces are sent, as http://127.0.0.1:4318/v1/traces (OTLP over HTTP; needs "
+            "`sgtm[otel]`); empty: there are none.",
+            pattern=r"^(https?://[^/\s]+(/\S*)?)?$",
+        ),
+    ] = ""
+    trace_share: Annotated[
+        float, Meta(description="Share of the requests that have a trace.", ge=0.0, le=1.0)
+    ] = 0.01
+    trace_parents: Annotated[
+        bool,
+        Meta(
+            description="Believe `traceparent` of trusted proxies: their traces go on here, and they say "
+            "which requests have one."
+        ),
+    ] = False

@@ -10,6 +10,7 @@ from sgtm.component import Component
 from sgtm.delivery.clock import Alarm
 from sgtm.delivery.letter import Death
 from sgtm.messages import CredentialUse, Outcome, OutgoingRequest
+from sgtm.observability.trace import TagTrace
 from sgtm.observability.walk import WalkedDelivery
 
 MAX_BATCH_BYTES = 1_048_576
@@ -69,11 +70,15 @@ class Delivery(Struct, eq=False):
     """Of the event that it carries, among those of its record."""
     received_micros: int = 0
     """When the request came that it goes back to (Unix time); 0: nobody says."""
+    trace: TagTrace | None = None
+    """Who is told of each attempt."""
+    begun_micros: int = 0
+    """When the latest attempt began, where somebody is told (Unix time)."""
     walked: WalkedDelivery | None = None
     is_again: bool = False
     """Of a record that is run again: what comes now goes first."""
     attempts: int = 0
-    """How often it was sent so far; the lane counts."""
+    """How often it was sent so far."""
     deadline_s: float = 0.0
     """`expires_micros` on the lane's monotonic clock; the lane sets it."""
     size_bytes: int = 0
@@ -83,6 +88,14 @@ class Delivery(Struct, eq=False):
     last_status: int = 0
     last_answer: bytes = b""
     """The beginning of the latest answer that did not do."""
+
+    def begins(self, now_micros: Callable[[], int]) -> None:
+        """It is sent once more."""
+        self.attempts += 1
+        if self.walked is not None:
+            self.walked.begins(now_micros())
+        if self.trace is not None:
+            self.begun_micros = now_micros()
 
     @property
     def is_batched(self) -> bool:

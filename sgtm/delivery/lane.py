@@ -212,9 +212,7 @@ class Lane:
         if isinstance(request, Outcome):
             return Attempt([request] * len(deliveries))
         for delivery in deliveries:
-            delivery.attempts += 1
-            if delivery.walked is not None:
-                delivery.walked.begins(self._clock.unix_micros())
+            delivery.begins(self._clock.unix_micros)
         self._settling.sends(deliveries[0].tag, request)
         try:
             answer = await self._sender.send(request, min(deliveries[0].rules.timeout_s, MAX_TIMEOUT_S))
@@ -235,7 +233,7 @@ class Lane:
         self._standing.tell(now, attempt, is_retry=batch.attempts > 1)
         wait_s = self._asked_to_wait(now, attempt)
         for delivery, outcome in pairs:
-            self._settling.judged(delivery, outcome, attempt.answer, attempt.error)
+            self._settling.judged(delivery, outcome, attempt, self.destination)
             match outcome.kind:
                 case "done":
                     self._standing.accepted(delivery.tag)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Hashable
 
 from sgtm.delivery.clock import Clock
 from sgtm.delivery.delivery import Delivery, HandedBack
+from sgtm.delivery.judge import Attempt
 from sgtm.delivery.letter import MAX_ANSWER_BYTES, Death
-from sgtm.messages import Outcome, OutgoingRequest, VendorAnswer
+from sgtm.messages import Outcome, OutgoingRequest
 from sgtm.observability.metrics import Counters
+from sgtm.observability.trace import TagTrace, Try
 
 log = logging.getLogger("sgtm.delivery")
 
@@ -42,8 +44,9 @@ class Settling:
         self._counters.observe("sgtm_delivery_seconds", seconds, destination)
         self._counters.add("sgtm_attempts_total", f"{destination}/{'done' if is_done else 'failed'}")
 
-    def judged(self, delivery: Delivery, outcome: Outcome, answer: VendorAnswer | None, error: str) -> None:
+    def judged(self, delivery: Delivery, outcome: Outcome, attempt: Attempt, destination: str) -> None:
         """An attempt ended so; for some outcomes that is not the delivery's end."""
+        answer = attempt.answer
         if outcome.kind != "done":
             delivery.last_reason = outcome.reason
             delivery.last_status = answer.status if answer is not None else 0
@@ -52,7 +55,18 @@ class Settling:
             self._counters.add("sgtm_tag_warnings_total", delivery.tag, len(outcome.warnings))
         walked = delivery.walked
         if walked is not None:
-            walked.ended(self._clock.unix_micros(), outcome, answer, error, delivery.attempts)
+            walked.ended(self._clock.unix_micros(), outcome, answer, attempt.error, delivery.attempts)
+        if delivery.trace is not None:
+            self._trace(delivery.trace, delivery, outcome, attempt, destination)
+
+    def _trace(
+        self, trace: TagTrace, delivery: Delivery, outcome: Outcome, attempt: Attempt, destination: str
+    ) -> None:
+        begun = delivery.begun_micros
+        took = max(0, self._clock.unix_micros() - begun)
+        status = attempt.answer.status if attempt.answer is not None else 0
+        told = Try(destination, delivery.attempts, begun, took, outcome.kind, status, attempt.error)
+        trace.tried(told)
 
     def retries(self, delivery: Delivery) -> None:
         """It will be sent again."""

@@ -19,11 +19,16 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+REQUESTS = "sgtm.requests"
+"""Lines that have a share of their own (`request_log.py`) instead of level and limit."""
 MAX_LINE_BYTES = 8192
 LINES_PER_SECOND = 10
 WAITING_LINES = 10_000
 MAX_MESSAGES = 1000
 """Different messages that are counted in one second; our messages are constants, so it is ample."""
+
+left_out = {"repeated": 0, "unread": 0}
+"""Lines of this process that nobody saw: over the limit, or not read in time."""
 
 _OWN_KEYS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
@@ -38,6 +43,7 @@ def configure(level: str, style: str, stream: TextIO | None = None) -> logging.H
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger(REQUESTS).setLevel(logging.INFO)
     # asyncio's own lines quote task and transport reprs, aiohttp's quote requests
     for name in ("asyncio", "aiohttp"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -69,6 +75,7 @@ class LineHandler(logging.Handler):
             self._lines.put_nowait(self.format(record))
         except queue.Full:
             self._dropped += 1
+            left_out["unread"] += 1
 
     def close(self) -> None:
         """Write what is waiting, two seconds at most. Called at the end of the process."""
@@ -127,6 +134,8 @@ class RateLimit(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line may be written."""
+        if record.name == REQUESTS:
+            return True
         second = int(self._clock())
         if second != self._second:
             self._second, counts = second, self._counts
@@ -136,9 +145,12 @@ class RateLimit(logging.Filter):
                     self._tell(name, message, count - LINES_PER_SECOND)
         key = (record.name, str(record.msg))
         if key not in self._counts and len(self._counts) >= MAX_MESSAGES:
+            left_out["repeated"] += 1
             return False
-        self._counts[key] = self._counts.get(key, 0) + 1
-        return self._counts[key] <= LINES_PER_SECOND
+        count = self._counts[key] = self._counts.get(key, 0) + 1
+        if count > LINES_PER_SECOND:
+            left_out["repeated"] += 1
+        return count <= LINES_PER_SECOND
 
     def _tell(self, name: str, message: str, count: int) -> None:
         self._emit(_own_record("a line was repeated and left out", name, of=message, times=count))

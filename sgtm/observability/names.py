@@ -236,6 +236,11 @@ GAUGES: dict[str, Gauge] = {
     "sgtm_worker_up": Gauge("slot", "sum", "1 where a worker serves"),
     "sgtm_worker_ends_total": Gauge("slot/reason", "sum", "workers that ended: died, hung, restarted"),
     "sgtm_reloads_total": Gauge("outcome", "sum", "reloads of the container: done, refused"),
+    "sgtm_log_lines_left_out_total": Gauge(
+        "reason",
+        "sum",
+        "lines of the log that were left out: repeated (over ten a second), unread, sampled (--log-requests)",
+    ),
     "sgtm_build_info": Gauge("version/python", "max", "always 1; what runs"),
     "process_cpu_seconds_total": Gauge("", "sum", "CPU seconds, user and system, of all processes"),
     "process_resident_memory_bytes": Gauge("", "sum", "resident memory of all processes"),

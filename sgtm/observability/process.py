@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sgtm.observability.exposition import Sample
+from sgtm.observability.logs import left_out
 
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 STARTED_S = time.time()
@@ -36,6 +37,11 @@ def disk_samples(folder: str) -> list[Sample]:
             Sample("sgtm_disk_size_bytes", "", disk.f_blocks * disk.f_frsize),
         ]
     return []
+
+
+def log_samples() -> list[Sample]:
+    """Lines of the log that this process left out."""
+    return [Sample("sgtm_log_lines_left_out_total", why, count) for why, count in left_out.items()]
 
 
 def _gc_samples() -> list[Sample]:

@@ -15,11 +15,11 @@ as the public port's: the same limits and time-outs hold, and nothing that is re
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from sgtm.messages import Answer
@@ -47,10 +47,12 @@ CLOSE_S = 1.0
 Handler = Callable[[web.BaseRequest], Awaitable[Answer]]
 
 
-class NewLogLevel(Struct):
+class NewLogLevel(Struct, omit_defaults=True):
     """Body of PUT /log-level."""
 
-    level: Literal["debug", "info", "warning", "error"]
+    level: Literal["debug", "info", "warning", "error"] | None = None
+    requests: Annotated[float, Meta(ge=0, le=1)] | None = None
+    """Share of the requests that are told of."""
 
 
 class Admin:
@@ -146,7 +148,11 @@ class Admin:
         try:
             wanted = msgspec.json.decode(body, type=NewLogLevel)
         except (msgspec.DecodeError, UnicodeDecodeError):  # its text repeats what was sent
-            return json_answer({"error": 'send {"level": "debug"}, or info, warning, error'}, 400)
-        await self._crew.set_log_level(wanted.level)
-        log.info("the log level was changed", extra={"to": wanted.level})
-        return json_answer({"level": wanted.level})
+            mend = 'send {"level": "debug"}, or info, warning, error; or {"requests": 0.01}, a share of them'
+            return json_answer({"error": mend}, 400)
+        if wanted.level is not None:
+            await self._crew.set_log_level(wanted.level)
+        if wanted.requests is not None:
+            await self._crew.set_request_log(wanted.requests)
+        log.info("the log was changed", extra={"level": wanted.level, "requests": wanted.requests})
+        return json_answer(wanted)

@@ -88,6 +88,9 @@ class Crew(Protocol):
     async def set_log_level(self, level: str) -> None:
         """For every process, also those that start later."""
 
+    async def set_request_log(self, share: float) -> None:
+        """The share of the requests that the log tells of, for every worker, also later ones."""
+
     async def metrics(self) -> Values:
         """What all workers counted, and what is known of this moment."""
 

@@ -24,7 +24,7 @@ from sgtm.delivery.letter import now_micros
 from sgtm.delivery.outbox import OutboxState
 from sgtm.errors import ContainerError, Problem, SettingsError, SgtmError
 from sgtm.observability.exposition import Sample
-from sgtm.observability.process import cpu_sample, disk_samples, process_samples
+from sgtm.observability.process import cpu_sample, disk_samples, log_samples, process_samples
 from sgtm.server import context
 from sgtm.server.lane_samples import lane_samples
 from sgtm.server.letters import LettersAsked, LettersNamed, LetterView, letters_of, purge
@@ -63,9 +63,12 @@ class Prepared(Struct):
 
 
 class LogLevel(Struct):
-    """The least severe line that is logged from now on."""
+    """What is logged from now on."""
 
-    level: str
+    level: str = ""
+    """The least severe line; empty: as it is."""
+    requests: float | None = None
+    """Share of the requests that are told of; None: as it is."""
 
 
 class WorkerHealth(Struct):
@@ -112,7 +115,7 @@ class WorkerAnswers:
             "destinations": self._destinations,
             "prepare": self._prepare,
             "swap": self._swap,
-            "log-level": _set_log_level,
+            "log-level": self._set_log_level,
             "letters": self._letters,
             "purge": self._purge,
             "replay": self._replay,
@@ -182,6 +185,8 @@ class WorkerAnswers:
             *(Sample(name, label, 0) for name, label in _REASONS if (name, label) not in snapshot),
             *(Sample(name, label, value) for (name, label), value in snapshot.items()),
             *self._worker.counters.histogram_samples(),
+            *self._worker.tracers.log.samples(),
+            *log_samples(),
         ]
 
     async def _destinations(self, _: Raw) -> list[LaneState]:
@@ -223,7 +228,9 @@ class WorkerAnswers:
         self._worker.reload(container)
         return container.version
 
-
-async def _set_log_level(body: Raw) -> None:
-    level = msgspec.msgpack.decode(body, type=LogLevel).level
-    logging.getLogger().setLevel(level.upper())
+    async def _set_log_level(self, body: Raw) -> None:
+        wanted = msgspec.msgpack.decode(body, type=LogLevel)
+        if wanted.level:
+            logging.getLogger().setLevel(wanted.level.upper())
+        if wanted.requests is not None:
+            self._worker.tracers.log.share = wanted.requests

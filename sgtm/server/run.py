@@ -28,6 +28,7 @@ from sgtm.server.service import Service
 from sgtm.server.solo import Solo
 from sgtm.server.supervisor import Supervisor
 from sgtm.server.systemd import ServiceManager
+from sgtm.server.tracing import require_tracing
 from sgtm.server.worker import Worker
 from sgtm.settings import Settings
 
@@ -45,6 +46,7 @@ def serve(path: str | Path, settings: Settings) -> int:
     Raises ContainerError, SettingsError, AddressInUse.
     """
     require_compiled_parser()
+    require_tracing(settings)
     spare_modules()
     source = read_source(path, settings.settings_file)
     container = load_container(path, source=source.content)

@@ -96,6 +96,10 @@ class Solo:
         """See Crew."""
         await self._ask("log-level", LogLevel(level), type(None), ASK_TIMEOUT_S)
 
+    async def set_request_log(self, share: float) -> None:
+        """See Crew."""
+        await self._ask("log-level", LogLevel(requests=share), type(None), ASK_TIMEOUT_S)
+
     async def metrics(self) -> Values:
         """See Crew."""
         samples = await self._ask("metrics", None, list[Sample], ASK_TIMEOUT_S)

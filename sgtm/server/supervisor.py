@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from sgtm.container.compile import load_container
 from sgtm.errors import ContainerError, SgtmError
 from sgtm.observability.exposition import Sample, Values
-from sgtm.observability.process import process_samples
+from sgtm.observability.process import log_samples, process_samples
 from sgtm.server.child import Begin, Child
 from sgtm.server.crew import ASK_TIMEOUT_S, CannotRestart, Reload, WorkerAnswer, values_of
 from sgtm.server.listening import url_of
@@ -112,7 +113,7 @@ class Supervisor:
         children = [child for slot in self.slots for child in slot.children]
         parts = await asyncio.gather(*(child.metrics() for child in children))
         ended = [slot.ended_samples() for slot in self.slots]
-        own = [Sample("sgtm_workers", "", len(self.slots)), *process_samples()]
+        own = [Sample("sgtm_workers", "", len(self.slots)), *process_samples(), *log_samples()]
         return values_of(self, [*parts, *ended, own])
 
     # -- reload ----------------------------------------------------------------------------------
@@ -178,6 +179,11 @@ class Supervisor:
         self._log_level = level  # type: ignore[assignment]
         logging.getLogger().setLevel(level.upper())
         await self.ask_workers("log-level", LogLevel(level), of=type(None))
+
+    async def set_request_log(self, share: float) -> None:
+        """See Crew."""
+        self._settings = replace(self._settings, log_requests=share)
+        await self.ask_workers("log-level", LogLevel(requests=share), of=type(None))
 
     # -- the end ---------------------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ from sgtm.server.replaying import Place, Replays
 from sgtm.server.scripts import Scripts
 from sgtm.server.sites import Sites
 from sgtm.server.template_hosting import TemplateHosting
+from sgtm.server.tracing import WorkerTracers
 from sgtm.server.watching import NewWalks, Watch
 from sgtm.settings import Settings
 
@@ -84,7 +85,7 @@ class Worker:
     ) -> None:
         require_trusted_proxies(settings)
         self.slot, self.settings, self.container = slot, settings, container
-        self.counters = Counters()
+        self.counters, self.tracers = Counters(), WorkerTracers(settings, slot)
         use_database(settings.geo_database)
         self.certificates = Certificates.of(settings, self.counters)
         self.outbox = open_outbox(settings, slot, workers, self.counters)
@@ -126,6 +127,7 @@ class Worker:
             secret_of=self._credentials.value,
             holding=self.holding,
             asks=self._sender,
+            tracers=self.tracers,
         )
         proxies = TrustedProxies(settings.trusted_proxies, settings.forwarded_header)
         self._admission = Admission(settings, proxies, self.counters)
@@ -283,6 +285,7 @@ class Worker:
         await self._lookups.close()
         await self._sender.close()
         await self.scripts.close()
+        await self.tracers.close()
         self.health.stop()
         self._memory.stop()
         await self.holding.end(are_kept=True)
