@@ -271,6 +271,13 @@ class CustomTemplate(Struct, frozen=True, forbid_unknown_fields=True):
     file: Annotated[
         str, Meta(description="Path of the `.tpl` file, from the folder of the container; its text is read.")
     ] = ""
+    native: Annotated[
+        str,
+        Meta(
+            description="Type of a tag of sgtm's own that runs in its place, with the template's fields: "
+            "`meta_conversions` for Meta's Conversions API tag. Never chosen by itself."
+        ),
+    ] = ""
     gallery: Annotated[str, Meta(description="`owner/repository@version` in Google's gallery.")] = ""
 
 

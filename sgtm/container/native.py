@@ -30,6 +30,7 @@ from sgtm.container.model import (
     Transformation,
     Variable,
 )
+from sgtm.container.natives import with_natives
 from sgtm.container.report import KINDS, Report, listed
 from sgtm.container.source import parts_of, whole_source
 from sgtm.container.template_files import with_sources
@@ -158,6 +159,7 @@ class _Entrance:
     def walk(self, data: dict[str, Any]) -> None:
         """Fill the reading's model."""
         self._report.tolerates_unknown = data.get("tolerates_unknown") is True
+        data = with_natives(data, self._report)
         lists = frozenset(KINDS)
         top = {key: value for key, value in data.items() if key not in lists}
         top = self._filled(ContainerVersion, top, ())

@@ -5,6 +5,7 @@ version of the container, its copies on disk and the workers all mean the same. 
 export's own. SPEC: design.md, Configuration.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -58,6 +59,13 @@ class ContainerSettings(Struct, frozen=True, forbid_unknown_fields=True):
         ByName,
         Meta(description="Parameters of tags, by name or type: `ga4: {endpoint: https://proxy.example}`."),
     ] = {}
+    natives: Annotated[
+        dict[str, str],
+        Meta(
+            description="Tags of sgtm's own in the place of templates, by the template's name: "
+            "`Facebook Conversion API Tag: meta_conversions`; see docs/templates.md."
+        ),
+    ] = {}
 
 
 def with_settings(source: bytes, settings: dict[str, Any]) -> bytes:
@@ -94,6 +102,7 @@ def lay_over(data: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, 
         else:
             mend = nearest(name, constants) or "give the name of a Constant variable of the export"
             problems.append((f"there is no constant {name!r} for `constants` of the settings file", mend))
+    problems += _natives(data, settings.get("natives", {}))
     for kind in ("variables", "clients", "tags"):
         for name, parameters in settings.get(kind, {}).items():
             entities = [one for one in data.get(kind, ()) if name in (one["name"], one["type"])]
@@ -104,3 +113,13 @@ def lay_over(data: dict[str, Any], settings: dict[str, Any]) -> list[tuple[str, 
                 mend = nearest(name, known) or "give the name of one, or a type as `sgtm list` shows it"
                 problems.append((f"{name!r} is no name and no type for `{kind}` of the settings file", mend))
     return problems
+
+
+def _natives(data: dict[str, Any], natives: dict[str, str]) -> Iterator[tuple[str, str]]:
+    templates = {one["name"]: one for one in data.get("custom_templates", ())}
+    for name, native in natives.items():
+        if name in templates:
+            templates[name]["native"] = native
+        else:
+            mend = nearest(name, templates) or "give the name of a custom template of the export"
+            yield f"there is no template {name!r} for `natives` of the settings file", mend
