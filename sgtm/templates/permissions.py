@@ -12,6 +12,7 @@ import ada_url
 from msgspec import UNSET, Struct
 
 from sgtm.javascript import text_of
+from sgtm.messages import may_carry_secrets
 from sgtm.patterns import Pattern, compile_pattern
 
 
@@ -118,13 +119,13 @@ def _event_data(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
 
 
 def _urls(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
-    """Where `any` is allowed, that is any https or http address; google-runtime 5.4 knows https only, but
-    that is the browser's rule."""
+    """Where `any` is allowed, that is any https address (google-runtime 5.4), and http on this machine."""
     url = text_of(asked[0]) if asked else ""
     if parameters.get("allowGoogleDomains") is True and google_domain(url):
         return True
     if parameters.get("allowedUrls") == "any":
-        return url_parts(url) is not None
+        parts = url_parts(url)
+        return parts is not None and (parts[0] == "https" or may_carry_secrets(url))
     return url_allowed(_texts(parameters.get("urls")), url)
 
 

@@ -38,8 +38,9 @@ def test_a_service_account_is_named_and_its_token_goes_to_https_only():
         "Bearer ",
         (),
     )
+    granted = EVERYTHING | {"send_http": {"allowedUrls": "specific", "urls": ["http://a.example/"]}}
     with pytest.raises(Exception, match="https addresses only"):
-        run(auth + send % "http")
+        run(auth + send % "http", granted)
 
 
 def test_a_template_sees_nothing_of_a_credential():

@@ -155,6 +155,22 @@ def test_patterns_of_addresses(pattern, url, allowed):
     assert url_allowed([pattern], url) is allowed
 
 
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("https://v.example/", True),
+        ("http://127.0.0.1:81/", True),
+        ("http://v.example/", False),
+        ("http://10.0.0.1/", False),
+        ("ftp://v.example/", False),
+        ("https://u:p@v.example/", False),
+    ],
+)
+def test_any_address_is_one_of_https(url, allowed):
+    # google-runtime 5.4; plain http on this machine alone
+    assert permissions({"send_http": {"allowedUrls": "any"}}).allows("send_http", url) is allowed
+
+
 def test_every_permission_has_a_rule_or_none_at_all():
     # configured without parameters, a permission that has a rule allows nothing
     bare = permissions({name: {} for name in EVERYTHING})
