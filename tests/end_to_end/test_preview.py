@@ -135,7 +135,11 @@ async def test_one_page_shows_what_both_workers_did_as_it_happens(
         async with stream_of(server, mine["id"], stream.last_id) as (again, connection):
             await again.read(connection, lambda stream: len(stream.of("request")) == 1)
             assert not again.ids() & stream.ids()  # what he has seen is not said again
-        assert len(await seen(server, mine["id"])) == 13
+        all_mine = await seen(server, mine["id"])
+        assert len(all_mine) == 13
+        for one in all_mine:  # each from the worker that has it
+            shown = await server.admin("GET", f"{API}/{mine['id']}/requests/{one['id']}")
+            assert shown.json()["summary"]["id"] == one["id"]
         assert [one["events"] for one in await seen(server, other["id"])] == [["order"]] * 2
         await vendor.wait_for(2 * 16)
         paths = [received.path for received in vendor.received]

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from conftest import Serve, Served
+from containers import client, container
 from doubles import eventually
 from msgspec import Raw
 from processes import BROKEN, TWO_VENDORS, until
@@ -13,6 +14,7 @@ from raw_http import RawAnswer, ask
 
 from sgtm.demo.vendor import Fault, Vendor
 from sgtm.errors import Problem
+from sgtm.messages import Answer, Claimed
 from sgtm.preview.sessions import LOOK_BACK, Session, Sessions, Which
 from sgtm.preview.view import Summary
 from sgtm.server.preview_questions import Changes, Cursor, Draft, Followed, Opening, Wanted
@@ -49,14 +51,14 @@ async def question(worker: Worker, kind: str, body: object, of: Any) -> Any:
 
 async def begin(
     worker: Worker,
-    container: Which = "published",
+    which: Which = "published",
     *,
     draft: str = "",
     sends: bool = True,
     life_s: float = 60.0,
 ) -> Watched:
     now = time.time_ns() // 1_000
-    session, token = Sessions().open(now, life_s, container, sends=sends)
+    session, token = Sessions().open(now, life_s, which, sends=sends)
     opening = Opening(session, Draft("draft.yaml", draft.encode()) if draft else None)
     assert await question(worker, "preview-open", opening, list[Problem]) == []
     return Watched(worker, session, token)
@@ -140,6 +142,17 @@ async def test_a_link_with_the_parameter_brings_its_browser_in_for_the_whole_sit
     assert (await order(served.port, x_gtm_server_preview=tester.token)).all("Set-Cookie") == []
 
 
+async def test_no_cache_keeps_an_answer_that_brings_somebody_into_a_session(serve: Serve) -> None:
+    cacheable = Answer(200, (("Cache-Control", "public, max-age=900"),), b"a script")
+    script = client(lambda request: Claimed([], cacheable), paths=("/script.js",))
+    served = await serve(container([script]))
+    tester = await begin(served.worker)
+    answer = await ask(served.port, f"/script.js?sgtm_preview={tester.token}")
+    assert (answer.all("Cache-Control"), len(answer.all("Set-Cookie"))) == (["no-store"], 1)
+    entered = await ask(served.port, "/script.js", headers={"X-Gtm-Server-Preview": tester.token})
+    assert entered.all("Cache-Control") == ["public, max-age=900"]  # what everybody gets, he gets
+
+
 async def test_a_browser_may_send_the_header_from_another_site(serve: Serve) -> None:
     # SPEC: requirements R352: header always allowed in preflight
     served = await start(serve, "http://127.0.0.1:1")
@@ -160,6 +173,9 @@ async def test_no_session_sees_what_another_has_sent(serve: Serve, vendor: Vendo
     [mine] = await first.seen()
     assert await second.view(mine.id) is None
     assert (await first.view(mine.id))["claimed_by"] == "Shop"
+    slot, epoch, number = mine.id.split("-")
+    for other in (f"1-{epoch}-{number}", f"{slot}-00000000-{number}", f"{slot}-{epoch}-2", "", "x" * 999):
+        assert await first.view(other) is None  # another worker's, or one's that is no more
 
 
 async def test_what_vendors_answer_later_is_told_as_a_change(serve: Serve, vendor: Vendor) -> None:
@@ -206,9 +222,9 @@ async def test_requests_are_let_go_of_when_memory_is_short(serve: Serve, vendor:
 
 
 async def test_a_draft_runs_for_its_session_alone_and_really_sends(serve: Serve, vendor: Vendor) -> None:
-    container = TWO_VENDORS.replace("VENDOR", vendor.url)
-    served = await serve(container)
-    tester = await begin(served.worker, "draft", draft=container.replace('/b"', '/draft"'))
+    written = TWO_VENDORS.replace("VENDOR", vendor.url)
+    served = await serve(written)
+    tester = await begin(served.worker, "draft", draft=written.replace('/b"', '/draft"'))
     await order(served.port, x_gtm_server_preview=tester.token)
     await order(served.port)
     received = await vendor.wait_for(4)
@@ -220,21 +236,21 @@ async def test_a_draft_runs_for_its_session_alone_and_really_sends(serve: Serve,
 
 
 async def test_a_draft_may_name_paths_that_what_is_published_does_not(serve: Serve, vendor: Vendor) -> None:
-    container = TWO_VENDORS.replace("VENDOR", vendor.url)
-    served = await serve(container)
-    tester = await begin(served.worker, "draft", draft=container.replace("[/data]", "[/new]"))
+    written = TWO_VENDORS.replace("VENDOR", vendor.url)
+    served = await serve(written)
+    tester = await begin(served.worker, "draft", draft=written.replace("[/data]", "[/new]"))
     assert (await order(served.port, "/new", x_gtm_server_preview=tester.token)).status == 200
     assert (await order(served.port, "/new")).status == 400
     answer = await order(served.port, "/data", x_gtm_server_preview=tester.token)
     assert (answer.status, answer.header("Cache-Control")) == (400, "no-store")
 
 
-@pytest.mark.parametrize("container", ["published", "draft"])
-async def test_a_session_may_send_nothing(serve: Serve, vendor: Vendor, container: Which) -> None:
+@pytest.mark.parametrize("which", ["published", "draft"])
+async def test_a_session_may_send_nothing(serve: Serve, vendor: Vendor, which: Which) -> None:
     written = TWO_VENDORS.replace("VENDOR", vendor.url)
     served = await serve(written)
-    draft = written if container == "draft" else ""
-    tester = await begin(served.worker, container, draft=draft, sends=False)
+    draft = written if which == "draft" else ""
+    tester = await begin(served.worker, which, draft=draft, sends=False)
     assert (await order(served.port, x_gtm_server_preview=tester.token)).status == 200
     await order(served.port)
     await vendor.wait_for(2)
@@ -256,9 +272,9 @@ async def test_a_draft_that_cannot_run_is_refused_in_words(serve: Serve) -> None
 
 async def test_a_share_of_production_is_kept_masked_and_runs_as_ever(serve: Serve, vendor: Vendor) -> None:
     # SPEC: requirements R225
-    container = TWO_VENDORS.replace("VENDOR", vendor.url)
-    served = await serve(container, look_back_percent=100.0, look_back_requests=3)
-    plain = await serve(container)
+    written = TWO_VENDORS.replace("VENDOR", vendor.url)
+    served = await serve(written, look_back_percent=100.0, look_back_requests=3)
+    plain = await serve(written)
     answer = without_date(await order(served.port))
     assert answer == without_date(await order(plain.port))
     for _ in range(4):
