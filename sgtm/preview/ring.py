@@ -30,6 +30,7 @@ class Entry:
 
     __slots__ = (
         "began_s",
+        "born",
         "container",
         "number",
         "request",
@@ -47,7 +48,8 @@ class Entry:
         self.began_s = now_s
         self.took_micros = 0
         """From its receipt to its answer; 0: it has none yet."""
-        self.version = self.size_bytes = 0
+        self.version = self.born = self.size_bytes = 0
+        """The ring's count at its latest change and at its first; what it holds."""
         self.state: Hashable = None
 
 
@@ -81,6 +83,7 @@ class Ring:
         entry = self._entries[self._last] = Entry(self._last, request, walk, container, now_s)
         self._changing.add(self._last)
         self._note(entry)
+        entry.born = entry.version
         self.look(now_s)
         self._make_room()
         return entry
@@ -89,10 +92,11 @@ class Ring:
         """The entry of this number, if it is there."""
         return self._entries.get(number)
 
-    def changes(self, since: int, now_s: float) -> list[Entry]:
-        """What came or changed after the count `since`, the oldest entry first."""
+    def changes(self, since: int, now_s: float, most: int = 1_000_000) -> list[Entry]:
+        """What came or changed after the count `since`, in the order of these counts, `most` of it."""
         self.look(now_s)
-        return [entry for entry in self._entries.values() if entry.version > since]
+        changed = [entry for entry in self._entries.values() if entry.version > since]
+        return sorted(changed, key=lambda entry: entry.version)[:most]
 
     def look(self, now_s: float) -> None:
         """Look at what may have changed, unless that was done a moment ago."""

@@ -37,6 +37,8 @@ from sgtm.settings import Settings
 
 ASK_S = 10.0
 REPLAYS_AT_ONCE = 2
+MOST_ROUNDS = 100
+"""Of questions for one list: twice what the largest ring takes."""
 
 
 class NoDraft(SgtmError):
@@ -143,8 +145,15 @@ class Desk:
 
     async def summaries(self, id: str) -> list[Summary]:
         """Every request of a session that is still there, the oldest first."""
-        found = [summary for _, changes in await self.changes(id, {}) for summary in changes.summaries]
-        return sorted(found, key=lambda summary: summary.at_micros)
+        found: dict[str, Summary] = {}
+        cursors: dict[int, Cursor] = {}
+        for _ in range(MOST_ROUNDS):
+            said = await self.changes(id, cursors)
+            cursors |= {slot: changes.cursor for slot, changes in said}
+            found |= {one.id: one for _, changes in said for one in (*changes.came, *changes.went_on)}
+            if not any(changes.has_more for _, changes in said):
+                break
+        return sorted(found.values(), key=lambda summary: summary.at_micros)
 
     async def part(self, wanted: Wanted) -> bytes | None:
         """One request; None where nobody has it any more."""

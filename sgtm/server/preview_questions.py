@@ -54,8 +54,12 @@ class Changes(Struct):
     """What happened."""
 
     cursor: Cursor
-    summaries: list[Summary] = []
-    """Of requests that came or went on, the oldest first."""
+    came: list[Summary] = []
+    """Requests that the asker has not heard of."""
+    went_on: list[Summary] = []
+    """Requests that he has."""
+    has_more: bool = False
+    """Ask again with this cursor: it was too much for once."""
 
 
 class Wanted(Struct):

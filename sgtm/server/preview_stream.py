@@ -67,14 +67,14 @@ class Following:
     def __init__(self, desk: Desk, id: str, last_event_id: str = "") -> None:
         self._desk, self._id = desk, id
         self._cursors = dict(_read_cursors(last_event_id))
+        self.has_more = False
+        """There is more to be told at once."""
 
     async def news(self) -> bytes:
         """All that happened since, as events; empty: nothing."""
-        said = [
-            line
-            for slot, changes in await self._desk.changes(self._id, self._cursors)
-            for line in self._take(slot, changes)
-        ]
+        heard = await self._desk.changes(self._id, self._cursors)
+        said = [line for slot, changes in heard for line in self._take(slot, changes)]
+        self.has_more = any(changes.has_more for _, changes in heard)
         return b"".join([*said, f"id: {self._name()}\n\n".encode()]) if said else b""
 
     def _take(self, slot: int, changes: Changes) -> Iterator[bytes]:
@@ -85,10 +85,10 @@ class Following:
         if seen.epoch and gone_to >= seen.first:
             first = max(seen.first, gone_to - MOST_GONE + 1)
             yield _event("gone", {"ids": request_ids(slot, seen, first, gone_to)})
-        known_to = seen.last if is_same else 0
-        for summary in changes.summaries:
-            number = int(summary.id.rpartition("-")[2])
-            yield _event("update" if number <= known_to else "request", summary)
+        for summary in changes.came:
+            yield _event("request", summary)
+        for summary in changes.went_on:
+            yield _event("update", summary)
 
     def _name(self) -> str:
         return ",".join(
@@ -115,7 +115,8 @@ async def follow(
             if said:
                 await stream.say(said)
                 quiet_since = loop.time()
-            await _pause(end)
+            if not following.has_more:
+                await _pause(end)
     except ConnectionError:
         pass  # the reader is gone
     finally:

@@ -52,6 +52,8 @@ from sgtm.settings import Settings
 
 MOST_REQUESTS = 5_000
 """Of one session in one worker; mostly their bytes are the lower bound."""
+MOST_AT_ONCE = 100
+"""Summaries made for one answer: others have their turn in between."""
 MARKS_LAST_MICROS = 3_600_000_000
 """How long after the last session a mark is still taken out of what its senders go on sending."""
 
@@ -198,9 +200,15 @@ class Previews:
         if ring is None:
             return Changes(Cursor(self._epoch))
         since = seen.version if seen.epoch == self._epoch else 0
-        entries = ring.changes(since, time.monotonic())
-        cursor = Cursor(self._epoch, ring.version, ring.first, ring.last)
-        return Changes(cursor, [self._summary(entry, asked.id) for entry in entries])
+        entries = ring.changes(since, time.monotonic(), MOST_AT_ONCE)
+        has_more = len(entries) == MOST_AT_ONCE
+        version = entries[-1].version if has_more else ring.version
+        return Changes(
+            Cursor(self._epoch, version, ring.first, ring.last),
+            [self._summary(entry, asked.id) for entry in entries if entry.born > since],
+            [self._summary(entry, asked.id) for entry in entries if entry.born <= since],
+            has_more,
+        )
 
     def _summary(self, entry: Entry, session: str) -> Summary:
         return summary_of(entry.walk, entry.request, self._seen(entry, session))
@@ -211,7 +219,9 @@ class Previews:
         if ring is None or known is None or known[:2] != (self._slot, self._epoch):
             return None
         entry = ring.get(known[2])
-        return None if entry is None else self._part(entry, wanted)
+        if entry is None:
+            return None
+        return await asyncio.to_thread(self._part, entry, wanted)  # a large one takes its time
 
     async def _answer_about(self, _: Raw) -> About:
         container = self._pipeline.container

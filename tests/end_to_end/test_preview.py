@@ -170,6 +170,9 @@ async def test_a_request_is_shown_whole_becomes_a_test_and_runs_again_dry(
         refused = await server.admin("POST", f"{path}/replay", b'{"container": "draft"}')
         assert (refused.status, "no_such" in refused.body.decode()) == (422, True)
         assert (await server.admin("POST", API, b'{"container": "draft"}')).status == 422
+        (tmp_path / "the-draft.yaml").unlink()
+        missing = await server.admin("POST", API, b'{"container": "draft"}')
+        assert (missing.status, "the-draft.yaml" in missing.json()["error"]) == (422, True)
         assert (await server.admin("GET", f"{path[:-1]}9999")).status == 404
         assert (await server.admin("POST", f"{path}/replay", b'{"container": 1}')).status == 400
         assert len(vendor.received) == 2  # nothing else was sent

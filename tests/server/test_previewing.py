@@ -17,6 +17,7 @@ from sgtm.errors import Problem
 from sgtm.messages import Answer, Claimed
 from sgtm.preview.sessions import LOOK_BACK, Session, Sessions, Which
 from sgtm.preview.view import Summary
+from sgtm.server import previewing
 from sgtm.server.preview_questions import Changes, Cursor, Draft, Followed, Opening, Wanted
 from sgtm.server.worker import Worker
 
@@ -37,7 +38,7 @@ class Watched:
         return changes
 
     async def seen(self) -> list[Summary]:
-        return (await self.changes()).summaries
+        return (await self.changes()).came
 
     async def view(self, id: str) -> Any:
         part = await question(self.worker, "preview-part", Wanted(self.session.id, id, "view"), bytes | None)
@@ -183,17 +184,35 @@ async def test_what_vendors_answer_later_is_told_as_a_change(serve: Serve, vendo
     vendor.fail("/b", Fault(status=400))
     tester = await begin(served.worker)
     await order(served.port, x_gtm_server_preview=tester.token)
-    [came] = (found := await tester.changes()).summaries
+    [came] = (found := await tester.changes()).came
     told: list[Summary] = []
 
     async def is_told() -> bool:
-        told.extend((await tester.changes(found.cursor)).summaries)
+        told.extend((await tester.changes(found.cursor)).went_on)
         return bool(told) and (told[-1].deliveries.done, told[-1].deliveries.failed) == (1, 1)
 
     await until(is_told)
     assert {one.id for one in told} == {came.id}
     [delivery] = (await tester.view(came.id))["events"][0]["tags"][1]["deliveries"]
     assert (delivery["status"], delivery["outcome"], delivery["attempts"]) == (400, "dead", 1)
+
+
+async def test_a_long_list_is_told_in_parts(
+    serve: Serve, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(previewing, "MOST_AT_ONCE", 2)
+    served = await start(serve, vendor.url)
+    tester = await begin(served.worker)
+    for _ in range(5):
+        await order(served.port, x_gtm_server_preview=tester.token)
+    await vendor.wait_for(10)
+    ids, cursor, has_more = set(), Cursor(), True
+    while has_more:
+        changes = await tester.changes(cursor)
+        assert len(changes.came) + len(changes.went_on) <= 2
+        ids |= {one.id for one in changes.came}
+        cursor, has_more = changes.cursor, changes.has_more
+    assert len(ids) == 5
 
 
 async def test_a_session_that_ends_takes_its_requests_along(serve: Serve, vendor: Vendor) -> None:
@@ -214,7 +233,7 @@ async def test_requests_are_let_go_of_when_memory_is_short(serve: Serve, vendor:
     await order(served.port, x_gtm_server_preview=tester.token)
     served.worker._give_back()
     changes = await tester.changes()
-    assert changes.summaries == []
+    assert changes.came == []
     assert (changes.cursor.first, changes.cursor.last) == (2, 1)
 
 
