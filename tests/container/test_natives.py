@@ -48,7 +48,8 @@ def test_with_it_the_tag_runs_with_the_templates_fields():
     found = {(one.severity, one.where.partition(": ")[2]) for one in judge(reading)}
     # the constant stands in the tag itself now
     assert found == {("warning", 'tag "Meta".parameters.own'), ("warning", 'variable "Pixel"')}
-    walk = dry_run_event(compile_container(reading.model), {"event_name": "purchase"}, "Test")
+    event = {"event_name": "page_view", "user_data": {"email_address": "jo@shop.example"}}
+    walk = dry_run_event(compile_container(reading.model), event, "Test")
     (sent,) = [one.request for tag in walk.events[0].tags if tag.name == "Meta" for one in tag.deliveries]
     assert "/123/events" in sent.url
     assert sent.credential.name == "META_TOKEN"
