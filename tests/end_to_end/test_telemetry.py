@@ -184,7 +184,9 @@ async def test_the_share_of_requests_in_the_log_changes_while_two_workers_serve(
         assert (again["tag"], again["event"], again["destination"]) == ("B", "purchase", vendor.url)
         assert {"ts", "level", "duration_ms", "request"} <= again.keys()
         assert "anna" not in str(server.lines)
-        assert (await server.admin("PUT", "/log-level", b'{"requests": 0.0000001}')).status == 200
+        assert (
+            await server.admin("PUT", "/log-level", b'{"level": "info", "requests": 0.0000001}')
+        ).status == 200
         for _ in range(3):
             await ask(server.port, HIT)
         await until(lambda: left_out(server, 3))
