@@ -63,13 +63,16 @@ class Context:
 
         return run()
 
-    async def completed(self, hit: Hit, event: Event, walked: WalkedEvent | None) -> Event:
-        """The event with what it lacks. Never raises."""
+    async def completed(
+        self, hit: Hit, event: Event, walked: WalkedEvent | None, *, has_browser: bool = False
+    ) -> Event:
+        """The event with what it lacks. Never raises. `has_browser`: its browser has spoken, and where it
+        said nothing of consent, no policy speaks for it."""
         rules = hit.container.context
         if rules is None:
             return event
         found = await self._found(event, rules)
-        completed, said = complete(event, found, rules)
+        completed, said = complete(event, found, rules, has_browser=has_browser)
         self._counters.add("sgtm_context_consent_total", f"{event.client_name}/{said}")
         if walked is not None:
             walked.data = completed.data
@@ -94,9 +97,11 @@ class Context:
         return found
 
 
-def complete(event: Event, found: Found, rules: ContextRules) -> tuple[Event, str]:
+def complete(
+    event: Event, found: Found, rules: ContextRules, *, has_browser: bool = False
+) -> tuple[Event, str]:
     """The event with what it lacks, and whose consent it has: own, browser, policy."""
-    data, said = _with_consent(event, found, rules)
+    data, said = _with_consent(event, found, rules, has_browser=has_browser)
     completed = event if data is event.data else _event_of(event, data)
     if found.row is None:
         return completed, said
@@ -110,13 +115,15 @@ def complete(event: Event, found: Found, rules: ContextRules) -> tuple[Event, st
     return (completed if data is completed.data else _event_of(event, data)), said
 
 
-def _with_consent(event: Event, found: Found, rules: ContextRules) -> tuple[EventData, str]:
+def _with_consent(
+    event: Event, found: Found, rules: ContextRules, *, has_browser: bool
+) -> tuple[EventData, str]:
     """The data with what is known of consent where the event itself says nothing of a type."""
     own = consent_said(event.consent)
     known = found.row.consent if found.row is not None else {}
     lacking = {name: known[name] for name in CONSENT_TYPES if name in known and name not in own}
     said = "own" if own else "browser" if known else "unset"
-    if not own and found.row is None:
+    if not own and found.row is None and not has_browser:
         policy = rules.unknown_consent_of.get(event.client_name, rules.unknown_consent)
         said = f"policy: {policy}"
         if policy != "unset":

@@ -60,8 +60,6 @@ class Half(Struct):
     """Where it meets its counterpart."""
     deadline: int
     is_replay: bool
-    known: tuple[str, EventData] = ("", {})
-    """Client and data that the counterpart left."""
 
     @property
     def record(self) -> bytes:
@@ -223,7 +221,8 @@ class Holding:
             told = {"merge": "sent with what its counterpart knew", "alone": "sent without counterpart"}
             walked.note, walked.data = told[met.verdict], event.data
         if half.side == "server" or met.verdict == "merge":
-            event = await self._context.completed(hit, event, walked)
+            has_browser = met.verdict == "merge"
+            event = await self._context.completed(hit, event, walked, has_browser=has_browser)
         await run_all(hit, fire, event, walked)
 
 

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 from cases import make_request
-from context_worlds import DENIED, GRANTED, NOW, PURCHASE, Shop, visit
+from context_worlds import DENIED, GRANTED, NOW, PURCHASE, UNSET, Shop, visit
 from doubles import NotedCommit, eventually
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,8 +27,9 @@ def looks_often(monkeypatch):
     monkeypatch.setattr("sgtm.holding.LONGEST_LOOK_S", 0.02)
 
 
-def holding(path=None, **changes):
-    return Shop(path, holds=(msgspec.structs.replace(PURCHASE, **changes),))
+def holding(path=None, unknown_consent="unset", **changes):
+    rule = msgspec.structs.replace(PURCHASE, **changes)
+    return Shop(path, holds=(rule,), unknown_consent=unknown_consent)
 
 
 @pytest.fixture
@@ -129,6 +130,7 @@ async def test_the_same_webhook_twice_is_one(shops):
     await shop.waiting(1)
     await from_server(other, seed=77)
     await other.waiting(0)
+    assert not other.sent, "two of one side are no pair"
     await from_browser(other)
     await eventually(lambda: other.sent)
     await from_server(shop, seed=78)
@@ -171,6 +173,16 @@ async def test_precedence_is_declared_and_the_browser_tells_of_itself(shops):
     assert seen["ip_override"] == "198.51.100.7"
     assert shop.consents[0].ad_storage is False, "what the visitor said to the page counts"
     assert shop.events[0].client_name == "browser"
+
+
+async def test_no_policy_speaks_for_a_browser_that_said_nothing(shops):
+    shop = shops(unknown_consent="granted")
+    await from_browser(shop, consent=UNSET)
+    await shop.waiting(1)
+    await from_server(shop)
+    await eventually(lambda: shop.sent)
+    assert shop.consents[0].ad_storage is None
+    assert shop.counted("sgtm_context_consent_total", "server/unset") == 1
 
 
 async def test_other_events_and_those_without_the_key_do_not_wait(shops):
@@ -362,6 +374,8 @@ def test_whatever_the_order_of_the_asking_one_is_sent_at_most_and_never_two(aske
         )
         changed, met = decide(pair, meeting)
         pair = changed or pair
+        if met.verdict == "merge":
+            assert dict(HALVES)[met.data] != side, "two of one side are no pair"
         if record in told and told[record][0] in ("merge", "alone"):
             assert (met.verdict, met.data) == told[record], "the same again"
         told[record] = (met.verdict, met.data)
