@@ -72,3 +72,7 @@ def walk_variables(view: View, walked: WalkedTag | None) -> None:
     if walked is not None:
         failed = view.failed_variables
         walked.variables = [WalkedVariable(name, value, name in failed) for name, value in view.values()]
+        around = view.container.surroundings
+        said = around.console(view.event.request) if around is not None else {}
+        lines = (f"{one.name}: {line}" for one in walked.variables for line in said.get(one.name, ()))
+        walked.console.extend(lines)

@@ -505,6 +505,10 @@ class Continuation(Conversation):
         """What it answers; None: it has not said so yet."""
         raise NotImplementedError
 
+    def console(self) -> tuple[str, ...]:
+        """What it has written for a person who looks, since it was asked last."""
+        raise NotImplementedError
+
     def begins(self) -> None:
         """The events that it has handed over are about to run. Never raises."""
         raise NotImplementedError

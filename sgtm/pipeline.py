@@ -312,6 +312,8 @@ class Pipeline:
             goes_on.tags_have_run(hit.tags_of)
             await self._conversations.finish(goes_on, hit)
             events += goes_on.take_events()
+            if hit.walk is not None:
+                hit.walk.warnings += goes_on.console()
 
     def _repeated(self, hit: Hit, event: Event, note: str) -> None:
         self._counters.add("sgtm_events_repeated_total", hit.client.name)

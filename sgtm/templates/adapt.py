@@ -79,8 +79,13 @@ class _Adapter:
 
     def resolve(self, event: Event, parameters: Struct) -> Any:
         """As a variable: its value, or a run whose value is still asked for. Raises TemplateFailed."""
-        run = self._run("variable", event, parameters, value_of)
-        return run if not run.is_over and self._code.asks else value_of(run)
+        run = self._run("variable", event, parameters, self._value)
+        return run if not run.is_over and self._code.asks else self._value(run)
+
+    def _value(self, run: TemplateRun) -> Any:
+        if run.host.log:
+            self._surroundings.shared(run.host.request).console[self._name] = run.host.log
+        return value_of(run)
 
     def _run(
         self,

@@ -34,7 +34,7 @@ class ClientRun(TemplateRun, Continuation):
         return Claimed(
             self.take_events(),
             answer or Answer(200),
-            warnings=tuple(self.host.log),
+            warnings=self.console(),
             goes_on=self if has_more else None,
         )
 
@@ -51,6 +51,11 @@ class ClientRun(TemplateRun, Continuation):
             body.encode("utf-8", "replace") if isinstance(body, str) else body,
             tuple(response.cookies),
         )
+
+    def console(self) -> tuple[str, ...]:
+        """Lines that it wrote since it was asked last, for the walk."""
+        told, self.told = self.told, len(self.host.log)
+        return tuple(f"console: {line}" for line in self.host.log[told:])
 
     def begins(self) -> None:
         """See Continuation."""

@@ -4,7 +4,7 @@ A container is compiled without them; whoever serves it puts its own in place. A
 no template sees it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from weakref import ref
 
@@ -29,6 +29,8 @@ class Shared(Struct):
 
     response: Response = field(default_factory=Response)
     listeners: dict[str, list[Any]] = field(default_factory=dict)
+    console: dict[str, list[str]] = field(default_factory=dict)
+    """By variable the lines that it wrote when it was resolved last."""
 
 
 NO_SERVICES = Services()
@@ -92,6 +94,11 @@ class Surroundings:
         """What templates that ran for this request have said of its answer so far."""
         found = self._shared.get(id(request))
         return Response() if found is None else found[0].response
+
+    def console(self, request: IncomingRequest) -> Mapping[str, Sequence[str]]:
+        """By variable the lines that it wrote for this request."""
+        found = self._shared.get(id(request))
+        return {} if found is None else found[0].console
 
     def ended(self, template: str, seconds: float, *, has_failed: bool, limit: str) -> None:
         """A run has ended that had the processor for so long: count it."""

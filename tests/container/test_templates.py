@@ -4,13 +4,14 @@ import json
 
 import yaml
 from gtm_containers import SENDER, container, plain, sender
-from gtm_templates import template, text_field
+from gtm_templates import CLIENT, template, text_field
 
 from sgtm.container.check import judge
 from sgtm.container.compile import compile_container, load_container
 from sgtm.container.native import read_source
-from sgtm.dry_run import dry_run_event
+from sgtm.dry_run import PLAIN_REQUEST, dry_run, dry_run_event
 from sgtm.messages import VendorAnswer
+from sgtm.observability.explanation import explain_walk
 
 UPPER = template("MACRO", "return data.text.toUpperCase();", fields=[text_field("text")])
 
@@ -186,3 +187,27 @@ def test_secrets_in_fields_of_templates_are_known_to_whoever_shows_anything(tmp_
     path = tmp_path / "container.yaml"
     path.write_text(yaml.safe_dump(container({"T": asks}, variables=(), tags=[tag])))
     assert load_container(path, {"ACME_TOKEN": "0a1b2c3d4e5f6071"}).secrets == ("0a1b2c3d4e5f6071",)
+
+
+def test_consoles_of_clients_and_variables_are_on_the_walk_too():
+    log = {"logging": {"environments": "all"}}
+    says = template(
+        "MACRO", "require('logToConsole')('value', data.text); return 1;", log, fields=[text_field("text")]
+    )
+    code = """
+const log = require('logToConsole');
+require('claimRequest')();
+log('claimed');
+require('runContainer')({event_name: 'e'}, () => { log('done'); require('returnResponse')(); });
+"""
+    claims = template("CLIENT", code, CLIENT, log)
+    data = container(
+        {"Says": says, "Claims": claims},
+        clients=[{"name": "Claims", "type": "Claims"}],
+        variables=[{"name": "Said", "type": "Says", "parameters": {"text": "hat"}}],
+        tags=[plain("https://a.example/", said="{{Said}}")],
+    )
+    walk = dry_run(compiled(data), PLAIN_REQUEST)
+    assert walk.warnings == ["console: claimed", "console: done"]
+    assert walk.events[0].tags[0].console == ["Said: value hat"]
+    assert "console   Said: value hat" in explain_walk(walk)
