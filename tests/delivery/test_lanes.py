@@ -42,6 +42,9 @@ async def test_a_transient_fault_is_tried_again_and_then_done(name):
         assert delivery.walked.attempts == 2
         assert delivery.walked.answer.status == 204
         assert delivery.walked.error == ""
+        first, second = delivery.walked.tries
+        assert (first.outcome.kind, first.error, second.outcome.kind) == ("retry", error, "done")
+        assert delivery.walked.begun_micros == second.begun_micros >= first.begun_micros + 1_000_000
         assert it.counters.value("sgtm_deliveries_done_total", "tag") == 1
         assert it.lanes.pending == 0
 

@@ -45,6 +45,13 @@ def test_a_request_with_a_credential_becomes_its_events(shop, tmp_path):
     assert differences(shop, text, tmp_path) == []
 
 
+def test_what_belongs_to_a_connection_is_not_copied(shop):
+    headers = ((b"host", b"sst.shop.example"), (b"content-length", b"3"), (b"accept", b"*/*"))
+    (case,) = yaml.safe_load(text_of_case(shop_view(shop, "6-webhook", headers=headers)))
+    assert case["request"]["headers"] == {"accept": "*/*"}
+    assert case["request"]["host"] == "sst.shop.example"
+
+
 def test_hostile_text_stays_inside_its_value(shop, tmp_path):
     hostile = b"- name: x\n\"'{}[]: #|>\t\x00\xf0\x9f\x98\x80"
     query = b"v=2&tid=G-1&cid=1.2&en=%0A-%20name%3A%20x"

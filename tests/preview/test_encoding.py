@@ -13,8 +13,8 @@ from walks import HITS, shop_container, shop_view
 from sgtm.container.compile import load_container
 from sgtm.dry_run import dry_run, dry_run_event
 from sgtm.event import undefined
-from sgtm.messages import Outcome, VendorAnswer
-from sgtm.observability.walk import TimedWalk, Walk, WalkedEvent, WalkedTag, WalkedVariable
+from sgtm.messages import Outcome, OutgoingRequest, VendorAnswer
+from sgtm.observability.walk import TimedWalk, Walk, WalkedDelivery, WalkedEvent, WalkedTag, WalkedVariable
 from sgtm.preview.encoding import MOST_BODY, Seen, summary_of, view_of
 from sgtm.preview.view import decode_view, encode
 
@@ -63,6 +63,37 @@ def test_a_summary_counts_tags_and_deliveries(shop):
     assert (summary.tags.fired, summary.tags.not_fired, summary.deliveries.waiting) == (3, 3, 3)
     assert "graph.facebook.com" in summary.search
     assert b'"not":3' in encode(summary)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "group"),
+    [
+        ("fired", "fired"),
+        ("failed", "failed"),
+        ("sent nothing", "held"),
+        ("blocked by consent", "held"),
+        ("held back", "held"),
+        ("not triggered", "not"),
+        ("blocked by trigger", "not"),
+    ],
+)
+def test_each_outcome_of_a_tag_counts_in_one_group(outcome, group):
+    walk = Walk(events=[WalkedEvent("e", {}, tags=[WalkedTag("T", outcome)])])
+    counts = msgspec.to_builtins(summary_of(walk, REQUEST, SEEN).tags)
+    assert counts == {"fired": 0, "failed": 0, "held": 0, "not": 0} | {group: 1}
+    assert view_of(walk, REQUEST, SEEN, make_container([])).events[0].tags[0].group == group
+
+
+def test_a_request_that_travels_in_batches_is_shown_as_it_would_go_alone():
+    tag = make_tag(
+        send_one, envelope=lambda items: OutgoingRequest("POST", items[0].url, body=b"[%s]" % items[0].item)
+    )
+    item = OutgoingRequest("POST", "https://vendor.example/batch", item=b"1")
+    walk = Walk(
+        events=[WalkedEvent("e", {}, tags=[WalkedTag("tag", "fired", deliveries=[WalkedDelivery(item)])])]
+    )
+    container = make_container([], [tag], tags_by_name={"tag": tag})
+    assert view_of(walk, REQUEST, SEEN, container).events[0].tags[0].deliveries[0].body == "[1]"
 
 
 def rules_view(data):

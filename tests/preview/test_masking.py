@@ -52,6 +52,7 @@ def walk_of(request, **claimed):
     [
         (b"api_secret=Hush%2Dhush1", (b"x", b"y"), ()),
         (b"a=1", (b"authorization", b"Bearer Hush-hush1"), ()),
+        (b"again=Hush-hush1", (b"authorization", b"Bearer Hush-hush1"), ()),
         (b"a=1", (b"x-api-key", b"Hush-hush1"), ()),
         (b"a=1", (b"x-shop-signature", b"Hush-hush1"), ()),
         (b"a=1", (b"cookie", b"_ga=1; PHPSESSID=Hush-hush1"), ()),
@@ -104,6 +105,15 @@ def test_the_scheme_and_the_host_stay_legible_in_the_look_back(shop):
     shown = shop_view(shop, "1-page_view", "lookback")
     assert shown.request.url.startswith("https://sst.shop.example/g/collect?")
     assert ("x-forwarded-proto", "https") in shown.request.headers
+
+
+def test_what_a_cookie_holds_is_masked_in_the_look_back_wherever_it_stands():
+    request = replace(
+        PLAIN_REQUEST, path="/c", query=b"again=unlikely-1", headers=((b"cookie", b"_abc=unlikely-1"),)
+    )
+    walk, container = walk_of(request)
+    assert b"unlikely" not in encode(view_of(walk, request, Seen(id="1", source="lookback"), container))
+    assert b"unlikely" in encode(view_of(walk, request, Seen(id="1", source="session"), container))
 
 
 def test_an_address_of_a_mailbox_is_masked_wherever_it_stands():
