@@ -6,9 +6,12 @@ import base64
 import hashlib
 import hmac
 import json
+from functools import partial
 from urllib.parse import parse_qsl
 
 import pytest
+from broker import BrokerProcess
+from doubles import eventually
 from processes import Server
 from raw_http import ask
 
@@ -55,7 +58,9 @@ SECRETS = {"SHOP_SECRET": "shpss_1", "META_TOKEN": "t"}
 async def browser(port, number):
     visitor = f"v=2&tid=G-ABC123&cid={number}.5&sid=17{number}&sct=4&gcs=G111&gcd=13n3n3n3n5l1"
     page = f"dl=https%3A%2F%2Fshop.example%2Fthanks%3Ffbclid%3DF{number}"
-    order = f"en=purchase&ep.transaction_id={number}&epn.value=9&ep.event_id=E{number}&_p={number}&_s=1"
+    order = (
+        f"en=purchase&cu=EUR&ep.transaction_id={number}&epn.value=9&ep.event_id=E{number}&_p={number}&_s=1"
+    )
     agent = {"User-Agent": "Mozilla/5.0 (visitor)"}
     assert (await ask(port, f"/g/collect?{visitor}&{page}&{order}", headers=agent)).status == 204
 
@@ -128,3 +133,54 @@ def check_meta(received):
         assert user["client_user_agent"] == "Mozilla/5.0 (visitor)"
         assert user["em"] == hashlib.sha256(f"jo{number}@shop.example".encode()).hexdigest()
         assert float(event["custom_data"]["value"]) == 10.0
+
+
+@pytest.mark.timeout(90)
+async def test_halves_that_reach_two_machines_of_which_one_dies_are_one(tmp_path):
+    broker = BrokerProcess(tmp_path / "broker").start()
+    servers = []
+
+    async def start(number):
+        folder = tmp_path / f"machine-{number}"
+        folder.mkdir()
+        flags = (*broker.flags(), "--egress-allow", "127.0.0.1")
+        container = CONTAINER.replace("VENDOR", vendor.url)
+        servers.append(await Server.start(folder, *flags, container=container, environment=SECRETS))
+
+    try:
+        await broker.init()
+        async with Vendor() as vendor:
+            await asyncio.gather(start(0), start(1))
+            for number in range(6):  # taken up by either, and each waits where it is
+                await (browser if number % 2 else partial(webhook, delivery=f"d{number}"))(
+                    servers[0].port, number
+                )
+            await asyncio.sleep(1.0)
+            assert not vendor.received
+            servers[0].process.kill()  # what it had in hand comes to the other one
+            for number in range(6):
+                await (partial(webhook, delivery=f"d{number}") if number % 2 else browser)(
+                    servers[1].port, number
+                )
+            await vendor.wait_for(12, timeout_s=40)
+            await asyncio.sleep(4.0)  # longer than the broker waits for who died
+            check_ga4(vendor.requests("/g/collect"))
+            check_meta(vendor.requests("/v25.0/123/events"))
+    finally:
+        for server in servers:
+            await server.kill()
+        broker.kill()
+
+
+async def test_at_an_orderly_end_without_a_disk_what_waits_is_sent_alone(
+    serve, vendor, monkeypatch, tmp_path
+):
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    served = await serve(CONTAINER.replace("VENDOR", vendor.url), data_folder=str(tmp_path / "data"))
+    await browser(served.port, 1)
+    await eventually(lambda: len(served.worker.holding) == 1)
+    assert not vendor.received
+    await served.worker.drain(0)
+    check = {one.path for one in vendor.received}
+    assert check == {"/g/collect", "/v25.0/123/events"}
