@@ -104,4 +104,12 @@ def walk_saying(word):
     data = {word: word, "nested": {word: [word, {word: undefined}]}}
     event = WalkedEvent(word, data, word, tags, [step], inherited={"nested": word})
     headers = ((word, word), ("Set-Cookie", f"{word}={word}; Path=/"))
-    return Walk("GET", f"/{word}", [(word, word)], word, [word], [event], Answer(200, headers, word.encode()))
+    return Walk(
+        "GET",
+        f"/{word}",
+        [(word, word)],
+        word,
+        [word, f"console: {word}"],
+        [event],
+        Answer(200, headers, word.encode()),
+    )

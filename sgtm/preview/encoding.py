@@ -36,6 +36,8 @@ MOST_ANSWER = 16 * 1024
 MOST_LINES = 500
 MOST_EVENT_NAMES = 25
 MOST_PATH = 300
+_WRITTEN = "console: "
+"""How a warning begins that is a line which the template of a client wrote."""
 
 
 class Seen(Struct, frozen=True):
@@ -114,7 +116,10 @@ class _Encoding:
             request=self._incoming(),
             declined=[view.DeclinedPart(name, masks.text(reason)) for name, reason in walk.declined],
             claimed_by=walk.claimed_by,
-            warnings=self._lines(walk.warnings),
+            warnings=self._lines([line for line in walk.warnings if not line.startswith(_WRITTEN)]),
+            console=self._lines(
+                [line.removeprefix(_WRITTEN) for line in walk.warnings if line.startswith(_WRITTEN)]
+            ),
             events=[self._event(event) for event in walk.events],
             answer=self._answer(walk.answer) if walk.answer is not None else None,
             timing=list(self._timing(walk, seen)),

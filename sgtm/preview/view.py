@@ -237,6 +237,8 @@ class RequestView(Struct):
     events: list[EventPart]
     answer: AnswerPart | None
     timing: list[Span]
+    console: list[str] = []
+    """Lines that the template of a client wrote."""
 
 
 _ENCODER = msgspec.json.Encoder()

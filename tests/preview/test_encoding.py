@@ -164,6 +164,11 @@ def test_any_event_data_can_be_shown(data, source):
     assert msgspec.json.decode(encode(shown))["events"][0]["name"] == "e"
 
 
+def test_what_a_client_writes_is_no_warning():
+    shown = view_of(Walk(warnings=["careful", "console: hello"]), REQUEST, SEEN, make_container([]))
+    assert (shown.warnings, shown.console) == (["careful"], ["hello"])
+
+
 def test_what_is_too_large_is_cut_and_says_so():
     deep: dict = {}
     for _ in range(100):

@@ -91,7 +91,7 @@ function badge(tab, view) {
     clients: view.declined.length + (view.claimed_by ? 1 : 0),
     tags: tags.filter((tag) => tag.group !== "not").length,
     outgoing: deliveries.length,
-    console: tags.reduce((sum, tag) => sum + tag.console.length, 0),
+    console: tags.reduce((sum, tag) => sum + tag.console.length, view.console.length),
   }[tab];
   const isBad = (tab === "tags" && tags.some((tag) => tag.group === "failed"))
     || (tab === "outgoing" && deliveries.some((one) => one.outcome === "dead" || one.outcome === "refused"));

@@ -127,10 +127,11 @@ export function tags(state, on) {
 
 // -- console --------------------------------------------------------------------------------------
 
+const written = (lines) => html`<ol class="console">${lines.map((line) => html`<li>${line}</li>`)}</ol>`;
+
 export function consoles(state) {
-  const { event, tags: list } = chosen(state);
-  if (!event) return noEvent();
-  const talking = list.filter((tag) => tag.console.length);
-  if (!talking.length) return empty("No template wrote anything", "Lines that templates write with logToConsole appear here.");
-  return talking.map((tag) => ofTag(tag, html`<ol class="console">${tag.console.map((line) => html`<li>${line}</li>`)}</ol>`));
+  const talking = chosen(state).tags.filter((tag) => tag.console.length);
+  const { view } = state;
+  if (!talking.length && !view.console.length) return empty("No template wrote anything", "Lines that templates write with logToConsole appear here.");
+  return html`${view.console.length ? section(view.claimed_by || "Clients", written(view.console), "client") : nothing}${talking.map((tag) => ofTag(tag, written(tag.console)))}`;
 }
