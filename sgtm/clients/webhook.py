@@ -30,7 +30,6 @@ Where the webhook knows those of the visitor, map them to `ip_override` and `use
 SPEC: requirements R74-R91, R252, R265, R294-R296; vendor-tags 5; reliability 5.5.
 """
 
-from collections.abc import Iterator
 from functools import cached_property, partial
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote_to_bytes
@@ -38,6 +37,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from msgspec import Meta, Struct
 
+from sgtm.clients._webhook.checks import check_events, check_places, check_senders
 from sgtm.clients._webhook.events import Conditions, EventRule, EventRules, Taking, compile_rule
 from sgtm.clients._webhook.fields import Entry, compile_entry, compile_fields
 from sgtm.clients._webhook.places import compile_conditions
@@ -45,7 +45,6 @@ from sgtm.clients._webhook.senders import (
     SharedSecret,
     Shown,
     Signature,
-    check_senders,
     is_among,
     read_shared_secret,
     read_signature,
@@ -181,7 +180,11 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, 
 
 def check(parameters: dict[str, Any], where: str) -> list[Problem]:
     """What is unsafe, or can never work."""
-    return [*check_senders(parameters, where), *_check_events(parameters, where)]
+    return [
+        *check_senders(parameters, where),
+        *check_places(parameters, where),
+        *check_events(parameters, where),
+    ]
 
 
 @client("webhook", paths=lambda parameters: parameters.paths, methods=METHODS, check=check,
@@ -322,21 +325,3 @@ def _refused(status: int, why: str, parameters: Parameters) -> Claimed:
         warnings=(f"refused with {status}: {why}",),
         refusal=f"webhook {status}",
     )
-
-
-# -- check -------------------------------------------------------------------------------------
-
-
-def _check_events(parameters: dict[str, Any], where: str) -> Iterator[Problem]:
-    rules = parameters.get("events") or []
-    if not rules and not parameters.get("other_events"):
-        mend = "write `events:` with at least one `name:`, or `other_events:`"
-        yield Problem("error", "no webhook would become an event", where, mend)
-    for index, rule in enumerate(rules if isinstance(rules, (list, tuple)) else ()):
-        if isinstance(rule, dict) and rule.get("types") and not parameters.get("event_type"):
-            mend = "write `event_type:` with the place of an event's type"
-            yield Problem("error", "events have no type", f"{where}.events.{index}.types", mend)
-    window = parameters.get("delivery_window")
-    if isinstance(window, str) and window[-1:] == "s":
-        mend = "write more than the sender's retries take: Stripe's go on for days"
-        yield Problem("warning", "is short", f"{where}.delivery_window", mend)

@@ -24,7 +24,9 @@ _SIGNS = {"<=": "at most", ">=": "at least", "<": "below", ">": "above"}
 _SHOWN = 60
 _MAPPINGS = (inspect.DictType, inspect.AnyType)
 _LISTS = (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType, inspect.AnyType)
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_SOME_KEY = "..."
+"""How msgspec names a key of a mapping: it does not say which."""
 
 
 class Field(Struct, frozen=True):
@@ -116,6 +118,7 @@ def _read_field(field: Field, value: Any, path: Path, report: Report, no_referen
         return True, convert(value, field.annotation)
     except ValidationError as error:
         message, steps = split_error(error)
+        steps = _with_keys(steps, value, field.annotation)
         type_, inside = field.type, value
         for step in steps:
             type_, inside = inner_type(type_, step), _step_into(inside, step)
@@ -153,8 +156,40 @@ def split_error(error: ValidationError) -> tuple[str, Path]:
 def _path_steps(text: str) -> Iterator[str | int]:
     position = 0
     while match := _STEP.match(text, position):
-        yield match.group(1) if match.group(1) is not None else int(match.group(2))
+        name, index = match.groups()
+        yield name or (_SOME_KEY if index == _SOME_KEY else int(index))
         position = match.end()
+
+
+def _with_keys(steps: Path, value: Any, annotation: Any) -> Path:
+    """The place of an error in `value`, with the keys that msgspec leaves open: each is the one without whose
+    neighbours the same error is found."""
+    told = steps
+    while _SOME_KEY in steps:
+        at = steps.index(_SOME_KEY)
+        mapping = value
+        for step in steps[:at]:
+            mapping = _step_into(mapping, step)
+        for key in mapping if isinstance(mapping, dict) else ():
+            try:
+                convert(_only(value, steps[:at], key), annotation)
+            except ValidationError as error:
+                if split_error(error)[1] == told:
+                    break
+        else:
+            return steps[:at]
+        steps = (*steps[:at], key, *steps[at + 1 :])
+    return steps
+
+
+def _only(value: Any, steps: Path, key: str) -> Any:
+    """A copy of `value` in which the mapping at `steps` has no other key."""
+    if not steps:
+        return {key: value[key]}
+    inside = _only(value[steps[0]], steps[1:], key)
+    if isinstance(value, dict):
+        return {**value, steps[0]: inside}
+    return [inside if index == steps[0] else one for index, one in enumerate(value)]
 
 
 def _step_into(value: Any, step: str | int) -> Any:

@@ -324,6 +324,23 @@ def test_what_check_finds(changes, severity, what):
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"event_type": "header:X-Signature"},
+        {"fields": {"a": ["b", "header:x-signature"]}},
+        {"test_when": {"header:X-Signature": "t"}},
+        {
+            "shared_secret": {"secrets": ["X"], "query_parameter": "token"},
+            "delivery_id": {"at": "query:token"},
+        },
+    ],
+)
+def test_check_finds_places_of_what_no_record_keeps(changes):
+    found = [one.what for one in check({**SIGNED, **changes}, "client")]
+    assert [what.partition(" ")[2] for what in found] == ["is not there when the record runs again"]
+
+
+@pytest.mark.parametrize(
     ("changes", "what"),
     [
         ({"signed_text": "{timestamp}"}, "the body is not signed: anybody could change it"),

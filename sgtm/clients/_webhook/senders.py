@@ -9,12 +9,11 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from sgtm.component import Secret
-from sgtm.errors import Problem
 from sgtm.event import to_number
 from sgtm.messages import IncomingRequest, Proof
 from sgtm.protocols.query import read_query
@@ -23,7 +22,6 @@ MAX_SHOWN = 8
 """Signatures of one request that are looked at; two are enough while a secret is changed."""
 PLACEHOLDERS = ("body", "timestamp", "id", "method", "url", "path")
 _PLACEHOLDER = re.compile(r"\{(" + "|".join(PLACEHOLDERS) + r")\}")
-_BRACED = re.compile(r"\{([a-z]+)\}")
 HeaderName = Annotated[str, Meta(pattern="^[!#$%&'*+.^_`|~0-9A-Za-z-]*$")]
 Secrets = Annotated[
     tuple[Secret, ...],
@@ -252,60 +250,3 @@ def is_among(address: str, written: tuple[str, ...]) -> bool:
     except ValueError:
         return False
     return any(found in network for network in networks_of(written))
-
-
-# -- check -------------------------------------------------------------------------------------
-
-
-def check_senders(parameters: dict[str, Any], where: str) -> Iterator[Problem]:
-    """What of the three, as written, is unsafe or can never hold."""
-    is_open = not parameters.get("signature") and not parameters.get("shared_secret")
-    if is_open and not parameters.get("allow_unsigned"):
-        mend = "write `signature:` or `shared_secret:`; `allow_unsigned: true` lets everybody send"
-        yield Problem("error", "nobody could send: there is no secret", where, mend)
-    if is_open and parameters.get("allow_unsigned") and not parameters.get("allowed_addresses"):
-        mend = "name the sender's networks in `allowed_addresses`, if it has any"
-        yield Problem("warning", "anybody can send events", f"{where}.allow_unsigned", mend)
-    written = parameters.get("allowed_addresses")
-    for index, one in enumerate(written if isinstance(written, (list, tuple)) else ()):
-        try:
-            networks_of((str(one),))
-        except ValueError:
-            place = f"{where}.allowed_addresses.{index}"
-            yield Problem("error", "is no address and no network", place, "write it as 192.0.2.0/24")
-    for name, check_one in (("signature", _check_signature), ("shared_secret", _check_shared)):
-        if isinstance(parameters.get(name), dict):
-            yield from check_one(parameters[name], f"{where}.{name}")
-
-
-def _check_signature(written: dict[str, Any], where: str) -> Iterator[Problem]:
-    text = str(written.get("signed_text", "{body}"))
-    named = set(_BRACED.findall(text))
-    for name in sorted(named.difference(PLACEHOLDERS)):
-        mend = f"write one of: {', '.join(PLACEHOLDERS)}"
-        yield Problem("error", f"{{{name}}} stands for nothing", f"{where}.signed_text", mend)
-    if "body" not in named:
-        mend = "write {body} where the body belongs"
-        yield Problem(
-            "error", "the body is not signed: anybody could change it", f"{where}.signed_text", mend
-        )
-    has_time = bool(written.get("timestamp_header") or written.get("timestamp_prefix"))
-    if has_time and "timestamp" not in named:
-        mend = "write {timestamp} where it is signed; if the sender does not sign it, leave it out"
-        yield Problem(
-            "error", "the time is not signed: anybody could change it", f"{where}.signed_text", mend
-        )
-    if "timestamp" in named and not has_time:
-        mend = "write `timestamp_header:` or `timestamp_prefix:`"
-        yield Problem("error", "nothing says where the time stands", where, mend)
-    if "id" in named and not written.get("id_header"):
-        yield Problem("error", "nothing says where the id stands", where, "write `id_header:`")
-    if written.get("algorithm") == "hmac_sha1":
-        mend = "take hmac_sha256 if the sender knows it"
-        yield Problem("warning", "SHA-1 is old", f"{where}.algorithm", mend)
-
-
-def _check_shared(written: dict[str, Any], where: str) -> Iterator[Problem]:
-    if bool(written.get("header")) == bool(written.get("query_parameter")):
-        mend = "write either `header:` or `query_parameter:`"
-        yield Problem("error", "the secret has one place", where, mend)

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import ValidationError, convert
 
-from sgtm.component import find
+from sgtm.component import Component, find
 from sgtm.container.container import Hosts
 from sgtm.container.document import Path
 from sgtm.container.environment import with_secret_names
@@ -27,8 +27,9 @@ def check_clients(reading: Reading) -> None:
     for client, path in reading.entities("clients"):
         _origins(reading, client, path)
         _wildcards(reading, client, path)
+        concealed = {*CREDENTIALS, *_concealed(client)}
         for index, condition in enumerate(client.match):
-            _match(reading, condition, (*path, "match", index))
+            _match(reading, condition, (*path, "match", index), concealed)
     places = {client.name: path for client, path in active}
     ordered = by_priority(client for client, _ in active)
     for index, client in enumerate(ordered):
@@ -36,14 +37,14 @@ def check_clients(reading: Reading) -> None:
             _compare(reading, earlier, client, places[client.name])
 
 
-def _match(reading: Reading, condition: RequestCondition, path: Path) -> None:
+def _match(reading: Reading, condition: RequestCondition, path: Path, concealed: set[str]) -> None:
     """What can never hold, or cannot be judged (SPEC: requirements R44)."""
     is_named = condition.part not in ("path", "method")
     if is_named != bool(condition.name):
         what = "it does not say which one" if is_named else f"a request has one {condition.part} only"
         mend = "write which one, as `name:`" if is_named else "remove it"
         reading.report.error((*path, "name"), what, mend)
-    if condition.part in ("header", "query_parameter") and condition.name.lower() in CREDENTIALS:
+    if condition.part in ("header", "query_parameter") and condition.name.lower() in concealed:
         what = f"{condition.name!r} holds a credential, which no record keeps: run again, it would not match"
         reading.report.error((*path, "name"), what, "match by something else; the client judges credentials")
     if not members_of(condition.compare_with):
@@ -116,11 +117,24 @@ def _may_meet(one: Client, other: Client) -> bool:
 
 def _paths(client: Client) -> set[str]:
     """Paths that a client can claim; empty where it cannot say, or its parameters do not fit."""
+    component, parameters = _read(client)
+    return (
+        set(component.paths(parameters)) if component is not None and component.paths is not None else set()
+    )
+
+
+def _concealed(client: Client) -> tuple[str, ...]:
+    """What of a request the client keeps out of its record."""
+    component, parameters = _read(client)
+    return component.conceals(parameters) if component is not None and component.conceals is not None else ()
+
+
+def _read(client: Client) -> tuple[Component | None, Any]:
+    """A client's component and its parameters; None for one that is not there or does not fit."""
     component = find("client", client.type)
-    if component is None or component.paths is None:
-        return set()
+    if component is None:
+        return None, None
     try:
-        parameters: Any = convert(with_secret_names(client.parameters, "", {}), component.parameters_type)
+        return component, convert(with_secret_names(client.parameters, "", {}), component.parameters_type)
     except ValidationError:
-        return set()
-    return set(component.paths(parameters))
+        return None, None
