@@ -1,8 +1,10 @@
 """Templates of a container: found by name, checked with their fields, and what is wrong with each said."""
 
 import json
+from inspect import isawaitable
 
 import yaml
+from doubles import HeldLanes, NotingOutbox
 from gtm_containers import SENDER, container, plain, sender
 from gtm_templates import CLIENT, template, text_field
 
@@ -12,6 +14,9 @@ from sgtm.container.native import read_source
 from sgtm.dry_run import PLAIN_REQUEST, dry_run, dry_run_event
 from sgtm.messages import VendorAnswer
 from sgtm.observability.explanation import explain_walk
+from sgtm.observability.metrics import Counters
+from sgtm.pipeline import Pipeline
+from tests.cases import make_request
 
 UPPER = template("MACRO", "return data.text.toUpperCase();", fields=[text_field("text")])
 
@@ -211,3 +216,30 @@ require('runContainer')({event_name: 'e'}, () => { log('done'); require('returnR
     assert walk.warnings == ["console: claimed", "console: done"]
     assert walk.events[0].tags[0].console == ["Said: value hat"]
     assert "console   Said: value hat" in explain_walk(walk)
+
+
+async def test_where_others_deliver_a_tag_sets_its_cookies_and_asks_nothing():
+    # design.md, Delivery: a `collect` process runs tags that answer the browser, and drops their requests
+    code = """
+require('setCookie')('_own', '1', {});
+require('sendHttpRequest')('https://a.example/').then(data.gtmOnSuccess, data.gtmOnFailure);
+"""
+    cookies = {"set_cookies": {"allowedCookies": [{"name": "_own"}]}, "send_http": {"allowedUrls": "any"}}
+    templates = {"Both": template("TAG", code, cookies)}
+    one = compiled(container(templates, variables=(), tags=[{"name": "Both", "type": "Both"}]))
+    counters, vendor = Counters(), Asked()
+    pipeline = Pipeline(one, NotingOutbox(), HeldLanes(), counters, delivers=False, asks=vendor)
+    request = make_request({"target": "/orders", "method": "POST", "body": '{"event_name": "e"}'})
+    answer = pipeline.run(request)
+    answer = await answer if isawaitable(answer) else answer
+    assert dict(answer.headers)["Set-Cookie"].startswith("_own=1")
+    assert (vendor.asked, counters.value("sgtm_tags_failed_total", "Both")) == ([], 0)
+
+
+class Asked:
+    def __init__(self):
+        self.asked = []
+
+    async def send(self, request, timeout_s):
+        self.asked.append(request)
+        return VendorAnswer(200, (), b"")
