@@ -97,7 +97,7 @@ class Holding:
             return False
         if side == "browser":
             self._context.save(hit, event, rules)
-        half = self._half_of(hit, event, walked, side)
+        half = self._half_of(hit, event, walked, side) if rules.holds else None
         if half is not None:
             self._hold(half, fire)
         elif side == "server":

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote_plus
 
+from msgspec import Struct
+
 from sgtm.consent import CONSENT_TYPES, Consent, ConsentType
 from sgtm.cookies import read_cookie
 from sgtm.delivery.context.rows import Kept, Snapshot
@@ -47,6 +49,7 @@ _CLICK_PARAMETER = re.compile(rf"[?&]({'|'.join(CLICK_IDS)})=([^&#]{{1,1536}})")
 _MAX_TEXT = 2_048
 _MAX_CLICK = 512
 _MAX_URL = 8_192
+_MOST_CONSENTS = 1_000
 
 
 def keys_saved(rules: ContextRules) -> tuple[str, ...]:
@@ -70,16 +73,27 @@ def consent_said(consent: Consent) -> dict[str, bool]:
     return {name: said for name in CONSENT_TYPES if (said := getattr(consent, name)) is not None}
 
 
+class _Allowed(Struct, frozen=True):
+    """What an event with a certain consent tells."""
+
+    names: tuple[str, ...]
+    """Keys of event data at the top that are kept,"""
+    others: tuple[str, ...]
+    """key paths that are,"""
+    has_ads: bool
+    """and whether what ads are known by is."""
+    refused: frozenset[str]
+    said: dict[str, bool]
+
+
 class Saver:
-    """What is kept of events, by the rules of one container. PERF: made once, asked for every hit."""
+    """What is kept of events, by the rules of one container. PERF: made once, asked for every hit; a site's
+    visitors say few different things about consent."""
 
     def __init__(self, rules: ContextRules, *, is_unset_granted: bool) -> None:
         self.rules, self._is_unset_granted, self._ttl = rules, is_unset_granted, rules.ttl_micros
         self._keys = rules.readers()
-        self._by_need: dict[tuple[ConsentType, ...], tuple[str, ...]] = {}
-        for group in rules.save:
-            needs = _NEEDS[group]
-            self._by_need[needs] = self._by_need.get(needs, ()) + KEYS[group]
+        self._allowed: dict[Consent, _Allowed] = {}
         self._has_clicks, self._has_meta = "clicks" in rules.save, "meta" in rules.save
 
     def snapshot(self, event: Event) -> Snapshot | None:
@@ -87,33 +101,59 @@ class Saver:
         named = {name: key for name, read in self._keys if (key := read(event)) is not None}
         if not named:
             return None
-        at = event.request.received_micros
-        values: dict[str, Any] = {}
-        refused: list[str] = []
-        for needs, names in self._by_need.items():
-            if self._may(event.consent, needs):
-                values.update(_plain_values(event.data, names))
-                if needs is _ADS:
-                    self._ad_values(event, values)
-            elif any(getattr(event.consent, need) is False for need in needs):
-                refused += names
-        if self.rules.also_save:
-            self._other_values(event, values, refused)
-        consent = consent_said(event.consent)
-        if not values and not consent:
+        allowed = self._allowed.get(event.consent) or self._allow(event.consent)
+        values = self._values(event, allowed)
+        if not values and not allowed.said:
             return None
+        at = event.request.received_micros
         return Snapshot(
             keys=tuple(named.values()),
             values={name: Kept(value, at) for name, value in values.items()},
-            denied=frozenset(refused),
-            consent=consent,
+            denied=allowed.refused,
+            consent=allowed.said,
             at=at,
             ttl=self._ttl,
             client=named.get(CLIENT_ID),
         )
 
+    def _allow(self, consent: Consent) -> _Allowed:
+        groups = [(KEYS[group], _NEEDS[group]) for group in self.rules.save]
+        kept = [names for names, needs in groups if self._may(consent, needs)]
+        others = self.rules.also_save
+        refused = {
+            name
+            for names, needs in (*groups, (others, _BOTH))
+            if any(getattr(consent, need) is False for need in needs)
+            for name in names
+        }
+        if len(self._allowed) >= _MOST_CONSENTS:
+            self._allowed.clear()
+        made = self._allowed[consent] = _Allowed(
+            tuple(name for names in kept for name in names),
+            others if self._may(consent, _BOTH) else (),
+            self._may(consent, _ADS),
+            frozenset(refused),
+            consent_said(consent),
+        )
+        return made
+
     def _may(self, consent: Consent, needs: tuple[ConsentType, ...]) -> bool:
         return not consent.missing(needs, is_unset_granted=self._is_unset_granted)
+
+    def _values(self, event: Event, allowed: _Allowed) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        data = event.data
+        for name in allowed.names:
+            value = data.get(name)
+            if value is not None and _is_plain(value):
+                values[name] = value
+        if allowed.has_ads:
+            self._ad_values(event, values)
+        for name in allowed.others:
+            value = event.get(name)
+            if value is not undefined:
+                values[name] = value
+        return values
 
     def _ad_values(self, event: Event, values: dict[str, Any]) -> None:
         """What stands in cookies and in the page's address: a click that led here is newer than a cookie."""
@@ -123,7 +163,7 @@ class Saver:
                 for name, value in _cookie_clicks(event):
                     values.setdefault(name, value)
             url = event.data.get("page_location")
-            if isinstance(url, str) and "=" in url[:_MAX_URL]:
+            if isinstance(url, str) and "?" in url[:_MAX_URL]:
                 values.update(_page_clicks(url[:_MAX_URL]))
         if self._has_meta:
             for name in KEYS["meta"]:
@@ -133,24 +173,12 @@ class Saver:
                 if isinstance(said, str) and 0 < len(said) <= _MAX_CLICK:
                     values.setdefault(name, said)
 
-    def _other_values(self, event: Event, values: dict[str, Any], refused: list[str]) -> None:
-        names = self.rules.also_save
-        if self._may(event.consent, _BOTH):
-            read = ((name, event.get(name)) for name in names)
-            values.update((name, value) for name, value in read if value is not undefined)
-        elif any(getattr(event.consent, need) is False for need in _BOTH):
-            refused += names
 
-
-def _plain_values(data: dict[str, Any], names: Iterable[str]) -> Iterable[tuple[str, Any]]:
-    """What a browser says under keys of Google's: short texts, and numbers."""
-    for name in names:
-        value = data.get(name)
-        if isinstance(value, str):
-            if 0 < len(value) <= _MAX_TEXT:
-                yield name, value
-        elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53:
-            yield name, value
+def _is_plain(value: Any) -> bool:
+    """Whether it is what browsers say under keys of Google's: a short text, or a number."""
+    if isinstance(value, str):
+        return 0 < len(value) <= _MAX_TEXT
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
 
 
 def _page_clicks(url: str) -> Iterable[tuple[str, str]]:
