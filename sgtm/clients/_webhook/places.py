@@ -7,6 +7,7 @@ header:X-Shopify-Topic    query:shop    event:id    body:batch_id    text:a cons
 """
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct
@@ -44,12 +45,21 @@ def compile_place(place: str) -> Read:
         return lambda scope: scope.request.header(name) or undefined
     if prefix == "query":
         return lambda scope: read_query(scope.request.query).get(rest) or undefined
-    steps = tuple(rest.split("."))
-    if prefix == "body":
-        return lambda scope: _there(_walk(scope.body, steps))
-    if prefix == "event":
-        return lambda scope: _there(_walk(scope.event, steps))
-    return lambda scope: _there(_walk(scope.item, steps))
+    return _path(attrgetter(prefix), tuple(rest.split(".")))
+
+
+def _path(whole: Read, steps: tuple[str, ...]) -> Read:
+    """How to read a key path in what `whole` gives."""
+    if "*" in steps:
+        return lambda scope: _there(_walk(whole(scope), steps))
+
+    def read(scope: Scope) -> Any:
+        value = whole(scope)
+        for step in steps:
+            value = value.get(step, undefined) if isinstance(value, dict) else _member(value, step)
+        return value or _there(value)
+
+    return read
 
 
 def is_constant(place: str) -> bool:
