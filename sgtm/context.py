@@ -125,6 +125,8 @@ def _with_consent(
     said = "own" if own else "browser" if known else "unset"
     if not own and found.row is None and not has_browser:
         policy = rules.unknown_consent_of.get(event.client_name, rules.unknown_consent)
+        if found.is_unknown and policy == "granted":  # a refusal may stand where nobody could look
+            policy = "unset"
         said = f"policy: {policy}"
         if policy != "unset":
             lacking = dict.fromkeys(CONSENT_TYPES, policy == "granted")

@@ -218,6 +218,15 @@ async def test_where_the_store_fails_events_go_on_with_what_they_have(tmp_path):
     await shop.close()
 
 
+@pytest.mark.parametrize(("policy", "said"), [("granted", None), ("denied", False)])
+async def test_where_nobody_can_look_nothing_is_granted(tmp_path, policy, said):
+    (tmp_path / "file").write_text("in the way")
+    shop = Shop(tmp_path / "file" / "context.sqlite", unknown_consent=policy)
+    await shop.server(transaction_id="T1")
+    assert shop.consents[-1].ad_storage is said
+    await shop.close()
+
+
 TEXTS = st.text(max_size=40)
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
