@@ -139,7 +139,10 @@ class _Compiler:
         """Tags in firing order, with the triggers that fire them."""
         model = self._model
         transformations = [
-            (affected(one, model.tags), self._transformations.transformation(one, slot))
+            (
+                affected(one, model.tags, self._templates.type_of),
+                self._transformations.transformation(one, slot),
+            )
             for slot, one in enumerate(_active(by_priority(model.transformations)))
         ]
 

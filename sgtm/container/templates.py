@@ -52,6 +52,13 @@ class Templates:
         code = self._code_for(kind, type_)
         return code if isinstance(code, Problem) else None
 
+    def type_of(self, written: str) -> str:
+        """The type of tag that is meant, by whatever name."""
+        component = find("tag", written)
+        if component is not None:
+            return component.type
+        return self._declared[written].name if written in self._declared else written
+
     def names(self, kind: Kind) -> list[str]:
         """Names of the templates that can be used as this kind."""
         names = dict.fromkeys(one.name for one in self._declared.values())

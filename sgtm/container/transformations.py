@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from sgtm.component import Component, find
+from sgtm.component import Component
 from sgtm.container.conditions import FAILS, HOLDS, ConditionCompiler, Conditions
 from sgtm.container.container import ContainerPreparation, ContainerTransformation, View
 from sgtm.container.model import Preparation, Tag, Transformation
@@ -82,8 +82,10 @@ class TransformationCompiler:
         return _sound(component, parameters, may_drop=kind == "preparations")
 
 
-def affected(transformation: Transformation, tags: Iterable[Tag]) -> frozenset[str]:
-    """Names of the tags that see its result."""
+def affected(
+    transformation: Transformation, tags: Iterable[Tag], type_of: Callable[[str], str]
+) -> frozenset[str]:
+    """Names of the tags that see its result. `type_of` is that of `Templates`."""
     every = {tag.name: type_of(tag.type) for tag in tags}
     listed = {name for name in transformation.affected_tags if name in every}
     has_found_type = False
@@ -97,12 +99,6 @@ def affected(transformation: Transformation, tags: Iterable[Tag]) -> frozenset[s
     if names_anything and not listed and not has_found_type:
         return frozenset()
     return frozenset(every.keys() - listed)
-
-
-def type_of(written: str) -> str:
-    """The tag type that is meant, by whatever alias."""
-    component = find("tag", written)
-    return component.type if component is not None else written
 
 
 def _applies(conditions: Conditions | None) -> Callable[[View], bool]:

@@ -243,3 +243,19 @@ class Asked:
     async def send(self, request, timeout_s):
         self.asked.append(request)
         return VendorAnswer(200, (), b"")
+
+
+def test_a_transformation_finds_the_tags_of_a_template_by_any_of_its_names():
+    # SPEC: sandbox-api 5.10.1 (W2), 5.10.2 (K19)
+    data = container({"Sender": SENDER}, variables=(), tags=[sender("https://a.example/")])
+    data["custom_templates"][0]["types"] = ["cvt_1_2"]
+    data["transformations"] = [
+        {
+            "name": "Renamed",
+            "type": "augment_event",
+            "affected_tag_types": [{"type": "cvt_1_2"}],
+            "parameters": {"parameters": {"event_name": "renamed"}},
+        }
+    ]
+    assert problems_of(data) == set()
+    assert run(data)["Sender"].console == ["sending renamed"]

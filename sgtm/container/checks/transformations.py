@@ -6,7 +6,7 @@ from sgtm.container.model import Transformation, Variable
 from sgtm.container.native import Reading
 from sgtm.container.report import listed
 from sgtm.container.tags import LookupOrder
-from sgtm.container.transformations import affected, type_of
+from sgtm.container.transformations import affected
 
 
 def check_transformations(reading: Reading) -> None:
@@ -20,7 +20,9 @@ def check_transformations(reading: Reading) -> None:
     for transformation, path in reading.entities("transformations"):
         _tags(reading, transformation, path)
         _types(reading, transformation, path)
-        if not reading.report.has_errors and not affected(transformation, reading.model.tags):
+        if not reading.report.has_errors and not affected(
+            transformation, reading.model.tags, reading.templates.type_of
+        ):
             what, mend = "affects no tag", "name tags in `affected_tags:`, or write `all_tags_except: true`"
             reading.report.warning(path, what, mend)
     for preparation, path in reading.entities("preparations"):
@@ -46,13 +48,14 @@ def _tags(reading: Reading, transformation: Transformation, path: Path) -> None:
 
 
 def _types(reading: Reading, transformation: Transformation, path: Path) -> None:
+    type_of = reading.templates.type_of
     present = {type_of(tag.type) for tag in reading.model.tags}
-    known = [component.type for component in components("tag")]
+    known = [component.type for component in components("tag")] + reading.templates.names("tag")
     for row, one in enumerate(transformation.affected_tag_types):
         place = (*path, "affected_tag_types", row, "type")
         if type_of(one.type) in present:
             continue
-        if find("tag", one.type) is None:
+        if find("tag", one.type) is None and one.type not in known:
             what = f"{one.type!r} is not a type of tag"
             reading.report.unknown(place, what, one.type, known, otherwise=f"write one of: {listed(known)}")
         else:
