@@ -6,6 +6,7 @@ The first error ends the run: it fails alone. What an error says may quote the e
 goes on the console only; `failure` names template, place and class. SPEC: google-runtime 5.3, reliability 4.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -23,6 +24,8 @@ from sgtm.templates.surroundings import Surroundings
 
 MAX_CONSOLE_LINE = 4_096
 
+
+log = logging.getLogger("sgtm.templates")
 
 FORGOTTEN_TIMEOUT_S = 15.0
 
@@ -128,6 +131,9 @@ class TemplateRun(Listener):
             self._is_counted = True
             has_failed = bool(self.failure) or self.host.succeeded is False
             self._surroundings.ended(self._code.name, self._seconds, has_failed=has_failed, limit=self.limit)
+            if log.isEnabledFor(logging.DEBUG):  # whoever asks for that much sees what templates see (R229)
+                for line in self.host.log:
+                    log.debug("template wrote", extra={"template": self._code.name, "line": line})
 
     # -- one step --------------------------------------------------------------------------------
 

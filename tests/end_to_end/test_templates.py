@@ -126,6 +126,19 @@ async def test_a_tag_sends_what_its_code_says_and_its_fields_hold_variables(serv
     assert counters.value("sgtm_template_requests_total", "answered") == 2
 
 
+@pytest.mark.parametrize(("level", "is_there"), [("INFO", False), ("DEBUG", True)])
+async def test_what_templates_write_is_in_the_log_of_whoever_asks_for_everything(
+    serve, vendor, session, caplog, level, is_there
+):
+    # R229; nothing of an event is in any other line
+    caplog.set_level(level, "sgtm")
+    served = await serve(container({"Sender": SENDER}, variables=(), tags=[sender(f"{vendor.url}/one")]))
+    await order(session, served)
+    await eventually(lambda: served.worker.counters.value("sgtm_tags_fired_total", "Sender") == 1)
+    lines = [one.line for one in caplog.records if one.getMessage() == "template wrote"]
+    assert lines == (["sending order"] if is_there else [])
+
+
 async def test_a_client_answers_when_the_tags_of_all_its_events_have_run(serve, vendor, session):
     vendor.fail("/one", Fault(latency_ms=100))
     templates = {"Sender": SENDER, "Claimer": CLAIMER}
