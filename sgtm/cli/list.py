@@ -1,5 +1,4 @@
-"""List the components that are installed: clients, tags, variables, transformations; of a container also
-its templates."""
+"""List the components that are installed, and the templates of a container."""
 
 import argparse
 from collections.abc import Iterator
