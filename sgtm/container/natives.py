@@ -30,8 +30,8 @@ def with_natives(data: dict[str, Any], report: Report) -> dict[str, Any]:
     natives: dict[str, str] = {}
     for index, one in enumerate(_mappings(data.get("custom_templates"))):
         native = one.get("native")
-        if not native:
-            continue
+        if not native or isinstance(native, (list, dict)):
+            continue  # what can be no text is reported where the field is read
         if native not in FIELDS:
             path: Path = ("custom_templates", index, "native")
             what = f"{native!r} cannot take the place of a template"
@@ -43,10 +43,12 @@ def with_natives(data: dict[str, Any], report: Report) -> dict[str, Any]:
     tags = data.get("tags")
     if not natives or not isinstance(tags, list):
         return data
-    constants = {
-        one.get("name"): one.get("parameters", {}).get("value")
+    constants: dict[str, Any] = {
+        one["name"]: one["parameters"].get("value")
         for one in _mappings(data.get("variables"))
-        if one.get("type") == "constant" and isinstance(one.get("parameters"), dict)
+        if one.get("type") == "constant"
+        and isinstance(one.get("name"), str)
+        and isinstance(one.get("parameters"), dict)
     }
     return {
         **data,
@@ -60,7 +62,7 @@ def with_natives(data: dict[str, Any], report: Report) -> dict[str, Any]:
 
 
 def _native(
-    tag: dict[str, Any], native: str, constants: dict[Any, Any], report: Report, path: Path
+    tag: dict[str, Any], native: str, constants: dict[str, Any], report: Report, path: Path
 ) -> dict[str, Any]:
     written = tag.get("parameters")
     parameters: dict[str, Any] = {}

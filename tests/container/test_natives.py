@@ -62,6 +62,15 @@ def test_what_cannot_take_a_templates_place_is_an_error():
     assert any("cannot take the place" in one.what for one in judge(read(data)) if one.severity == "error")
 
 
+def test_whatever_is_written_instead_is_reported_and_raises_nothing():
+    for native in ([], {}, 3, True):
+        for name in ([], 3, None):
+            data = written()
+            data["custom_templates"][0]["native"] = native
+            data["variables"].append({"name": name, "type": "constant", "parameters": {"value": 1}})
+            assert any(one.severity == "error" for one in judge(read(data)))
+
+
 def test_the_settings_file_says_it_for_an_export_whose_token_a_constant_holds(tmp_path):
     def parameter(key, value):
         return {"type": "TEMPLATE", "key": key, "value": value}
