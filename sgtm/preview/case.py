@@ -22,7 +22,7 @@ _MASKED = "# Personal data are masked in it: put values of your own in their pla
 
 def test_case(shown: view.RequestView) -> str:
     """The text of the file."""
-    is_whole = not shown.request.has_secrets and _is_text(shown.request)
+    is_whole = (not shown.request.has_secrets and _is_text(shown.request)) or not shown.events
     cases = [_of_request(shown)] if is_whole else list(_of_events(shown))
     notes = _HEAD + ("" if is_whole else _NOT_AS_IT_CAME)
     notes += _MASKED if shown.summary.source == "lookback" else ""
@@ -125,11 +125,13 @@ def _said(written: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Event data as an event input has them: what is undefined is left out."""
+    """Event data as an event input has them: what is undefined, or was cut off, is left out."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items() if not _is_undefined(item)}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+        if "$number" in value:
+            return int(value["$number"]) if value["$number"].lstrip("-").isdecimal() else float("nan")
+        return {key: _plain(item) for key, item in value.items() if not _is_missing(key, item)}
+    return [_plain(item) for item in value if not _is_missing("", item)] if isinstance(value, list) else value
 
 
-def _is_undefined(value: Any) -> bool:
-    return isinstance(value, dict) and "$undefined" in value
+def _is_missing(key: str, value: Any) -> bool:
+    return key == "$cut" or (isinstance(value, dict) and ("$undefined" in value or "$cut" in value))

@@ -52,6 +52,22 @@ def test_what_belongs_to_a_connection_is_not_copied(shop):
     assert case["request"]["host"] == "sst.shop.example"
 
 
+def test_a_request_that_nobody_claimed_is_copied_as_it_is_shown(shop, tmp_path):
+    pair = (b"authorization", b"Bearer very-secret-1")
+    text = text_of_case(shop_view(shop, "6-webhook", path="/nobodys", headers=(pair,)))
+    assert "very-secret-1" not in text
+    assert yaml.safe_load(text)[0]["expect"]["client"] is None
+    assert differences(shop, text, tmp_path) == []
+
+
+def test_numbers_that_json_has_no_word_for_come_back(shop, tmp_path):
+    body = b'{"event_name": "purchase", "order": 12345678901234567890, "tries": 3}'
+    pair = (b"authorization", b"Bearer very-secret-1")
+    text = text_of_case(shop_view(shop, "6-webhook", headers=(pair,), body=body))
+    assert yaml.safe_load(text)[0]["event"]["data"]["order"] == 12345678901234567890
+    assert differences(shop, text, tmp_path) == []
+
+
 def test_hostile_text_stays_inside_its_value(shop, tmp_path):
     hostile = b"- name: x\n\"'{}[]: #|>\t\x00\xf0\x9f\x98\x80"
     query = b"v=2&tid=G-1&cid=1.2&en=%0A-%20name%3A%20x"
