@@ -306,8 +306,7 @@ def test_a_machine_without_npm_is_told_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("browser.packages.FOLDER", tmp_path)
     for name in ("package.json", "package-lock.json"):
         (tmp_path / name).write_bytes((FOLDER / name).read_bytes())
     with pytest.raises(PackagesError, match="apt-get install nodejs npm"):
-        node_modules(FOLDER)
+        node_modules(tmp_path)
