@@ -104,12 +104,16 @@ class NatsContext:
         return await self._ask(self._erase(keys, rules))
 
     async def _written(self) -> None:
-        """Until what this worker saved before is written."""
-        while self._saves or (self._saving is not None and not self._saving.done()):
-            if self._saving is None or self._saving.done():
-                self._flush()
-            if self._saving is not None:
-                await asyncio.wrap_future(self._saving)
+        """Until what this worker saved before is written; not what it saves meanwhile."""
+        await self._last_write()
+        if self._saves and (self._saving is None or self._saving.done()):
+            self._flush()
+        await self._last_write()
+
+    async def _last_write(self) -> None:
+        if self._saving is not None and not self._saving.done():
+            # whoever gives up waiting must not end the writing
+            await asyncio.shield(asyncio.wrap_future(self._saving))
 
     async def _ask(self, question: Coroutine[Any, Any, T]) -> T:
         if self._is_closed:
@@ -120,6 +124,9 @@ class NatsContext:
         except (OutboxFull, NoAnswer) as error:
             self._counters.add("sgtm_context_failures_total", "failed")
             raise _unavailable(error.what) from None
+        except Exception as error:  # a mistake of ours: events go on with what they have
+            log.exception("the context store cannot do something")
+            raise _unavailable(type(error).__name__) from None
 
     def close(self) -> None:
         """See ContextStore. Before the outbox, whose broker this is."""
@@ -152,9 +159,16 @@ class NatsContext:
         return None
 
     async def _save_all(self, saves: Sequence[tuple[Event, ContextRules, bool]]) -> tuple[int, int]:
-        """First the rows of client ids, then what they tell on; how many hits told something, and how many
-        rows could not be written."""
+        """How many hits told something, and how many rows could not be written. Never raises."""
         self._failed = 0
+        try:
+            return await self._save_each(saves), self._failed
+        except Exception:  # a mistake of ours, which must not end whoever waits for the writing
+            log.exception("hits cannot be kept for other events")
+            return 0, len(saves)
+
+    async def _save_each(self, saves: Sequence[tuple[Event, ContextRules, bool]]) -> int:
+        """First the rows of client ids, then what they tell on."""
         made = (Saver(rules, is_unset_granted=unset).snapshot(event) for event, rules, unset in saves)
         snapshots = [snapshot for snapshot in made if snapshot is not None]
         first: dict[bytes, list[Step]] = {}
@@ -172,7 +186,7 @@ class NatsContext:
                 if key not in snapshot.keys:
                     second.setdefault(key, []).append(_withdrawing(snapshot))
         await self._change_all(second)
-        return len(snapshots), self._failed
+        return len(snapshots)
 
     async def _change_all(self, steps: dict[bytes, list[Step]]) -> dict[bytes, Row | None]:
         at_once = asyncio.Semaphore(_AT_ONCE)

@@ -60,6 +60,8 @@ class SqliteContext:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._file: ContextFile | None = None
         self._is_closed = False
+        self._writing = 0
+        """Groups of hits that the thread has not written yet."""
         self.entries = self.size_bytes = 0
         """What the file holds, as this worker saw it last."""
 
@@ -72,11 +74,19 @@ class SqliteContext:
             return
         self._saves.append((event, rules, is_unset_granted))
         if len(self._saves) == 1:
-            asyncio.get_running_loop().call_later(SAVE_EVERY_S, self._flush)
+            asyncio.get_running_loop().call_later(SAVE_EVERY_S, self._flush_later)
+
+    def _flush_later(self) -> None:
+        """Not before what came earlier is written: a disk that is slow makes groups larger, and no queue."""
+        if self._writing and not self._is_closed:
+            asyncio.get_running_loop().call_later(SAVE_EVERY_S, self._flush_later)
+        else:
+            self._flush()
 
     def _flush(self) -> None:
         saves, self._saves = self._saves, []
         if saves and not self._is_closed:
+            self._writing += 1
             self._submit(_Job(lambda file: file.save(saves), None))
 
     async def find(self, keys: Sequence[bytes]) -> tuple[int, Row] | None:
@@ -170,6 +180,7 @@ class SqliteContext:
             self._counters.add("sgtm_context_saved_total", amount=counts.saved)
             if counts.fallen_out:
                 self._counters.add("sgtm_context_fallen_out_total", amount=counts.fallen_out)
+        self._writing -= sum(job.answer is None for job in jobs)
         for job in jobs:
             if job.error is not None:
                 self._counters.add("sgtm_context_failures_total", "failed")

@@ -112,6 +112,32 @@ async def test_two_machines_make_one_purchase_of_two_halves(shops, monkeypatch):
     assert (other.sent[0]["ga_session_id"], other.sent[0]["value"]) == ("17", 9)
 
 
+async def test_who_asks_waits_for_what_was_saved_before_and_not_for_what_comes_meanwhile(shops):
+    shop, is_over = shops(), False
+    write = shop.store._save_each
+
+    async def slowly(saves):
+        await asyncio.sleep(0.05)
+        return await write(saves)
+
+    shop.store._save_each = slowly
+
+    async def browse():
+        number = 0
+        while not is_over:
+            number += 1
+            await shop.browser(client_id=f"{number}.1")
+            await asyncio.sleep(0.005)
+
+    browsing = asyncio.create_task(browse())
+    async with asyncio.timeout(8):
+        for number in range(5):
+            await shop.browser("purchase", transaction_id=f"T{number}")
+            assert (await shop.server(transaction_id=f"T{number}"))["ga_session_id"] == "17"
+    is_over = True
+    await browsing
+
+
 async def test_without_a_broker_events_go_on_and_halves_wait(shops, broker):
     shop = shops(holds=(PURCHASE,))
     broker.kill()

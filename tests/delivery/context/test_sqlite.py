@@ -1,6 +1,7 @@
 """The file of the context store: bounds, time, damage, and two workers that share it."""
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -131,6 +132,21 @@ async def test_saving_never_waits_and_never_piles_up(opened):
         save(store, number % 10)
     assert store._counters.value("sgtm_context_failures_total", "not saved") == 5
     assert await known(store, 3) == [True]
+
+
+async def test_while_the_disk_is_slow_hits_wait_in_one_group_and_not_in_a_queue(opened, monkeypatch):
+    store = opened()
+    save(store, 1)
+    await known(store, 1)
+    write, writing = store._file.save, threading.Event()
+    monkeypatch.setattr(store._file, "save", lambda saves: (writing.wait(5), write(saves)))
+    for number in range(5):
+        save(store, number)
+        await asyncio.sleep(0.15)
+    assert (store._writing, len(store._saves)) == (1, 4)
+    writing.set()
+    assert all(await known(store, *range(5)))
+    await eventually(lambda: not store._writing)
 
 
 async def test_damaged_rows_and_pairs_are_as_if_they_were_not_there(opened):
