@@ -15,6 +15,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sgtm._fast.collect import find_parameter
 from sgtm._fast.headers import find_header
 from sgtm.cookies import read_cookies
 from sgtm.messages import IncomingRequest
@@ -38,10 +39,11 @@ class Mark(Struct, frozen=True):
 def is_marked(request: IncomingRequest) -> bool:
     """Whether there may be a mark. Asked of every request while there is a session. Of several Cookie
     headers, which no browser sends (RFC 6265, 5.4), the first is looked at."""
-    # PERF: no loop in Python
-    if PARAMETER in request.query or find_header(request.headers, HEADER) is not None:
+    # PERF: compiled code alone; a search for the bytes costs twice as much as one for the parameter
+    headers = request.headers
+    if find_header(headers, HEADER) is not None or find_parameter(request.query, PARAMETER) is not None:
         return True
-    cookies = find_header(request.headers, b"cookie")
+    cookies = find_header(headers, b"cookie")
     return cookies is not None and COOKIE in cookies
 
 

@@ -88,10 +88,10 @@ async def test_a_request_enters_by_header_parameter_or_cookie_and_no_other_does(
     # SPEC: requirements R222, R223, R352
     served = await start(serve, vendor.url)
     tester = await begin(served.worker)
-    await order(served.port, x_gtm_server_preview=tester.token)
+    entered = await order(served.port, x_gtm_server_preview=tester.token)
     await order(served.port, f"/data?a=1&sgtm_preview={tester.token}")
     await order(served.port, cookie=f"x=1; sgtm_preview_session={tester.token}")
-    await order(served.port)
+    assert without_date(await order(served.port)) == without_date(entered)  # R224: it alters nothing
     assert [one.path for one in await tester.seen()] == ["/data"] * 3
     await vendor.wait_for(8)
 
