@@ -26,6 +26,10 @@ NO_LIMITS_OF_REQUESTS = {
     "dead",
     "hit",
     "letter",
+    "log",
+    "look",
+    "preview",
+    "template",
 }
 
 
