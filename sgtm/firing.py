@@ -312,6 +312,7 @@ class Firing:
                     on_dead=hit.died,
                     event_index=run.view.event.index,
                     received_micros=hit.request.received_micros,
+                    seed=hit.request.seed,
                     trace=trace,
                     walked=walked.delivery(request) if walked is not None else None,
                     is_again=hit.again is not None,

@@ -70,6 +70,8 @@ class Delivery(Struct, eq=False):
     """Of the event that it carries, among those of its record."""
     received_micros: int = 0
     """When the request came that it goes back to (Unix time); 0: nobody says."""
+    seed: int = 0
+    """Of that request: together they name its record."""
     trace: TagTrace | None = None
     """Who is told of each attempt."""
     begun_micros: int = 0

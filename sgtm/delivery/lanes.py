@@ -11,6 +11,7 @@ from collections.abc import Callable
 from sgtm.delivery.clock import Clock, LoopClock
 from sgtm.delivery.delivery import Delivery, DeliveryRules
 from sgtm.delivery.errors import Refused
+from sgtm.delivery.journal import Journal
 from sgtm.delivery.lane import Lane
 from sgtm.delivery.outbox.held import Hold
 from sgtm.delivery.queue import LaneLimits
@@ -31,7 +32,8 @@ class Lanes:
 
     `on_dead(delivery, outcome)` is called for each delivery that is given up, before `on_settled`.
     `hands_back`: whoever hands deliveries over can do so again, so lanes that are shut or full keep none
-    (`HandedBack`); ask `wants` when they can take them.
+    (`HandedBack`); ask `wants` when they can take them. A `journal` hears of every attempt; it is closed with
+    them.
     """
 
     def __init__(
@@ -45,11 +47,12 @@ class Lanes:
         max_lanes: int = 1_000,
         on_dead: OnDead | None = None,
         hands_back: bool = False,
+        journal: Journal | None = None,
     ) -> None:
-        self._hands_back = hands_back
+        self._hands_back, self._journal = hands_back, journal
         self._sender, self._chance, self._limits = sender, chance, limits or LaneLimits()
         self._clock = clock or LoopClock()
-        self._settling = Settling(counters, self._clock, on_dead)
+        self._settling = Settling(counters, self._clock, on_dead, journal)
         self._lanes: dict[_Key, Lane] = {}
         self._max_lanes = max_lanes
         self._retired: set[asyncio.Task[None]] = set()
@@ -111,6 +114,8 @@ class Lanes:
         self._is_closed = True
         await asyncio.gather(*(lane.close() for lane in self._lanes.values()), *self._retired)
         self._lanes.clear()
+        if self._journal is not None:
+            await self._journal.close()
 
     def _new_lane(self, key: _Key) -> Lane | None:
         if len(self._lanes) >= self._max_lanes and not self._retire_one():

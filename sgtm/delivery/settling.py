@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 
 from sgtm.delivery.clock import Clock
 from sgtm.delivery.delivery import Delivery, HandedBack
+from sgtm.delivery.journal import GIVEN_UP, MAX_REASON, Journal, Noted
 from sgtm.delivery.judge import Attempt
 from sgtm.delivery.letter import MAX_ANSWER_BYTES, Death
 from sgtm.messages import Outcome, OutgoingRequest
@@ -22,10 +23,13 @@ _MAX_REASONS = 1_000
 class Settling:
     """What the lanes tell of their deliveries. `on_dead` hears of all that are given up."""
 
-    def __init__(self, counters: Counters, clock: Clock, on_dead: OnDead | None) -> None:
+    def __init__(
+        self, counters: Counters, clock: Clock, on_dead: OnDead | None, journal: Journal | None = None
+    ) -> None:
         self.pending = 0
         """Deliveries taken and not settled."""
         self._counters, self._clock, self._on_dead = counters, clock, on_dead
+        self._journal = journal
         self._nothing_pending: asyncio.Future[None] | None = None
         self._said: dict[tuple[str, str, str], tuple[float, int]] = {}
 
@@ -58,6 +62,26 @@ class Settling:
             walked.ended(self._clock.unix_micros(), outcome, answer, attempt.error, delivery.attempts)
         if delivery.trace is not None:
             self._trace(delivery.trace, delivery, outcome, attempt, destination)
+        if self._journal is not None:
+            status = answer.status if answer is not None else 0
+            self._note(self._journal, delivery, destination, status, outcome.kind, outcome.reason)
+
+    def _note(
+        self, journal: Journal, delivery: Delivery, destination: str, status: int, kind: str, reason: str
+    ) -> None:
+        entry = Noted(
+            delivery.received_micros,
+            delivery.seed,
+            delivery.event_index,
+            delivery.tag,
+            destination,
+            self._clock.unix_micros(),
+            delivery.attempts,
+            status,
+            kind,
+            reason[:MAX_REASON],
+        )
+        journal.note(entry)
 
     def _trace(
         self, trace: TagTrace, delivery: Delivery, outcome: Outcome, attempt: Attempt, destination: str
@@ -80,6 +104,8 @@ class Settling:
     def dead(self, delivery: Delivery, destination: str, outcome: Outcome) -> None:
         """It is given up: `outcome` is dead, or refused when nobody mended the destination in time."""
         self._counters.add("sgtm_deliveries_dead_total", delivery.tag)
+        if self._journal is not None:
+            self._note(self._journal, delivery, destination, 0, GIVEN_UP, outcome.reason)
         self._say_dead(delivery, destination, outcome)
         try:
             if self._on_dead is not None:

@@ -132,6 +132,10 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_letters_fallen_out_total": ("", "dead letters deleted for room, or because of their age"),
     "sgtm_archive_records_total": ("", "records archived after they were delivered"),
     "sgtm_archive_records_lost_total": ("", "records that could not be archived (the disk is full or fails)"),
+    "sgtm_journal_lost_total": (
+        "",
+        "attempts that could not be noted (the disk stalls, is full or fails)",
+    ),
     "sgtm_archive_segments_deleted_total": ("", "archive files deleted: too old, too much, or in the way"),
     "sgtm_deliveries_dead_total": ("tag", "events given up: refused for good, or expired"),
 }

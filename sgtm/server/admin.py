@@ -27,6 +27,7 @@ from sgtm.observability.exposition import CONTENT_TYPE, render
 from sgtm.observability.metrics import Counters
 from sgtm.server.admin_answer import FOR_ALL, json_answer
 from sgtm.server.admin_context import context_pages
+from sgtm.server.admin_find import find_pages
 from sgtm.server.admin_health import health_pages
 from sgtm.server.admin_letters import letter_pages
 from sgtm.server.admin_preview import PREFIX, PreviewPages, Reply, is_served
@@ -75,6 +76,7 @@ class Admin:
             **health_pages(crew),
             **letter_pages(crew, settings),
             **context_pages(crew, settings),
+            **find_pages(crew, settings),
         }
 
     async def start(self, listening: Any) -> None:

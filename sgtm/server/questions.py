@@ -30,6 +30,7 @@ from sgtm.server.lane_samples import lane_samples
 from sgtm.server.letters import LettersAsked, LettersNamed, LetterView, letters_of, purge
 from sgtm.server.limit_table import LIMITS
 from sgtm.server.replaying import Asked, Replayed
+from sgtm.server.waiting import WaitingAsked, WaitingFound, find_waiting
 from sgtm.server.worker import Worker
 from sgtm.tally import NOBODY
 
@@ -121,6 +122,7 @@ class WorkerAnswers:
             "replay": self._replay,
             "late": self._late,
             "context": self._context,
+            "waiting": self._waiting,
             **worker.previews.questions(),
         }
 
@@ -203,6 +205,9 @@ class WorkerAnswers:
 
     async def _replay(self, body: Raw) -> list[Replayed]:
         return await self._worker.replays.run(msgspec.msgpack.decode(body, type=Asked))
+
+    async def _waiting(self, body: Raw) -> WaitingFound:
+        return await find_waiting(self._worker.outbox, msgspec.msgpack.decode(body, type=WaitingAsked))
 
     async def _context(self, body: Raw) -> context.ContextView:
         asked = msgspec.msgpack.decode(body, type=context.ContextAsked)

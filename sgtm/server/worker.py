@@ -24,7 +24,7 @@ from sgtm.delivery.egress import Egress
 from sgtm.delivery.lanes import Lanes
 from sgtm.delivery.lookups import Lookups
 from sgtm.delivery.outbox.gauges import outbox_gauges
-from sgtm.delivery.outbox.opening import open_outbox
+from sgtm.delivery.outbox.opening import open_journal, open_outbox
 from sgtm.delivery.sender import make_sender
 from sgtm.delivery.taken_keys import FILE_NAME, TakenKeys
 from sgtm.geo_database import use_database
@@ -101,7 +101,12 @@ class Worker:
         self._egress, self._hosting = egress, TemplateHosting(settings, self.counters)
         self._credentials = Credentials({**container.credentials, **self._hosting.credentials})
         self._sender = make_sender(settings.sender, self._credentials, egress)
-        self.lanes = Lanes(self._sender, self.counters, hands_back=self.outbox.reads_again)
+        self.lanes = Lanes(
+            self._sender,
+            self.counters,
+            hands_back=self.outbox.reads_again,
+            journal=open_journal(settings, slot, self.counters),
+        )
         self.health = Health()
         self.health.live_checks["outbox"] = lambda: self.outbox.state().is_alive
         self.health.ready_checks["outbox full"] = self._accepts

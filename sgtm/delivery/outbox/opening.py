@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sgtm.delivery.archive.keeping import Archive
+from sgtm.delivery.journal import Journal
 from sgtm.delivery.letter import LetterBounds
 from sgtm.delivery.outbox import Outbox
 from sgtm.delivery.outbox.folder import FolderInUse, SlotFolder, medium_of, suspects_in
@@ -76,8 +77,19 @@ def open_archive(settings: Settings, slot: int, workers: int, counters: Counters
     """The archive of one slot of so many, if one is wanted."""
     if not settings.archive:
         return None
-    age_s = float(settings.archive[:-1]) * _SECONDS[settings.archive[-1]]
-    return Archive(settings.data_folder, slot, workers, age_s, settings.archive_bytes, counters)
+    return Archive(settings.data_folder, slot, workers, _age_s(settings), settings.archive_bytes, counters)
+
+
+def open_journal(settings: Settings, slot: int, counters: Counters) -> Journal | None:
+    """The journal of one slot, where records are archived: it says what the archive cannot."""
+    if not settings.archive:
+        return None
+    max_bytes = settings.archive_bytes // 8
+    return Journal(settings.data_folder, slot, _age_s(settings), max_bytes, counters)
+
+
+def _age_s(settings: Settings) -> float:
+    return float(settings.archive[:-1]) * _SECONDS[settings.archive[-1]]
 
 
 def describe(settings: Settings) -> str:
