@@ -67,6 +67,7 @@ bench: fast  ## everything side by side in about 25 minutes (ROUNDS=), and a pag
 	$(BIN)/python -m benchmarks.latency --peers
 	$(BIN)/python -m benchmarks.growth --rounds $(ROUNDS)
 	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.webhook --rounds $(ROUNDS)
 	$(BIN)/python -m benchmarks.report
 
 instructions: fast  ## instructions per hit (valgrind) against the committed budget

@@ -16,8 +16,9 @@ TITLES = {
     "latency": "Latency from the moment a hit was due",
     "growth": "What grows, and what it costs",
     "scaling": "Workers, memory, start",
+    "webhook": "Signed webhooks, times the plain way",
 }
-BARS = {"load": "x_first", "latency": "p99_ms", "growth": "x_first", "scaling": "value"}
+BARS = {"load": "x_first", "latency": "p99_ms", "growth": "x_first", "scaling": "value", "webhook": "x_first"}
 """The column that is drawn."""
 OURS, OTHERS = "#2563eb", "#94a3b8"
 STYLE = """\
