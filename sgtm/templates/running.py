@@ -170,7 +170,6 @@ class TemplateRun(Listener):
         why = f"beyond the limit {SETTING_OF.get(limit, limit)}" if limit else kind
         self.failure, self.limit = f"{place}: {why}", limit
         self.host.log.append(f"error: {place}: {said}"[:MAX_CONSOLE_LINE])
-        self.host.asks = []
 
 
 def _nobody(answer: VendorAnswer | Failed) -> None:

@@ -7,6 +7,7 @@ import yaml
 from doubles import HeldLanes, NotingOutbox
 from gtm_containers import SENDER, container, plain, sender
 from gtm_templates import CLIENT, template, text_field
+from msgspec.structs import replace
 
 from sgtm.container.check import judge
 from sgtm.container.compile import compile_container, load_container
@@ -161,11 +162,14 @@ kept.setItemCopy('a', 1);
 data.gtmOnSuccess();
 """
     allowed = {"access_template_storage": {}, "logging": {"environments": "all"}}
-    data = container({"T": template("TAG", code, allowed)}, variables=(), tags=[{"name": "T", "type": "T"}])
-    one = compiled(data)
+    tags = [{"name": "First", "type": "T"}, {"name": "Second", "type": "T"}]
+    one = compiled(container({"T": template("TAG", code, allowed)}, variables=(), tags=tags))
     for _ in range(2):
         walk = dry_run_event(one, {"event_name": "e"}, "Test")
-        assert walk.events[0].tags[0].console == ["null"]
+        assert [tag.console for tag in walk.events[0].tags] == [["null"], ["1"]]
+    # SPEC: sandbox-api 1.3: what is only previewed has a store of its own
+    walk = dry_run_event(replace(one, is_preview=True), {"event_name": "e"}, "Test")
+    assert [tag.console for tag in walk.events[0].tags] == [["null"], ["null"]]
 
 
 def test_the_hosts_that_a_templates_permission_names_whole_are_destinations():
