@@ -249,6 +249,7 @@ class Pipeline:
         self._counters.add("sgtm_requests_claimed_total", client.name)
         if claimed.refusal:
             self._counters.add("sgtm_requests_refused_total", claimed.refusal)
+            log.info("a client refused a request", extra={"client": client.name, "reason": claimed.refusal})
         if not hit.delivers and self._repeats.have_all(claimed.repeat_keys):
             self._counters.add("sgtm_events_repeated_total", client.name, len(claimed.events))
         elif claimed.events:

@@ -150,6 +150,8 @@ async def test_hostile_texts_stay_texts_in_logs_answers_and_deliveries(
     assert notes == {None, *HOSTILE}
     server.process.terminate()
     await server.finish()
+    refused = [line for line in server.lines if line["message"] == "a client refused a request"]
+    assert {(line["client"], line["reason"]) for line in refused} == {("Payments", "webhook 401")}
     logged = json.dumps(server.lines, ensure_ascii=False)
     assert not [text for text in (*HOSTILE, SECRET) if text in logged or json.dumps(text)[1:-1] in logged]
     kept = b"".join(file.read_bytes() for file in (tmp_path / "data").rglob("*") if file.is_file())
