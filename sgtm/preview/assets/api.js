@@ -16,7 +16,10 @@ async function ask(method, path, body) {
   let answer;
   try {
     answer = await fetch(path.startsWith("/") ? path.slice(1) : `api/${path}`, {
-      method, headers, credentials: "same-origin", redirect: "error",
+      method,
+      headers,
+      credentials: "same-origin",
+      redirect: "error",
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch {
@@ -53,7 +56,10 @@ export function listen(id, hear) {
   const open = () => {
     hear.state("connecting");
     source = new EventSource(`api/${session(id)}/stream`);
-    source.onopen = () => { retry = 0; hear.state("live"); };
+    source.onopen = () => {
+      retry = 0;
+      hear.state("live");
+    };
     source.addEventListener("request", (event) => hear.request(JSON.parse(event.data)));
     source.addEventListener("update", (event) => hear.update(JSON.parse(event.data)));
     source.addEventListener("gone", (event) => hear.gone(JSON.parse(event.data).ids));
@@ -71,5 +77,10 @@ export function listen(id, hear) {
     };
   };
   open();
-  return { close() { isClosed = true; source.close(); } };
+  return {
+    close() {
+      isClosed = true;
+      source.close();
+    },
+  };
 }

@@ -1,9 +1,10 @@
 // The page: its state, what people do, what the server says. Drawing is in list.js and detail.js.
 
 import * as api from "./api.js";
+import { drawBar } from "./bar.js";
 import { drawDetail, tabsOf } from "./detail.js";
 import * as dialogs from "./dialogs.js";
-import { html, nothing, render } from "./lit-html.js";
+import { listenToKeys } from "./keys.js";
 import { listView } from "./list.js";
 import { copy, toast } from "./parts.js";
 import { Requests } from "./store.js";
@@ -13,10 +14,27 @@ const THEME = "sgtm preview theme";
 const requests = new Requests();
 const place = (id) => document.getElementById(id);
 const state = {
-  boot: null, session: null, source: "session", link: "connecting", loading: true,
-  selected: null, view: null, opening: false, problem: null, hasDraft: false, isEmpty: false,
-  tab: "summary", event: 0, tag: "", search: "", folded: new Set(), hidesSilent: true, raw: false,
-  replay: null, isReplaying: false, theme: localStorage.getItem(THEME) ?? "system",
+  boot: null,
+  session: null,
+  source: "session",
+  link: "connecting",
+  loading: true,
+  selected: null,
+  view: null,
+  opening: false,
+  problem: null,
+  hasDraft: false,
+  isEmpty: false,
+  tab: "summary",
+  event: 0,
+  tag: "",
+  search: "",
+  folded: new Set(),
+  hidesSilent: true,
+  raw: false,
+  replay: null,
+  isReplaying: false,
+  theme: localStorage.getItem(THEME) ?? "system",
 };
 let stream = null;
 
@@ -35,7 +53,7 @@ function drawNow() {
 }
 
 const drawers = {
-  bar: () => render(bar(), place("bar")),
+  bar: () => drawBar(place("bar"), state, acts),
   list: () => {
     list.draw(state);
     const isEmpty = !state.loading && !requests.all.length;
@@ -48,62 +66,92 @@ const drawers = {
     document.body.classList.toggle("opened", Boolean(state.view || state.opening));
     place("detail").ariaBusy = String(state.selected !== (state.view?.summary.id ?? null) && !state.problem);
     drawDetail(place("detail"), state, acts);
-    place("detail").querySelector("[role=tab][aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    place("detail")
+      .querySelector("[role=tab][aria-selected=true]")
+      ?.scrollIntoView({ block: "nearest", inline: "nearest" });
   },
 };
 const drawAll = () => draw("bar", "list", "detail");
 
-const LINKS = { live: "live", connecting: "connecting", lost: "connection lost, trying again", ended: "session over" };
-
-function bar() {
-  const { boot } = state;
-  return html`<h1>sgtm <span>preview</span></h1>
-    ${boot ? html`<p class="of"><b>${boot.container.id || "container"}</b><code title="version of the container">${boot.container.version}</code>
-      <span>${boot.workers} ${boot.workers === 1 ? "worker" : "workers"}</span></p>` : nothing}
-    <p class="connection ${state.link}" role="status"><i aria-hidden="true"></i>${LINKS[state.link]}</p>
-    <span class="grow"></span>
-    <div class="segments" role="radiogroup" aria-label="Source">
-      ${[["session", "My session"], ["lookback", "Look back"]].map(([one, name]) => html`<button type="button" role="radio" aria-checked=${state.source === one}
-        @click=${() => acts.source(one)} title=${one === "lookback" && boot ? `a share of ${boot.look_back.share} of production requests, the latest ${boot.look_back.size}` : "what carries this session's token"}>${name}</button>`)}</div>
-    ${state.session ? sessionTools(boot) : nothing}
-    <button type="button" class="send" @click=${acts.how}>Send a request here</button>
-    <button type="button" class="quiet" @click=${acts.theme} aria-label=${`Theme: ${state.theme}`} title="d">${{ system: "Auto", light: "Light", dark: "Dark" }[state.theme]}</button>
-    <button type="button" class="quiet" @click=${dialogs.help} aria-label="Keys and filters" title="?">?</button>
-    <button type="button" class="quiet" @click=${acts.logOut}>Log out</button>`;
-}
-
-/** What the session's requests run through, and whether vendors get them. */
-function sessionTools(boot) {
-  const { container, sends } = state.session;
-  return html`${boot?.draft ? html`<label class="of-tag">runs <select aria-label="Container of the session" @change=${(event) => acts.change({ container: event.target.value })}>
-      <option value="published" ?selected=${container !== "draft"}>published</option><option value="draft" ?selected=${container === "draft"}>draft</option></select></label>` : nothing}
-    <label class="of-tag" title="Otherwise this session's requests run, and nothing of them is sent"><input type="checkbox" .checked=${sends} @change=${() => acts.change({ sends: !sends })}> sends to vendors</label>`;
-}
-
 // -- what people do -------------------------------------------------------------------------------
 
 const acts = {
-  filter(text) { requests.setFilter(text); draw("list"); },
+  filter(text) {
+    requests.setFilter(text);
+    draw("list");
+  },
   toggleWord(word) {
     const words = requests.filter.split(/\s+/).filter(Boolean);
     acts.filter((words.includes(word) ? words.filter((one) => one !== word) : [...words, word]).join(" "));
   },
-  pause() { requests.pause(!requests.isPaused); draw("list"); },
-  clear() { requests.clear(); acts.close(); draw("list"); },
-  select(id) { if (id !== state.selected) openRequest(id); },
-  close() { Object.assign(state, { selected: null, view: null, opening: false, replay: null, problem: null }); draw("list", "detail"); },
-  tab(tab) { state.tab = tab; draw("detail"); place("detail").querySelector(".panel")?.scrollTo(0, 0); },
-  event(at) { state.event = at; draw("detail"); },
-  tag(name) { state.tag = name; draw("detail"); },
-  silent() { state.hidesSilent = !state.hidesSilent; draw("detail"); },
-  showSilent() { Object.assign(state, { hidesSilent: false, tag: "", tab: "tags" }); draw("detail"); },
-  openTag(name, event, tab = "tags") { Object.assign(state, { tag: name, event, tab }); draw("detail"); },
-  search(text) { state.search = text; draw("detail"); },
-  fold(path) { state.folded.has(path) ? state.folded.delete(path) : state.folded.add(path); draw("detail"); },
-  raw() { state.raw = !state.raw; draw("detail"); },
-  how() { dialogs.howTo(state.session, state.boot?.url); },
-  theme() { setTheme({ system: "light", light: "dark", dark: "system" }[state.theme]); },
-  source(source) { if (source !== state.source) { state.source = source; follow(); } },
+  pause() {
+    requests.pause(!requests.isPaused);
+    draw("list");
+  },
+  clear() {
+    requests.clear();
+    acts.close();
+    draw("list");
+  },
+  select(id) {
+    if (id !== state.selected) openRequest(id);
+  },
+  close() {
+    Object.assign(state, { selected: null, view: null, opening: false, replay: null, problem: null });
+    draw("list", "detail");
+  },
+  tab(tab) {
+    state.tab = tab;
+    draw("detail");
+    place("detail").querySelector(".panel")?.scrollTo(0, 0);
+  },
+  event(at) {
+    state.event = at;
+    draw("detail");
+  },
+  tag(name) {
+    state.tag = name;
+    draw("detail");
+  },
+  silent() {
+    state.hidesSilent = !state.hidesSilent;
+    draw("detail");
+  },
+  showSilent() {
+    Object.assign(state, { hidesSilent: false, tag: "", tab: "tags" });
+    draw("detail");
+  },
+  openTag(name, event, tab = "tags") {
+    Object.assign(state, { tag: name, event, tab });
+    draw("detail");
+  },
+  search(text) {
+    state.search = text;
+    draw("detail");
+  },
+  fold(path) {
+    state.folded.has(path) ? state.folded.delete(path) : state.folded.add(path);
+    draw("detail");
+  },
+  raw() {
+    state.raw = !state.raw;
+    draw("detail");
+  },
+  help() {
+    dialogs.help();
+  },
+  how() {
+    dialogs.howTo(state.session, state.boot?.url);
+  },
+  theme() {
+    setTheme({ system: "light", light: "dark", dark: "system" }[state.theme]);
+  },
+  source(source) {
+    if (source !== state.source) {
+      state.source = source;
+      follow();
+    }
+  },
   async change(change) {
     await attempt(async () => {
       const { id, container, sends } = state.session;
@@ -114,7 +162,10 @@ const acts = {
     });
     draw("bar");
   },
-  async logOut() { await attempt(api.logOut); location.assign("login"); },
+  async logOut() {
+    await attempt(api.logOut);
+    location.assign("login");
+  },
   async copyTest() {
     if (!state.view) return;
     await attempt(async () => copy(await api.testOf(sourceId(), state.selected), "Copy as test"));
@@ -156,9 +207,16 @@ async function openRequest(id) {
     if (error.status === 401) return ended(401);
     if (id !== state.selected) return;
     const isGone = error.status === 404;
-    Object.assign(state, { view: null, opening: false, problem: isGone
-      ? { title: "This request is gone", text: "Newer requests have pushed it out. What is kept is limited, so that the preview costs the server little." }
-      : { title: "It cannot be shown", text: error.message, name: "Try again", act: () => openRequest(id) } });
+    Object.assign(state, {
+      view: null,
+      opening: false,
+      problem: isGone
+        ? {
+            title: "This request is gone",
+            text: "Newer requests have pushed it out. What is kept is limited, so that the preview costs the server little.",
+          }
+        : { title: "It cannot be shown", text: error.message, name: "Try again", act: () => openRequest(id) },
+    });
   }
   draw("list", "detail");
 }
@@ -197,11 +255,27 @@ async function follow() {
   drawAll();
   const id = sourceId();
   stream = api.listen(id, {
-    request: (summary) => { requests.put(summary); draw("list"); },
-    update: (summary) => { requests.put(summary); if (summary.id === state.selected) refresh(summary.id); draw("list"); },
-    gone: (ids) => { requests.drop(ids); draw("list"); },
-    all: (summaries) => { for (const one of summaries) requests.put(one); draw("list"); },
-    state: (link) => { state.link = link; draw("bar"); },
+    request: (summary) => {
+      requests.put(summary);
+      draw("list");
+    },
+    update: (summary) => {
+      requests.put(summary);
+      if (summary.id === state.selected) refresh(summary.id);
+      draw("list");
+    },
+    gone: (ids) => {
+      requests.drop(ids);
+      draw("list");
+    },
+    all: (summaries) => {
+      for (const one of summaries) requests.put(one);
+      draw("list");
+    },
+    state: (link) => {
+      state.link = link;
+      draw("bar");
+    },
     ended,
   });
   try {
@@ -221,17 +295,35 @@ async function refresh(id) {
     const view = await api.viewRequest(sourceId(), id);
     if (id === state.selected) Object.assign(state, { view });
     draw("detail");
-  } catch { /* it stays as it was: a question of seconds, or it is gone */ }
+  } catch {
+    /* it stays as it was: a question of seconds, or it is gone */
+  }
 }
 
 function ended(status, text = "") {
   stream?.close();
   Object.assign(state, { link: "ended", loading: false, view: null, selected: null, opening: false });
-  state.problem = status === 401 || status === 403
-    ? { title: "You are logged out", text: "The preview's cookie has ended, or the admin token was changed.", name: "Log in", act: () => location.assign("login") }
-    : status === 404
-      ? { title: "This session is over", text: "Sessions end after a while without a look, and when the server restarts.", name: "Start a new session", act: begin }
-      : { title: "The server cannot be reached", text: text || "It may be restarting.", name: "Try again", act: begin };
+  state.problem =
+    status === 401 || status === 403
+      ? {
+          title: "You are logged out",
+          text: "The preview's cookie has ended, or the admin token was changed.",
+          name: "Log in",
+          act: () => location.assign("login"),
+        }
+      : status === 404
+        ? {
+            title: "This session is over",
+            text: "Sessions end after a while without a look, and when the server restarts.",
+            name: "Start a new session",
+            act: begin,
+          }
+        : {
+            title: "The server cannot be reached",
+            text: text || "It may be restarting.",
+            name: "Try again",
+            act: begin,
+          };
   drawAll();
 }
 
@@ -262,32 +354,6 @@ function stepTab(step) {
   acts.tab(tabs[(tabs.indexOf(state.tab) + step + tabs.length) % tabs.length]);
 }
 
-function focusOn(id) {
-  requestAnimationFrame(() => requestAnimationFrame(() => { place(id)?.focus(); place(id)?.select?.(); }));
-}
-
-const KEYS = {
-  j: () => move(1), ArrowDown: () => move(1), k: () => move(-1), ArrowUp: () => move(-1),
-  "[": () => stepTab(-1), "]": () => stepTab(1), "/": () => focusOn("filter"),
-  s: () => { if (state.view) { acts.tab("data"); focusOn("search"); } },
-  p: () => acts.pause(), c: () => acts.clear(), t: () => acts.copyTest(), r: () => acts.replay(), h: () => acts.how(), d: () => acts.theme(),
-  "?": () => dialogs.help(), Escape: () => acts.close(),
-};
-
-function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || dialogs.isOpen()) return;
-  const field = event.target.closest?.("input, select, textarea");
-  if (field) {
-    if (event.key === "Escape") { event.preventDefault(); field.blur(); }
-    return;
-  }
-  const isScrolling = event.key.startsWith("Arrow") && event.target.closest?.(".panel, [role=radio]");
-  const act = isScrolling ? null : /^[1-9]$/.test(event.key) && state.view ? () => acts.tab(tabsOf(state)[event.key - 1][0]) : KEYS[event.key];
-  if (!act) return;
-  event.preventDefault();
-  act();
-}
-
 // -- the beginning --------------------------------------------------------------------------------
 
 async function begin() {
@@ -305,6 +371,11 @@ async function begin() {
 
 const list = listView(place("list"), requests, acts);
 setTheme(state.theme);
-document.addEventListener("keydown", onKey);
+listenToKeys(acts, {
+  move,
+  stepTab,
+  tabAt: (index) => acts.tab(tabsOf(state)[index][0]),
+  hasRequest: () => Boolean(state.view),
+});
 window.addEventListener("pagehide", () => stream?.close());
 begin();

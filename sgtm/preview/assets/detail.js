@@ -36,42 +36,106 @@ export function drawDetail(place, state, on) {
 
 function unopened(state, on) {
   if (state.problem) {
-    return html`<div class="empty large" role="alert"><h3>${state.problem.title}</h3><p>${state.problem.text}</p>${
-      state.problem.act ? html`<button type="button" class="primary" @click=${state.problem.act}>${state.problem.name}</button>` : nothing}</div>`;
+    return html`<div class="empty large" role="alert">
+      <h3>${state.problem.title}</h3>
+      <p>${state.problem.text}</p>
+      ${
+        state.problem.act
+          ? html`<button type="button" class="primary" @click=${state.problem.act}>
+              ${state.problem.name}
+            </button>`
+          : nothing
+      }
+    </div>`;
   }
-  if (state.opening) return html`<div class="empty large"><h3>Loading</h3><div class="bones" aria-hidden="true"><i></i><i></i><i></i><i></i><i></i></div></div>`;
+  if (state.opening)
+    return html`<div class="empty large">
+      <h3>Loading</h3>
+      <div class="bones" aria-hidden="true"><i></i><i></i><i></i><i></i><i></i></div>
+    </div>`;
   if (state.isEmpty && state.source === "session" && state.session) {
-    return html`<div class="panel first"><h2>Send the first request here</h2>${ways(state.session, state.boot?.url)}</div>`;
+    return html`<div class="panel first">
+      <h2>Send the first request here</h2>
+      ${ways(state.session, state.boot?.url)}
+    </div>`;
   }
-  return html`<div class="empty large"><h3>No request is open</h3><p>Choose one of the list, or press <kbd>j</kbd>.</p>
-    <dl class="keys">${[["j k", "next, previous"], ["[ ]", "tabs"], ["/", "filter"], ["p", "pause"], ["?", "all keys"]].map(([key, what]) =>
-      html`<div><dt>${key.split(" ").map((one) => html`<kbd>${one}</kbd>`)}</dt><dd>${what}</dd></div>`)}</dl></div>`;
+  return html`<div class="empty large">
+    <h3>No request is open</h3>
+    <p>Choose one of the list, or press <kbd>j</kbd>.</p>
+    <dl class="keys">
+      ${[
+        ["j k", "next, previous"],
+        ["[ ]", "tabs"],
+        ["/", "filter"],
+        ["p", "pause"],
+        ["?", "all keys"],
+      ].map(
+        ([key, what]) =>
+          html`<div>
+            <dt>${key.split(" ").map((one) => html`<kbd>${one}</kbd>`)}</dt>
+            <dd>${what}</dd>
+          </div>`,
+      )}
+    </dl>
+  </div>`;
 }
 
 function opened(state, on) {
   const { view } = state;
   const tabs = tabsOf(state);
   const [name, , panel] = tabs.find(([one]) => one === state.tab) ?? tabs[0];
-  return html`
-    <header class="head">
+  return html` <header class="head">
       <div class="title">
         <button type="button" class="quiet back" @click=${on.close} aria-label="Back to the list">←</button>
-        <h2>${view.events.length ? view.events.map((one) => one.name).slice(0, 4).join(", ") : view.claimed_by ? "no event" : "unclaimed"}${
-          view.events.length > 4 ? html`<span class="more">+${view.events.length - 4}</span>` : nothing}</h2>
+        <h2>
+          ${
+            view.events.length
+              ? view.events
+                  .map((one) => one.name)
+                  .slice(0, 4)
+                  .join(", ")
+              : view.claimed_by
+                ? "no event"
+                : "unclaimed"
+          }${view.events.length > 4 ? html`<span class="more">+${view.events.length - 4}</span>` : nothing}
+        </h2>
         ${status(view.answer?.status ?? 0)}
         <span class="grow"></span>
         <button type="button" @click=${on.copyTest} title="t">Copy as test</button>
-        <button type="button" @click=${on.replay} title="r" ?disabled=${state.isReplaying}>${state.isReplaying ? "Replaying …" : state.hasDraft ? "Replay against draft" : "Replay"}</button>
+        <button type="button" @click=${on.replay} title="r" ?disabled=${state.isReplaying}>
+          ${state.isReplaying ? "Replaying …" : state.hasDraft ? "Replay against draft" : "Replay"}
+        </button>
       </div>
-      <p class="about"><code>${view.request.method}</code> <code class="path" title=${view.request.url}>${view.summary.path}</code>
-        <span>${clock(view.summary.at_micros)}</span><span>${duration(view.summary.took_micros)}</span><span>worker ${view.summary.worker}</span><span>container ${view.container_version}</span>${
-        view.summary.source === "lookback" ? html`<b class="masked">personal data masked</b>` : nothing}</p>
-      <div class="tabs" role="tablist" aria-label="Parts of the request">${tabs.map(([one, title], at) => html`
-        <button type="button" role="tab" id=${`tab-${one}`} aria-selected=${one === name} aria-controls="panel" tabindex=${one === name ? 0 : -1}
-          @click=${() => on.tab(one)} @keydown=${(event) => step(event, tabs, at, on)}>${title}${badge(one, view)}</button>`)}</div>
+      <p class="about">
+        <code>${view.request.method}</code>
+        <code class="path" title=${view.request.url}>${view.summary.path}</code>
+        <span>${clock(view.summary.at_micros)}</span><span>${duration(view.summary.took_micros)}</span
+        ><span>worker ${view.summary.worker}</span><span>container ${view.container_version}</span>${
+          view.summary.source === "lookback" ? html`<b class="masked">personal data masked</b>` : nothing
+        }
+      </p>
+      <div class="tabs" role="tablist" aria-label="Parts of the request">
+        ${tabs.map(
+          ([one, title], at) =>
+            html` <button
+              type="button"
+              role="tab"
+              id=${`tab-${one}`}
+              aria-selected=${one === name}
+              aria-controls="panel"
+              tabindex=${one === name ? 0 : -1}
+              @click=${() => on.tab(one)}
+              @keydown=${(event) => step(event, tabs, at, on)}
+            >
+              ${title}${badge(one, view)}
+            </button>`,
+        )}
+      </div>
     </header>
     ${OF_EVENTS.has(name) && (view.events.length > 1 || OF_TAGS.has(name)) ? picker(name, state, on) : nothing}
-    <div class="panel" id="panel" role="tabpanel" aria-labelledby=${`tab-${name}`} tabindex="0">${panel(state, on)}</div>`;
+    <div class="panel" id="panel" role="tabpanel" aria-labelledby=${`tab-${name}`} tabindex="0">
+      ${panel(state, on)}
+    </div>`;
 }
 
 function step(event, tabs, at, on) {
@@ -93,21 +157,54 @@ function badge(tab, view) {
     outgoing: deliveries.length,
     console: tags.reduce((sum, tag) => sum + tag.console.length, view.console.length),
   }[tab];
-  const isBad = (tab === "tags" && tags.some((tag) => tag.group === "failed"))
-    || (tab === "outgoing" && deliveries.some((one) => one.outcome === "dead" || one.outcome === "refused"));
+  const isBad =
+    (tab === "tags" && tags.some((tag) => tag.group === "failed")) ||
+    (tab === "outgoing" && deliveries.some((one) => one.outcome === "dead" || one.outcome === "refused"));
   if (!count) return nothing;
   return html`<span class="badge">${isBad ? icon("failed") : nothing}${count}</span>`;
 }
+
+const silent = (state, on) =>
+  html`<label class="of-tag"
+    ><input type="checkbox" .checked=${!state.hidesSilent} @change=${on.silent} /> also tags that no trigger
+    wanted</label
+  >`;
 
 /** Which of several events, and of many tags. */
 function picker(name, state, on) {
   const { view } = state;
   const tags = [...new Set(view.events.flatMap((event) => event.tags.map((tag) => tag.name)))];
   return html`<div class="picker">
-    ${view.events.length > 1 ? html`<div class="segments" role="radiogroup" aria-label="Event">${view.events.slice(0, 25).map((one, at) => html`
-      <button type="button" role="radio" aria-checked=${at === state.event} @click=${() => on.event(at)}><span class="soft">${at + 1}</span> ${one.name}</button>`)}</div>` : nothing}
-    ${OF_TAGS.has(name) && tags.length ? html`<label class="of-tag">Tag <select @change=${(change) => on.tag(change.target.value)}>
-      <option value="" ?selected=${!state.tag}>all ${tags.length}</option>${tags.map((tag) => html`<option value=${tag} ?selected=${tag === state.tag}>${tag}</option>`)}</select></label>
-      ${OF_SILENT.has(name) ? html`<label class="of-tag"><input type="checkbox" .checked=${!state.hidesSilent} @change=${on.silent}> also tags that no trigger wanted</label>` : nothing}` : nothing}
+    ${
+      view.events.length > 1
+        ? html`<div class="segments" role="radiogroup" aria-label="Event">
+            ${view.events
+              .slice(0, 25)
+              .map(
+                (one, at) =>
+                  html` <button
+                    type="button"
+                    role="radio"
+                    aria-checked=${at === state.event}
+                    @click=${() => on.event(at)}
+                  >
+                    <span class="soft">${at + 1}</span> ${one.name}
+                  </button>`,
+              )}
+          </div>`
+        : nothing
+    }
+    ${
+      OF_TAGS.has(name) && tags.length
+        ? html`<label class="of-tag"
+              >Tag
+              <select @change=${(change) => on.tag(change.target.value)}>
+                <option value="" ?selected=${!state.tag}>all ${tags.length}</option>
+                ${tags.map((tag) => html`<option value=${tag} ?selected=${tag === state.tag}>${tag}</option>`)}
+              </select></label
+            >
+            ${OF_SILENT.has(name) ? silent(state, on) : nothing}`
+        : nothing
+    }
   </div>`;
 }

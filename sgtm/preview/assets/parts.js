@@ -13,9 +13,16 @@ const SHAPES = {
   not: svg`<circle cx="8" cy="8" r="5.75" class="line"/>`,
   waiting: svg`<circle cx="8" cy="8" r="6" class="line dashed"/><path d="M8 5v3l2 1.4" class="line"/>`,
 };
-export const GROUP_NAMES = { fired: "fired", failed: "failed", held: "held back", not: "not fired", waiting: "waiting" };
+export const GROUP_NAMES = {
+  fired: "fired",
+  failed: "failed",
+  held: "held back",
+  not: "not fired",
+  waiting: "waiting",
+};
 
-export const icon = (group) => html`<svg class="icon ${group}" viewBox="0 0 16 16" aria-hidden="true">${SHAPES[group]}</svg>`;
+export const icon = (group) =>
+  html`<svg class="icon ${group}" viewBox="0 0 16 16" aria-hidden="true">${SHAPES[group]}</svg>`;
 
 export const outcome = (group, text = GROUP_NAMES[group]) =>
   html`<span class="outcome ${group}">${icon(group)}<span>${text}</span></span>`;
@@ -29,13 +36,19 @@ export function deliveryGroup(one) {
 }
 
 const DELIVERY_NAMES = {
-  done: "accepted", dead: "given up", refused: "refused: credential or set-up", retry: "will be sent again", isolate: "will be sent alone",
+  done: "accepted",
+  dead: "given up",
+  refused: "refused: credential or set-up",
+  retry: "will be sent again",
+  isolate: "will be sent alone",
 };
 export const deliveryName = (one, isReplay) =>
-  DELIVERY_NAMES[one.outcome] ?? (isReplay ? "not sent: a dry run" : one.attempts ? "sent, no answer yet" : "waits to be sent");
+  DELIVERY_NAMES[one.outcome] ??
+  (isReplay ? "not sent: a dry run" : one.attempts ? "sent, no answer yet" : "waits to be sent");
 
 /** Colour class of an HTTP status. */
-export const statusClass = (status) => (!status ? "none" : status < 300 ? "good" : status < 400 ? "moved" : "bad");
+export const statusClass = (status) =>
+  !status ? "none" : status < 300 ? "good" : status < 400 ? "moved" : "bad";
 export const status = (code) => html`<span class="status ${statusClass(code)}">${code || "–"}</span>`;
 
 // -- values ---------------------------------------------------------------------------------------
@@ -46,7 +59,8 @@ export function value(given, highlight = "") {
   if (said) return html`<span class="v ${said.kind}">${said.text}</span>`;
   if (given === null) return html`<span class="v null">null</span>`;
   if (typeof given === "string") return html`<span class="v string">${marked(given, highlight)}</span>`;
-  if (typeof given === "object") return html`<span class="v object">${marked(cut(textOf(given)), highlight)}</span>`;
+  if (typeof given === "object")
+    return html`<span class="v object">${marked(cut(textOf(given)), highlight)}</span>`;
   return html`<span class="v ${typeof given}">${marked(String(given), highlight)}</span>`;
 }
 
@@ -68,39 +82,91 @@ export function marked(text, word) {
 const SIGNS = { added: "+", removed: "−", changed: "~" };
 const SIGN_NAMES = { added: "added", removed: "removed", changed: "changed" };
 
+const ARROW = html`<span class="arrow" aria-label="became">→</span>`;
+
 /** Changes, one line each. */
-export const diff = (changes) => html`<table class="diff"><tbody>${changes.map((one) => html`
-  <tr class=${one.kind}><td class="sign" aria-label=${SIGN_NAMES[one.kind]}>${SIGNS[one.kind]}</td><th scope="row">${one.path}</th>
-    <td>${one.kind === "added" ? nothing : html`<del>${value(one.before)}</del>`}${one.kind === "changed" ? html`<span class="arrow" aria-label="became">→</span>` : nothing}${
-      one.kind === "removed" ? nothing : html`<ins>${value(one.after)}</ins>`}</td></tr>`)}</tbody></table>`;
+export const diff = (changes) =>
+  html`<table class="diff">
+    <tbody>
+      ${changes.map(
+        (one) =>
+          html` <tr class=${one.kind}>
+            <td class="sign" aria-label=${SIGN_NAMES[one.kind]}>${SIGNS[one.kind]}</td>
+            <th scope="row">${one.path}</th>
+            <td>
+              ${one.kind === "added" ? nothing : html`<del>${value(one.before)}</del>`}${one.kind === "changed" ? ARROW : nothing}${
+                one.kind === "removed" ? nothing : html`<ins>${value(one.after)}</ins>`
+              }
+            </td>
+          </tr>`,
+      )}
+    </tbody>
+  </table>`;
 
 /** Name and value pairs. */
-export const pairs = (list, caption) => (list.length ? html`<table class="pairs"><caption class="unseen">${caption}</caption><tbody>${
-  list.map(([name, text]) => html`<tr><th scope="row" title=${name}>${name}</th><td>${value(text)}</td></tr>`)}</tbody></table>` : nothing);
+export const pairs = (list, caption) =>
+  list.length
+    ? html`<table class="pairs">
+        <caption class="unseen">
+          ${caption}
+        </caption>
+        <tbody>
+          ${list.map(
+            ([name, text]) =>
+              html`<tr>
+                <th scope="row" title=${name}>${name}</th>
+                <td>${value(text)}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>`
+    : nothing;
 
 /** The condition that decided, with both values as they were compared. */
-export const condition = (failed) => html`<span class="condition"><code>${failed.text}</code> ${
-  failed.error
-    ? html`raised <b>${failed.error}</b>`
-    : html`<span class="is">is false:</span> ${value(failed.value)} <span class="is">against</span> ${value(failed.compared_with)}`}</span>`;
+export const condition = (failed) =>
+  html`<span class="condition"
+    ><code>${failed.text}</code> ${
+      failed.error
+        ? html`raised <b>${failed.error}</b>`
+        : html`<span class="is">is false:</span> ${value(failed.value)}
+            <span class="is">against</span> ${value(failed.compared_with)}`
+    }</span
+  >`;
 
-export const empty = (title, text = "") => html`<div class="empty"><h3>${title}</h3>${text ? html`<p>${text}</p>` : nothing}</div>`;
+export const empty = (title, text = "") =>
+  html`<div class="empty">
+    <h3>${title}</h3>
+    ${text ? html`<p>${text}</p>` : nothing}
+  </div>`;
 
 export const section = (title, content, aside = nothing) =>
-  html`<section class="part"><h3>${title}<span class="aside">${aside}</span></h3>${content}</section>`;
+  html`<section class="part">
+    <h3>${title}<span class="aside">${aside}</span></h3>
+    ${content}
+  </section>`;
 
 /** A body: JSON laid out, a form as pairs, or as it came. */
 export function body(text, bytes, data, form) {
   if (!text) return html`<p class="soft">no body</p>`;
-  if (data !== null && typeof data === "object") return html`<pre class="code">${JSON.stringify(data, null, 2)}</pre>`;
+  if (data !== null && typeof data === "object")
+    return html`<pre class="code">${JSON.stringify(data, null, 2)}</pre>`;
   if (form) return pairs(form, "Form");
   return html`<pre class="code">${text}</pre>`;
 }
 
+/** A button that reads as a link. */
+export const link = (text, act) => html`<button type="button" class="link" @click=${act}>${text}</button>`;
+
+/** "one request", "3 requests". */
+export const counted = (count, word) =>
+  count === 1 ? `one ${word}` : `${count.toLocaleString("en")} ${word}s`;
+
 // -- copying --------------------------------------------------------------------------------------
 
 export const copyButton = (text, what = "Copy", label = what) =>
-  html`<button class="quiet copy" type="button" aria-label=${`${label}`} @click=${() => copy(text, what)}>${what}</button>`;
+  html`<button class="quiet copy" type="button" aria-label=${`${label}`} @click=${() => copy(text, what)}>
+    ${what}
+  </button>`;
 
 /** Put a text on the clipboard, also where the page is no secure context. */
 export async function copy(text, what = "It") {

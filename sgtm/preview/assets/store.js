@@ -21,23 +21,32 @@ export function parseFilter(text) {
 function testOf(place, word) {
   const has = (text) => text.toLowerCase().includes(word);
   switch (place) {
-    case "client": return (one) => (word === "none" ? !one.client : has(one.client));
-    case "event": return (one) => one.events.some(has);
-    case "path": return (one) => has(one.path);
-    case "method": return (one) => has(one.method);
-    case "status": return (one) => String(one.status).startsWith(word);
-    case "worker": return (one) => String(one.worker) === word;
+    case "client":
+      return (one) => (word === "none" ? !one.client : has(one.client));
+    case "event":
+      return (one) => one.events.some(has);
+    case "path":
+      return (one) => has(one.path);
+    case "method":
+      return (one) => has(one.method);
+    case "status":
+      return (one) => String(one.status).startsWith(word);
+    case "worker":
+      return (one) => String(one.worker) === word;
     case "tag": {
       if (word === "failed") return (one) => one.tags.failed > 0 || one.deliveries.failed > 0;
       if (GROUPS.includes(word)) return (one) => one.tags[word] > 0;
       return (one) => has(one.search);
     }
-    default: return (one) => (one.haystack ??= haystackOf(one)).includes(word);
+    default:
+      return (one) => (one.haystack ??= haystackOf(one)).includes(word);
   }
 }
 
 function haystackOf(one) {
-  return [one.method, one.path, one.client, one.status, one.id, one.search, ...one.events].join("\n").toLowerCase();
+  return [one.method, one.path, one.client, one.status, one.id, one.search, ...one.events]
+    .join("\n")
+    .toLowerCase();
 }
 
 /** The requests of one session, newest first, and those of them that the filter lets through. */
@@ -57,7 +66,9 @@ export class Requests {
 
   /** How many came since the list was paused. */
   get waiting() {
-    return this._frozen === null ? 0 : this.all.length - this._frozen.filter((one) => this.byId.has(one.id)).length;
+    return this._frozen === null
+      ? 0
+      : this.all.length - this._frozen.filter((one) => this.byId.has(one.id)).length;
   }
 
   get shown() {
@@ -128,7 +139,8 @@ export function special(value) {
   if ("$undefined" in value) return { kind: "undefined", text: "undefined" };
   if ("$number" in value) return { kind: "number", text: value.$number };
   if ("$bytes" in value) return { kind: "bytes", text: value.$bytes };
-  if ("$cut" in value && Object.keys(value).length === 1) return { kind: "cut", text: `… ${value.$cut} more` };
+  if ("$cut" in value && Object.keys(value).length === 1)
+    return { kind: "cut", text: `… ${value.$cut} more` };
   return null;
 }
 
@@ -154,16 +166,22 @@ const isBranch = (value) => value !== null && typeof value === "object" && !spec
 
 /** The parts of a walk that two runs of a request are compared by: nothing that depends on when it ran. */
 export function comparable(view) {
-  const tags = (event) => Object.fromEntries(event.tags.map((tag) => [tag.name, {
-    outcome: tag.outcome,
-    ...(tag.reason ? { reason: tag.reason } : {}),
-    requests: tag.deliveries.map((one) => ({
-      method: one.method,
-      url: one.url.split("?")[0],
-      query: pairsOf(one.url.split("?").slice(1).join("?")),
-      body: parsed(one.body),
-    })),
-  }]));
+  const tags = (event) =>
+    Object.fromEntries(
+      event.tags.map((tag) => [
+        tag.name,
+        {
+          outcome: tag.outcome,
+          ...(tag.reason ? { reason: tag.reason } : {}),
+          requests: tag.deliveries.map((one) => ({
+            method: one.method,
+            url: one.url.split("?")[0],
+            query: pairsOf(one.url.split("?").slice(1).join("?")),
+            body: parsed(one.body),
+          })),
+        },
+      ]),
+    );
   return {
     client: view.claimed_by || "none",
     status: view.answer?.status ?? 0,
@@ -186,7 +204,9 @@ export function parsed(body) {
   if (/^\s*[[{]/.test(body)) {
     try {
       return JSON.parse(body);
-    } catch { /* a text of somebody's own that only begins so */ }
+    } catch {
+      /* a text of somebody's own that only begins so */
+    }
   }
   return body;
 }
