@@ -11,15 +11,14 @@ Exit status: 0 the server took it, 1 it did not, 2 a mistake in the arguments or
 """
 
 import argparse
-import http.client
 import time
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
 
 from msgspec.structs import replace
 
 from sgtm.cli._container import source_of
 from sgtm.cli._inputs import read_header, read_recorded
+from sgtm.cli._posting import post, read_url
 from sgtm.clients._webhook.signing import signed
 from sgtm.clients.webhook import Parameters
 from sgtm.container.compile import load_container
@@ -31,7 +30,6 @@ from sgtm.messages import IncomingRequest
 from sgtm.observability.show import inert
 from sgtm.settings import FILE
 
-TIMEOUT_S = 30.0
 _ADDED = (b"host", b"content-length", b"connection", b"transfer-encoding")
 """Headers that whoever sends writes himself."""
 _WORDS = {
@@ -73,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError:
         mend = "is it the whole secret, as the sender shows it?"
         raise SettingsError("is not base64", where="the secret", mend=mend) from None
-    status, body = _post(arguments.url, request)
+    status, body = post(arguments.url, request)
     print(f"{request.method} {request.path} with {len(request.body)} bytes, signed")
     print(f"{status} {_WORDS.get(status, 'taken' if status < 300 else 'refused')}")
     if body:
@@ -103,7 +101,7 @@ def _request(arguments: argparse.Namespace, parameters: Parameters) -> IncomingR
             body=_content(file),
             received_micros=now,
         )
-    url = _url(arguments.url)
+    url = read_url(arguments.url)
     own = tuple((name.lower().encode(), value.encode()) for name, value in map(read_header, arguments.header))
     headers = tuple(pair for pair in request.headers if pair[0] not in _ADDED)
     path = url.path if url.path not in ("", "/") else request.path
@@ -116,30 +114,3 @@ def _content(file: Path) -> bytes:
     except OSError as error:
         reason = error.strerror or "cannot be read"
         raise SettingsError(reason, where=str(file), mend="give the path of the body") from None
-
-
-def _url(text: str) -> SplitResult:
-    url = urlsplit(text)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise SettingsError(f"{text[:80]!r} is no address", where="--url", mend="write http://localhost:8080")
-    return url
-
-
-def _post(address: str, request: IncomingRequest) -> tuple[int, bytes]:
-    url = _url(address)
-    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-    connection = kind(url.hostname or "", url.port, timeout=TIMEOUT_S)
-    target = request.path + (f"?{request.query.decode()}" if request.query else "")
-    try:
-        connection.putrequest(request.method, target)
-        for name, value in request.headers:
-            connection.putheader(name.decode("latin-1"), value)
-        connection.putheader("Content-Length", str(len(request.body)))
-        connection.endheaders(request.body)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise SettingsError(f"no answer: {reason}", where=address, mend="is the server running?") from None
-    finally:
-        connection.close()
