@@ -127,7 +127,7 @@ def _settled(chosen: Settings, session: str, timeout_s: float, *, sends: bool) -
     before: Any = None
     while True:
         listed = _ask(chosen, "GET", f"sessions/{session}/requests")["requests"]
-        now = listed[0] if listed else None
+        now: Any = listed[0] if listed else None
         is_quiet = now is not None and now["status"] and now == before
         if is_quiet and not (sends and now["deliveries"]["waiting"]):
             break
