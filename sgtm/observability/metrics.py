@@ -42,14 +42,14 @@ class Counters:
     """Counts by metric name and label value. Every name is declared in `names.py`."""
 
     def __init__(self) -> None:
-        self._values: dict[str, dict[str, int]] = {
+        self._values: dict[str, dict[str, float]] = {
             name: {} if label else {"": 0} for name, (label, _) in METRICS.items()
         }
         self._histograms: dict[str, dict[str, Histogram]] = {
             name: {} if label else {"": Histogram()} for name, (label, _) in HISTOGRAMS.items()
         }
 
-    def add(self, name: str, label: str = "", amount: int = 1) -> None:
+    def add(self, name: str, label: str = "", amount: float = 1) -> None:
         """Count `amount` more of `name`. Raises KeyError for a name that nobody declared."""
         values = self._values[name]
         count = values.get(label)
@@ -68,11 +68,11 @@ class Counters:
         one.counts[bisect_left(BOUNDS_S, seconds)] += 1
         one.sum_s += seconds
 
-    def value(self, name: str, label: str = "") -> int:
+    def value(self, name: str, label: str = "") -> float:
         """What was counted so far."""
         return self._values[name].get(label, 0)
 
-    def snapshot(self) -> dict[tuple[str, str], int]:
+    def snapshot(self) -> dict[tuple[str, str], float]:
         """All counters by (name, label)."""
         return {
             (name, label): value for name, values in self._values.items() for label, value in values.items()

@@ -88,7 +88,7 @@ METRICS: dict[str, tuple[str, str]] = {
     "sgtm_template_runs_total": ("template", "runs of a template, as tag, client or variable"),
     "sgtm_template_failures_total": ("template", "runs that failed: an error, a limit, gtmOnFailure"),
     "sgtm_template_limits_total": ("template/limit", "runs that were ended by this limit"),
-    "sgtm_template_microseconds_total": (
+    "sgtm_template_seconds_total": (
         "template",
         "how long the template's code ran, without what it waited for",
     ),

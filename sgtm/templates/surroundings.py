@@ -20,7 +20,7 @@ from sgtm.templates.script import Limits
 class Counters(Protocol):
     """Whoever counts."""
 
-    def add(self, name: str, label: str = "", amount: int = 1) -> None:
+    def add(self, name: str, label: str = "", amount: float = 1) -> None:
         """Count."""
 
 
@@ -105,7 +105,7 @@ class Surroundings:
         if self.counters is None:
             return
         self.counters.add("sgtm_template_runs_total", template)
-        self.counters.add("sgtm_template_microseconds_total", template, round(seconds * 1e6))
+        self.counters.add("sgtm_template_seconds_total", template, seconds)
         if has_failed:
             self.counters.add("sgtm_template_failures_total", template)
         if limit:
