@@ -46,8 +46,8 @@ def serve(path: str | Path, settings: Settings) -> int:
     Raises ContainerError, SettingsError, AddressInUse.
     """
     require_compiled_parser()
-    require_tracing(settings)
     spare_modules()
+    require_tracing(settings)
     source = read_source(path, settings.settings_file)
     container = load_container(path, source=source.content)
     admin = _bind_admin(settings, os.environ.pop("SGTM_ADMIN_TOKEN", ""))
