@@ -115,3 +115,10 @@ def test_a_run_without_end_of_forgotten_promises_does_not_count_them_as_pending(
     ran = Ran(SEND + "for (let i = 0; i < 50; i++) send('https://v.example/' + i)")
     assert ran.run.promises == 100
     assert len(ran.host.requests) == 50
+
+
+def test_code_that_fails_has_sent_nothing_that_nobody_waits_for():
+    host = host_for()
+    with pytest.raises(Exception, match="undefined"):
+        Ran(SEND + "send('https://v.example/'); undefined.x", host)
+    assert host.requests == []
