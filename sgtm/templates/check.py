@@ -13,7 +13,7 @@ from sgtm.templates.fields import KINDS, TABLES, VALIDATORS, Field, Validator
 from sgtm.templates.reader import Template, TemplateFileError, read_template, unknown_sections
 from sgtm.templates.scope import walk_tree
 from sgtm.templates.script import Script
-from sgtm.templates.syntax import ScriptSyntaxError
+from sgtm.templates.syntax import ScriptSyntaxError, place_of
 from sgtm.templates.testing import TEST_PARAMETERS
 
 _ALWAYS_IN_DATA = frozenset(["gtmOnSuccess", "gtmOnFailure", "gtmEventId", "gtmTagId"])
@@ -37,6 +37,11 @@ def check_template(text: str, name: str) -> list[Problem]:
         script = Script(template.code, first_line=template.code_line)
     except (TemplateFileError, ScriptSyntaxError) as error:
         return [_error(error, name)]
+    return check_read(template, script, text, name)
+
+
+def check_read(template: Template, script: Script, text: str, name: str) -> list[Problem]:
+    """All findings about a template that is read and compiled already."""
     found = [
         Problem("warning", f"no section of a server template: ___{section}___", name, "leave it out")
         for section in unknown_sections(text)
@@ -45,6 +50,11 @@ def check_template(text: str, name: str) -> list[Problem]:
     found += _code_problems(template, script)
     found += _test_problems(template)
     return sorted(found, key=lambda problem: problem.severity)
+
+
+def _place(script: Script, at: int) -> str:
+    line, column = place_of(script.source, at, script.first_line)
+    return f"line {line}, column {column}"
 
 
 def _error(error: TemplateFileError | ScriptSyntaxError, name: str) -> Problem:
@@ -106,20 +116,20 @@ def _code_problems(template: Template, script: Script) -> Iterator[Problem]:
         elif isinstance(node, tree.Member):
             yield from _data_problems(template, script, node)
     for name in script.unknown_names:
-        where, what = f"code, {script.place(name.at)}", f"{name.name} is declared nowhere: it is undefined"
+        where, what = f"code, {_place(script, name.at)}", f"{name.name} is declared nowhere: it is undefined"
         yield Problem("warning", what, where, "declare it, or require the API")
     yield from _permission_problems(template, script, required)
 
 
 def _call_problems(script: Script, node: tree.Call, required: dict[str, int]) -> Iterator[Problem]:
-    called, where = node.function, f"code, {script.place(node.at)}"
+    called, where = node.function, f"code, {_place(script, node.at)}"
     if isinstance(called, tree.Member) and called.name in _MISSING_METHODS:
         own = called.name in sandbox_methods.names() or called.name in sandbox_text.names()
         if not own and not _may_be_own(called):
             yield Problem(
                 "warning",
                 f"the dialect has no method {called.name} of texts, lists and numbers",
-                f"code, {script.place(called.at)}",
+                f"code, {_place(script, called.at)}",
                 _MISSING_METHODS[called.name],
             )
     if not isinstance(called, tree.Name) or called.name != "require":
@@ -152,7 +162,7 @@ def _data_problems(template: Template, script: Script, node: tree.Member) -> Ite
     if is_data and template.fields and node.name not in names:
         near = get_close_matches(node.name, names, 1)
         mend = f"did you mean {near[0]}?" if near else "declare the field"
-        where = f"code, {script.place(node.at)}"
+        where = f"code, {_place(script, node.at)}"
         yield Problem("warning", f"data.{node.name} is no field: it is undefined", where, mend)
 
 
@@ -161,7 +171,7 @@ def _permission_problems(template: Template, script: Script, required: dict[str,
     for name, at in required.items():
         permission = PERMISSION_OF.get(name)
         if permission and permission not in granted:
-            where = f"code, {script.place(at)}"
+            where = f"code, {_place(script, at)}"
             yield Problem(
                 "warning",
                 f"{name} needs the permission {permission}, which the template does not have",
