@@ -2,6 +2,7 @@
 
 import json
 from inspect import isawaitable
+from pathlib import Path
 
 import yaml
 from doubles import HeldLanes, NotingOutbox
@@ -9,7 +10,8 @@ from gtm_containers import SENDER, container, plain, sender
 from gtm_templates import CLIENT, template, text_field
 from msgspec.structs import replace
 
-from sgtm.container.check import judge
+from sgtm.cli._cases import Goldens, read_cases, run_case
+from sgtm.container.check import check_container, judge
 from sgtm.container.compile import compile_container, load_container
 from sgtm.container.native import read_source
 from sgtm.dry_run import PLAIN_REQUEST, dry_run, dry_run_event
@@ -17,6 +19,8 @@ from sgtm.messages import VendorAnswer
 from sgtm.observability.explanation import explain_walk
 from sgtm.observability.metrics import Counters
 from sgtm.pipeline import Pipeline
+from sgtm.templates.reader import read_template
+from sgtm.templates.testing import run_tests
 from tests.cases import make_request
 
 UPPER = template("MACRO", "return data.text.toUpperCase();", fields=[text_field("text")])
@@ -263,3 +267,18 @@ def test_a_transformation_finds_the_tags_of_a_template_by_any_of_its_names():
     ]
     assert problems_of(data) == set()
     assert run(data)["Sender"].console == ["sending renamed"]
+
+
+def test_the_example_is_good_and_its_tests_pass():
+    example = Path(__file__).parents[2] / "examples/templates/container.yaml"
+    assert check_container(example) == []
+    tests = example.with_name("container.tests.yaml")
+    one, goldens = load_container(example), Goldens(tests, is_updating=False)
+    assert {case.name: run_case(one, case, goldens) for case in read_cases(tests)} == {
+        "A purchase in euros reaches Acme": [],
+        "What Acme refuses has failed": [],
+        "Another currency is somebody else's": [],
+        "Without consent nothing is sent": [],
+    }
+    for file in (example.parent / "templates").glob("*.tpl"):
+        assert [one.problem for one in run_tests(read_template(file.read_text()))] == ["", ""]
