@@ -64,6 +64,9 @@ def test_every_field_can_be_given_as_flag_and_as_variable(field: Any) -> None:
         "egress_sources": "::1",
         "host": "::1",
         "archive": "7d",
+        "log_requests": "0.7",
+        "trace_share": "0.7",
+        "trace_endpoint": "http://127.0.0.1:7/v1/traces",
     }.get(field.name, "7")
     choices = [one for one in get_args(get_args(field.type)[0]) if isinstance(one, str)]
     if choices:

@@ -26,7 +26,7 @@ TRUSTED = TrustedProxies(["10.0.0.0/8", "198.51.100.0/24", "2001:db8:aaaa::/48"]
 def ask(proxies: TrustedProxies, peer: str, *lines: tuple[str, str]) -> Requester:
     headers = [(b"host", b"internal.example:8080")]
     headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in lines]
-    return proxies.requester(peer, headers, "http")
+    return proxies.requester(peer, tuple(headers), "http")
 
 
 @pytest.mark.parametrize(
