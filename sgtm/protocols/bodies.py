@@ -26,12 +26,15 @@ MAX_RATIO = 100
 """A body may not unpack to more than this times its size; below 64 KB nobody asks."""
 MAX_DEPTH = 64
 """Of elements in elements (XML), and of names in a name (forms)."""
+MAX_NAMES = 20_000
+"""Of a form, those in its names too: `a[b]` is two. Each costs a hundred times its bytes in memory."""
 
 Form = Literal["json", "ndjson", "form", "xml"]
 
 _GZIP_MAGIC = b"\x1f\x8b"
 BOM = b"\xef\xbb\xbf"
 _DECODER = msgspec.json.Decoder()
+_TOO_MANY_NAMES = "the form has too many fields, or names in their names"
 _NAME_AND_VALUE = re.compile(rb"[^\s=&<>{}\"]+=")
 
 
@@ -105,20 +108,32 @@ def _read_lines(text: bytes) -> list[Any]:
 
 
 def _read_form(text: bytes) -> dict[str, Any]:
+    if text.count(b"&") >= MAX_NAMES:
+        raise Unreadable(413, _TOO_MANY_NAMES)
     try:
         pairs = parse_qsl(text.decode("ascii"), keep_blank_values=True, errors="replace")
     except ValueError:
         raise Unreadable(400, "the body is no form: a byte in it is not escaped") from None
     found: dict[str, Any] = {}
+    left = MAX_NAMES
     for name, value in pairs:
-        _put(found, name, value)
+        steps = _steps(name)
+        left -= len(steps)
+        if left < 0:
+            raise Unreadable(413, _TOO_MANY_NAMES)
+        _put(found, steps, value)
     return found
 
 
-def _put(found: dict[str, Any], name: str, value: str) -> None:
-    """Put `a[b][]` into mappings; `[]` counts up. What contradicts what is there already is left out."""
-    head, *rest = name.split("[")
-    steps = [head, *(step.removesuffix("]") for step in rest)][:MAX_DEPTH]
+def _steps(name: str) -> list[str]:
+    """The names in a name: `a[b][]` is a, b and an empty one."""
+    head, *rest = name.split("[", MAX_DEPTH)
+    return [head, *(step.removesuffix("]") for step in rest)][:MAX_DEPTH]
+
+
+def _put(found: dict[str, Any], steps: list[str], value: str) -> None:
+    """Put a value into mappings; an empty name counts up. What contradicts what is there already is left
+    out."""
     for step, following in zip(steps, [*steps[1:], None], strict=True):
         key = step or str(len(found))
         if following is None:
@@ -134,10 +149,11 @@ def _put(found: dict[str, Any], name: str, value: str) -> None:
 
 
 class _Element:
-    __slots__ = ("children", "name", "text")
+    __slots__ = ("children", "name", "texts")
 
     def __init__(self, name: str, attributes: dict[str, str]) -> None:
-        self.name, self.text = name, ""
+        self.name = name
+        self.texts: list[str] = []
         self.children: dict[str, Any] = {f"@{key}": value for key, value in attributes.items()}
 
     def add(self, name: str, value: Any) -> None:
@@ -151,7 +167,7 @@ class _Element:
 
     def value(self) -> Any:
         """A text, or a mapping."""
-        text = self.text.strip()
+        text = "".join(self.texts).strip()
         if not self.children:
             return text
         return {**self.children, "#text": text} if text else self.children
@@ -187,7 +203,7 @@ class _Xml:
         self._open[-1].add(name, element.value())
 
     def _text(self, text: str) -> None:
-        self._open[-1].text += text
+        self._open[-1].texts.append(text)
 
     def _doctype(self, *_: object) -> None:
         raise Unreadable(400, "the XML has a DTD, which may define entities without end")

@@ -1,6 +1,8 @@
 """Bodies of senders that are no browser. SPEC: requirements R83; ga4-protocol 11.2."""
 
 import gzip
+import time
+import tracemalloc
 from contextlib import suppress
 
 import pytest
@@ -98,6 +100,34 @@ def test_names_of_a_form_nest_only_so_deep() -> None:
     while isinstance(found, dict):
         found, depth = next(iter(found.values())), depth + 1
     assert depth == MAX_DEPTH
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"&".join(b"a%d" % number + b"[" * 64 + b"=1" for number in range(15_000)),
+        b"&".join(b"a%d" % number + b"%5B" * 64 + b"=1" for number in range(5_000)),
+        b"bc&" * 300_000,
+    ],
+)
+def test_a_form_of_a_megabyte_is_no_hundreds_of_megabytes_in_memory(body: bytes) -> None:
+    """SPEC: reliability 5 rule 7."""
+    tracemalloc.start()
+    with pytest.raises(Unreadable) as caught:
+        read_body(b"a=1&" + body, ALL)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert caught.value.status == 413
+    assert peak < 60_000_000
+
+
+def test_text_between_elements_is_read_once() -> None:
+    """With each piece put behind what was there before, this took twenty seconds."""
+    body = b"<o>" + b"x<b/>" * 799_000 + b"</o>"
+    began = time.process_time()
+    found = read_body(body, ALL)
+    assert found["o"]["#text"] == "x" * 799_000
+    assert time.process_time() - began < 8
 
 
 @given(
