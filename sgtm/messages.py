@@ -13,9 +13,9 @@ carry them out. So every component can be tested, replayed and previewed without
 
 import hashlib
 import ipaddress
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Literal
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
@@ -547,9 +547,18 @@ def record_of(request: IncomingRequest, claimed: Claimed, container_version: str
         request = replace(request, body=claimed.recorded_body)
     if claimed.conceal or claimed.verdict is not None:
         names = {name.encode() for name in claimed.conceal}
-        # a name may be escaped: what reads the credential decodes it
-        pairs = request.query.split(b"&")
-        query = b"&".join(pair for pair in pairs if unquote_to_bytes(pair.partition(b"=")[0]) not in names)
+        query = without_parameters(request.query, claimed.conceal)
         headers = tuple(pair for pair in request.headers if pair[0] not in names)
         request = replace(request, query=query, headers=headers, verdict=claimed.verdict)
     return Record(request, container_version)
+
+
+def without_parameters(query: bytes, names: Iterable[str]) -> bytes:
+    """The query string without these parameters, however their names are escaped: what reads a credential
+    decodes them, too."""
+    dropped = set(names)
+    return b"&".join(pair for pair in query.split(b"&") if _name_of(pair) not in dropped)
+
+
+def _name_of(pair: bytes) -> str:
+    return unquote_plus(pair.partition(b"=")[0].decode("utf-8", "replace"))

@@ -21,8 +21,8 @@ event of the first entry of `events` that fits. The answer leaves when the recor
 | 422 | the body can be read, but holds no event with a type |
 | 503 | no secret has a value at the moment: the sender shall come again |
 
-**The same again.** Senders repeat what they are not sure of. `delivery_id` tells an event from all others
-(without it: its body does), and within `delivery_window` it runs once, whichever worker it reaches.
+**The same again.** Senders repeat what they are not sure of. `delivery_id` tells an event from all others of
+its type (without it: its body does), and within `delivery_window` it runs once, whichever worker it reaches.
 
 **Whose address.** The requester is a server of the sender's, so its address and user agent are not used.
 Where the webhook knows those of the visitor, map them to `ip_override` and `user_agent`.
@@ -32,7 +32,6 @@ SPEC: requirements R74-R91, R252, R265, R294-R296; vendor-tags 5; reliability 5.
 
 from functools import cached_property, partial
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 from msgspec import Meta, Struct
@@ -52,8 +51,8 @@ from sgtm.clients._webhook.senders import (
 from sgtm.component import client
 from sgtm.errors import Problem
 from sgtm.event import read_key_path, undefined
-from sgtm.messages import Answer, Claimed, Declined, IncomingRequest, Verify
-from sgtm.protocols.bodies import Form, Unreadable, read_body
+from sgtm.messages import Answer, Claimed, Declined, IncomingRequest, Verify, without_parameters
+from sgtm.protocols.bodies import Form, Unreadable, read_body, unpack
 from sgtm.protocols.query import read_query
 
 ACCEPTED = "webhook accepted"
@@ -117,7 +116,7 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, 
     events_at: Annotated[
         str, Meta(description="Key path of the event, or of the list of events; empty: the body is it.")
     ] = ""
-    max_body_bytes: Annotated[int, Meta(ge=1, description="Largest body.")] = 1_048_576
+    max_body_bytes: Annotated[int, Meta(ge=1, description="Largest body, packed or not.")] = 1_048_576
     max_events: Annotated[int, Meta(ge=1, le=10_000, description="Most events in one body.")] = 100
     event_type: Annotated[
         Entry | None, Meta(description="Place of an event's type; without it events have none.")
@@ -275,13 +274,14 @@ def _own_query(request: IncomingRequest, parameters: Parameters) -> bytes:
     """The query as the record keeps it, without the secret: a record that runs again is the same event."""
     if parameters.shared_secret is None or not parameters.shared_secret.query_parameter:
         return request.query
-    name = parameters.shared_secret.query_parameter.encode()
-    pairs = request.query.split(b"&")
-    return b"&".join(pair for pair in pairs if unquote_to_bytes(pair.partition(b"=")[0]) != name)
+    return without_parameters(request.query, (parameters.shared_secret.query_parameter,))
 
 
 def _read(packed: bytes, query: bytes, parameters: Parameters) -> Any:
-    body = read_body(packed, parameters.forms)
+    unpacked = unpack(packed)
+    if len(unpacked) > parameters.max_body_bytes:
+        raise Unreadable(413, f"the body unpacks to {len(unpacked)} bytes")
+    body = read_body(unpacked, parameters.forms)
     if body is None:
         return dict(read_query(query)) or None
     if parameters.json_field and isinstance(body, dict) and isinstance(body.get(parameters.json_field), str):

@@ -58,7 +58,7 @@ def is_personal_name(name: str) -> bool:
 class Masks:
     """Takes out of texts what must not be shown.
 
-    `concealed` are names (lower case) of query parameters and headers in which a client found credentials,
+    `concealed` are names of query parameters and headers in which a client found credentials,
     `secrets` the values of the process's own secrets. `hides_persons`: personal data too.
     """
 
@@ -72,7 +72,7 @@ class Masks:
         hides_persons: bool,
     ) -> None:
         self.hides_persons = hides_persons
-        self._concealed = frozenset(concealed)
+        self._concealed = frozenset(name.lower() for name in concealed)
         known = {value: SECRET for value in secrets if len(value) >= _SHORTEST_SECRET}
         known |= {value: SECRET for value in self._secrets_of(request) if len(value) >= _SHORTEST_SECRET}
         self.has_secrets = any(True for _ in self._secrets_of(request))

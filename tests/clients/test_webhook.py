@@ -124,6 +124,13 @@ def test_the_statuses(body, changes, expected):
     assert status(signed(body), **changes) == expected
 
 
+def test_a_packed_body_is_as_large_as_what_is_in_it():
+    """R82: the bound is of what has to be read."""
+    packed = gzip.compress(BODY + b" " * 10_000, mtime=0)
+    assert status(signed(packed), max_body_bytes=1_000) == 413
+    assert status(signed(packed), max_body_bytes=20_000) == 200
+
+
 def test_a_body_that_is_too_large_is_not_even_verified():
     assert isinstance(claim(signed(), parameters()), Verify)
     assert isinstance(claim(signed(), parameters(max_body_bytes=10)), Claimed)
@@ -211,11 +218,36 @@ def test_what_stands_in_the_query_is_the_same_event_when_its_record_runs_again()
         assert (again.events, again.once_keys) == (first.events, first.once_keys)
 
 
+def test_a_secret_in_the_query_is_on_no_record_however_its_name_is_written():
+    rule = {"signature": None, "shared_secret": {"secrets": ["NEW"], "query_parameter": "to ken"}}
+    for name in ("to%20ken", "to+ken", "t%6f+k%65n"):
+        sent = request(target=f"/w?a=1&{name}=the+new+secret&b=+")
+        first = said(sent, **rule)
+        assert len(first.events) == 1
+        assert record_of(sent, first, "1").request.query == b"a=1&b=+"
+
+
+def test_deliveries_with_the_same_body_but_of_another_type_are_different():
+    """Shopify's orders/create and orders/paid have one body: only a header tells them apart. And an id that
+    is the order's is no reason to lose its refund."""
+    rule = {
+        "event_type": "header:x-topic",
+        "events": [{"name": "purchase", "types": ["paid"]}, {"name": "refund", "types": ["refunded"]}],
+    }
+    for by in ({}, {"delivery_id": "id"}):
+        keys = []
+        for topic in ("paid", "refunded", "paid"):
+            sent = signed()
+            sent = replace(sent, headers=(*sent.headers, (b"x-topic", topic.encode())))
+            keys += said(sent, **rule, **by).once_keys
+        assert keys[0] == keys[2] != keys[1]
+
+
 def test_an_id_of_the_request_is_one_for_each_of_its_events_and_an_id_of_an_event_is_its_own():
     """R80, R84."""
     body = json.dumps([{"type": "paid", "n": 1}, {"type": "paid", "n": 1}]).encode()
-    assert said(signed(body), delivery_id="n").once_keys == ("id 1", "id 1")
-    assert said(signed(body), delivery_id="text:x").once_keys == ("id x 1", "id x 2")
+    assert said(signed(body), delivery_id="n").once_keys == ("paid id 1", "paid id 1")
+    assert said(signed(body), delivery_id="text:x").once_keys == ("paid id x 1", "paid id x 2")
     first, second = said(signed(body)).once_keys
     assert first != second
     assert said(signed(body, at_s=NOW_S - 9)).once_keys == (first, second), "signed again it is the same"

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from doubles import eventually
+from msgspec.structs import replace
 
 from sgtm.cli import main
+from sgtm.cli._inputs import read_recorded
+from sgtm.clients.webhook import ACCEPTED
 from sgtm.container.check import check_container
 from sgtm.container.compile import load_container
 from sgtm.demo.vendor import Vendor
@@ -36,6 +39,17 @@ def test_a_recipe_is_good_and_its_tests_pass(recipe, capsys):
 
 def test_there_is_a_recipe_for_each_sender_that_is_promised():
     assert FOLDERS == ["crm", "github", "hubspot", "hubspot-v1", "shopify", "stripe", "woocommerce"]
+
+
+@pytest.mark.parametrize("recipe", ["woocommerce"], indirect=True)
+def test_two_orders_of_one_second_are_two(recipe):
+    """WooCommerce's delivery id is a hash of the webhook's number and the second (WC_Webhook,
+    get_new_delivery_id): the same for all orders that change in it."""
+    client = load_container(recipe).clients[0]
+    first = replace(read_recorded(recipe.parent / "samples" / "1-order.http", 1), verdict=ACCEPTED)
+    second = replace(first, body=first.body.replace(b'"id": 727,', b'"id": 728,', 1))
+    keys = [client.component.function(one, client.parameters).once_keys for one in (first, second, first)]
+    assert keys[0] == keys[2] != keys[1]
 
 
 @pytest.mark.parametrize("recipe", FOLDERS, indirect=True)

@@ -59,6 +59,7 @@ def walk_of(request, **claimed):
         (b"a=1", (b"x-gtm-server-preview", b"Hush-hush1"), ()),
         (b"writeKey=Hush-hush1", (b"x", b"y"), ()),
         (b"door=Hush-hush1", (b"x", b"y"), ("door",)),
+        (b"Door=Hush-hush1", (b"x", b"y"), ("Door",)),
         (b"a=1", (b"x-door", b"Hush-hush1"), ("x-door",)),
     ],
 )

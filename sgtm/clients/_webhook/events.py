@@ -123,11 +123,11 @@ class Taking:
         if is_test:
             data["debug_mode"] = True
         self.events.append(data)
-        self.keys.append(self._key(id_))
+        self.keys.append(f"{type_} {self._key(id_)}".lstrip())
 
     def _key(self, id_: str) -> str:
-        """What the event is known by when it is delivered again. An id of the whole request is one for each
-        of its events; without any, the same body is the same events."""
+        """What, beside its type, the event is known by when it is delivered again. An id of the whole request
+        is one for each of its events; without any, the same body is the same events."""
         if not id_:
             return f"body {blake2b(self._said, digest_size=16).hexdigest()} {self._count}"
         of_request = _text(self._rules.id_of, Scope(self._request, self._body, undefined, undefined))
