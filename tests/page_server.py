@@ -32,12 +32,16 @@ SESSION = {
 
 
 class PageServer:
-    """Serves `views`, newest last; `fault`: "logged out", "gone" (the session), or nothing."""
+    """Serves `views`, newest last; `fault`: "logged out", "gone" (the session), "busy" (a search), or
+    nothing. `found` is what a search answers, once `search_ends`."""
 
     def __init__(self, views: list[RequestView] = [], summaries: list[Summary] = []) -> None:  # noqa: B006
         self.views = {view.summary.id: view for view in views}
         self.summaries = [*summaries, *(view.summary for view in views)]
         self.fault = ""
+        self.found: dict = {"found": [], "notes": []}
+        self.search_ends = asyncio.Event()
+        self.search_ends.set()
         self.draft = True
         self.asked: list[str] = []
         self.url = ""
@@ -109,6 +113,11 @@ class PageServer:
 
     async def _api(self, request: web.Request, steps: list[str]) -> web.StreamResponse:
         match steps:
+            case ["find"]:
+                await self.search_ends.wait()
+                status = 429 if self.fault == "busy" else 200
+                said = {"error": "another search is under way"} if self.fault == "busy" else self.found
+                return web.json_response(said, status=status)
             case ["bootstrap"]:
                 return web.json_response(self._bootstrap(), status=401 if self.fault == "logged out" else 200)
             case ["sessions"]:
@@ -154,6 +163,43 @@ class PageServer:
         self._streams.append((request, stream))
         await asyncio.Event().wait()  # until the server is closed
         return stream
+
+
+def found_example(said: str = "") -> dict:
+    """What a search may find: tags in each state that there is; `said` is in every text."""
+    at, version = 1_764_000_000_123_000, "269103e16a93"
+
+    def attempt(number: int, status: int, outcome: str, reason: str = "") -> dict:
+        went = {"at_micros": at + number * 2_000_000, "destination": "graph.facebook.com" + said}
+        return {**went, "attempt": number, "status": status, "outcome": outcome, "reason": reason + said}
+
+    def tag(name: str, state: str, outcome: str, tries: list[dict], **more: object) -> dict:
+        told = {"name": name + said, "outcome": outcome, "reason": said, "state": state}
+        return {**told, "tries": tries, "letters": [], **more}
+
+    tags = [
+        tag("GA4", "delivered", "fired", [attempt(1, 204, "done")]),
+        tag(
+            "Meta",
+            "given up",
+            "fired",
+            [
+                attempt(1, 503, "retry", "HTTP 503"),
+                attempt(2, 400, "dead", "HTTP 400: Invalid parameter, code 100"),
+            ],
+            letters=["3f9a27c1d04e" + said],
+        ),
+        tag("Warehouse", "waiting", "fired", [attempt(1, 0, "retry", "ConnectFailed")]),
+        tag("Newsletter", "unknown", "fired", []),
+        tag("Ads", "", "blocked by consent", [], reason="needs ad_storage"),
+    ]
+    event = {"index": 0, "name": "purchase" + said, "found_in": ["transaction_id" + said], "tags": tags}
+    request = {"at_micros": at, "method": "POST", "path": "/g/collect" + said, "client": "GA4" + said}
+    kept = {"place": "archive", "container_version": version, "uses_version": "5be01f9a77c2"}
+    return {
+        "found": [{**request, **kept, "events": [event]}],
+        "notes": ["2 damaged parts were passed over" + said],
+    }
 
 
 def replayed(view: RequestView) -> RequestView:

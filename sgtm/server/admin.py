@@ -27,7 +27,7 @@ from sgtm.observability.exposition import CONTENT_TYPE, render
 from sgtm.observability.metrics import Counters
 from sgtm.server.admin_answer import FOR_ALL, json_answer
 from sgtm.server.admin_context import context_pages
-from sgtm.server.admin_find import find_pages
+from sgtm.server.admin_find import FindPages, find_pages
 from sgtm.server.admin_health import health_pages
 from sgtm.server.admin_letters import letter_pages
 from sgtm.server.admin_preview import PREFIX, PreviewPages, Reply, is_served
@@ -65,7 +65,8 @@ class Admin:
         self._crew, self._reload_crew = crew, reload
         self._expected = f"Bearer {token}".encode()
         self._settings = settings
-        self._preview = PreviewPages(crew, token, settings) if is_served(settings) else None
+        find = FindPages(crew, settings)
+        self._preview = PreviewPages(crew, token, settings, find.find) if is_served(settings) else None
         self._limits = Limits(replace(settings, body_bytes=MAX_BODY_BYTES))
         self._runner: web.ServerRunner | None = None
         self._routes: dict[str, dict[str, Handler]] = {
@@ -76,7 +77,7 @@ class Admin:
             **health_pages(crew),
             **letter_pages(crew, settings),
             **context_pages(crew, settings),
-            **find_pages(crew, settings),
+            **find_pages(find),
         }
 
     async def start(self, listening: Any) -> None:

@@ -3,7 +3,8 @@
     POST /waiting   {"texts": [base64, ...]}   records that are not finished and hold one of them: waiting.py
     POST /find      {"id": "T-1001"}           what `sgtm find` finds: a process of its own does the work
 
-A search reads the whole archive, so there is one at a time, and it ends after a while.
+The preview's page asks the latter too, at an address of its own. A search reads the whole archive, so there
+is one at a time, and it ends after a while.
 """
 
 import asyncio
@@ -38,9 +39,8 @@ class Sought(Struct):
     id: str
 
 
-def find_pages(crew: Crew, settings: Settings) -> dict[str, dict[str, Handler]]:
+def find_pages(pages: "FindPages") -> dict[str, dict[str, Handler]]:
     """The handlers of these pages, by path and method."""
-    pages = FindPages(crew, settings)
     return {"/waiting": {"POST": pages.waiting}, "/find": {"POST": pages.find}}
 
 

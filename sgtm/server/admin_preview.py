@@ -9,6 +9,7 @@
     GET    /preview/api/sessions/ID/stream               see preview_stream.py
     GET    /preview/api/sessions/ID/requests[/RID[/test]]
     POST   /preview/api/sessions/ID/requests/RID/replay  {"container": "draft" | "published"}
+    POST   /preview/api/find                             {"id": "T-1001"}, see admin_find.py
 
 A program comes with the token (`Authorization: Bearer TOKEN`), a browser with the cookie; what changes
 something needs the page's `X-Sgtm-Csrf` with it. Without either nothing is served but the form, the files
@@ -54,6 +55,7 @@ MAX_STREAMS = 32
 Headers = tuple[tuple[str, str], ...]
 Reply = Answer | web.StreamResponse
 Handler = Callable[[web.BaseRequest, list[str]], Awaitable[Reply]]
+Find = Callable[[web.BaseRequest], Awaitable[Answer]]
 T = TypeVar("T")
 
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -98,10 +100,11 @@ def _is_loopback(host: str) -> bool:
 
 
 class PreviewPages:
-    """All of them. `answer` has them; whoever asks with the token has said so already (`has_token`)."""
+    """All of them. `answer` has them; whoever asks with the token has said so already (`has_token`). `find`
+    answers who seeks an id."""
 
-    def __init__(self, crew: Crew, token: str, settings: Settings) -> None:
-        self._crew, self._settings = crew, settings
+    def __init__(self, crew: Crew, token: str, settings: Settings, find: Find) -> None:
+        self._crew, self._settings, self._seek = crew, settings, find
         self._login = Login(token)
         self._desk = Desk(crew, settings)
         self._limits = Limits(replace(settings, body_bytes=MAX_BODY_BYTES))
@@ -115,6 +118,7 @@ class PreviewPages:
             ("GET", "sessions/*/requests/*", self._view),
             ("GET", "sessions/*/requests/*/test", self._test),
             ("POST", "sessions/*/requests/*/replay", self._replay),
+            ("POST", "find", self._find),
         ]
 
     def end(self) -> None:
@@ -253,6 +257,11 @@ class PreviewPages:
     async def _replay(self, request: web.BaseRequest, words: list[str]) -> Answer:
         asked = await self._read(request, Again)
         return _found(await self._desk.replay(words[0], words[1], asked.container), "application/json")
+
+    async def _find(self, request: web.BaseRequest, _: list[str]) -> Answer:
+        said = await self._seek(request)
+        policy = ("Content-Security-Policy", _API_POLICY)
+        return Answer(said.status, (*said.headers, *_SAFE[len(FOR_ALL) :], policy), said.body)
 
     async def _read(self, request: web.BaseRequest, of: type[T]) -> T:
         """The body. Raises msgspec.DecodeError."""

@@ -4,6 +4,7 @@ SPEC: requirements R48, R49, R106, R160, R164, R221-R226, R242, R248, R300, R352
 """
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,7 @@ async def server(tmp_path_factory, vendor):
         "WAREHOUSE_URL": f"{vendor.url}/orders",
     }
     flags = ("--workers", "2", "--draft", str(folder / "other.yaml"), "--egress-allow", "127.0.0.0/8")
-    flags += ("--trusted-proxy", "127.0.0.0/8", "--look-back-percent", "100")
+    flags += ("--trusted-proxy", "127.0.0.0/8", "--look-back-percent", "100", "--archive", "1d")
     started = await Server.start(
         folder, *flags, container=yaml.safe_dump(published()), environment=environment
     )
@@ -301,6 +302,28 @@ async def test_the_look_back_shows_production_without_persons(server, page):
     await page.evaluate(
         "[...document.querySelectorAll('[role=radio]')].find(one => one.innerText === 'My session').click()"
     )
+
+
+async def test_an_order_is_found_with_what_its_vendors_answered(server, page):
+    # SPEC: requirements R350: the same on the page
+    await send(server, "webhook")
+    number = json.loads(HITS["webhook"].body)["transaction_id"]
+    await page.press("f")
+    await page.becomes("document.activeElement.id === 'find'")
+    await page.write(number)
+    for _ in range(30):  # until the vendors have answered
+        await page.evaluate("document.querySelector('.finder form')?.requestSubmit(); 0")
+        text = await page.becomes("!panel.ariaBusy.includes('true') && panel.innerText")
+        if "given up" in text and "delivered" in text and "waiting" not in text:
+            break
+    assert "claimed by Orders" in text
+    assert "given up" in text
+    assert "attempt 1" in text
+    assert "400" in text
+    assert "dead letter" in text
+    assert "john" not in text.lower(), "nothing of the event is shown"
+    await page.press("Escape")
+    await page.press("Escape")
 
 
 async def test_who_logs_out_sees_nothing_more(server, page):

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from browser.chromium import chromium
 from msgspec.structs import replace
-from page_server import PageServer, example_views
+from page_server import PageServer, example_views, found_example
 from walks import recorded_request, shop_container, walk_saying
 
 from sgtm.preview.encoding import Seen, view_of
@@ -211,6 +211,87 @@ async def test_hostile_text_is_text_in_every_tab(browser):
         await page.becomes("document.readyState === 'complete'")
         assert await page.evaluate("document.querySelectorAll('img, main script, iframe').length") == 0
         assert await page.evaluate("document.title") == "sgtm preview"
+
+
+async def seek(page, text):
+    """Seek an id, as somebody at the keyboard would."""
+    await page.press("f")
+    await page.becomes("document.activeElement.id === 'find'")
+    await page.evaluate("document.activeElement.select()")
+    await page.write(text)
+    await page.press("Enter", "\r")
+
+
+async def test_an_id_is_found_with_each_attempt_and_how_it_stands(browser):
+    # SPEC: requirements R350
+    async with page_over(browser) as (page, server):
+        await open_row(page, 4)
+        server.found = found_example()
+        server.search_ends.clear()
+        await seek(page, "T_12345")
+        await page.becomes("document.getElementById('panel').innerText.includes('Searching for T_12345')")
+        assert await page.evaluate("document.querySelector('.finder .primary').disabled")
+        server.search_ends.set()
+        shown = await page.becomes("document.querySelector('.fates') && panel.innerText")
+        assert "1 delivered" in shown
+        assert "claimed by GA4" in shown
+        assert "2 damaged parts were passed over" in shown
+        told = await page.evaluate("[...document.querySelectorAll('.fates > li')].map(one => one.innerText)")
+        said = {text.split()[0]: " ".join(text.split()) for text in told}
+        assert said["GA4"] == "GA4 delivered Attempts 16:00:02.123Z graph.facebook.com attempt 1 204 accepted"
+        assert "attempt 1 503 to be sent again 16:00:04.123Z" in said["Meta"]
+        assert "attempt 2 400 refused for good Invalid parameter" in said["Meta"]
+        assert "dead letter 3f9a27c1d04e" in said["Meta"]
+        assert "waiting" in said["Warehouse"]
+        assert "ConnectFailed" in said["Warehouse"]
+        assert "unknown" in said["Newsletter"]
+        assert "nothing to deliver blocked by consent: needs ad_storage" in said["Ads"]
+        # an outcome is a shape and a word, never a colour alone
+        shapes = await page.evaluate(
+            "[...document.querySelectorAll('.fates > li > div:first-child svg')].map(one => one.innerHTML)"
+        )
+        assert len(set(shapes)) == 5
+        await page.press("Escape")
+        await page.press("Escape")  # the request that was open before is there again
+        await page.becomes("document.querySelector('#tab-summary[aria-selected=true]')")
+
+
+async def test_where_nothing_is_found_or_sought_the_page_says_why(browser):
+    async with page_over(browser) as (page, server):
+        await page.becomes("document.querySelectorAll('[role=option]').length === 6")
+        await seek(page, "T-0")
+        await page.becomes("document.getElementById('panel')?.innerText.includes('Nothing holds T-0')")
+        assert "sgtm serve --archive 7d" in await page.evaluate("document.getElementById('panel').innerText")
+        server.fault = "busy"
+        await page.press("Enter", "\r")
+        await page.becomes(
+            "document.querySelector('#panel [role=alert]')?.innerText.includes('another search is under way')"
+        )
+        server.fault, server.found = "", found_example(HOSTILE)
+        await page.evaluate("document.activeElement.select()")
+        await page.write(HOSTILE)
+        await page.press("Enter", "\r")
+        await page.becomes("document.querySelector('.fates')?.innerText.includes('onerror')")
+        assert await page.evaluate("document.querySelectorAll('img, main script, iframe').length") == 0
+        assert await page.evaluate("document.title") == "sgtm preview"
+
+
+async def test_in_the_waterfall_a_delivery_s_mark_stands_beside_its_name(browser):
+    async with page_over(browser) as (page, _):
+        await open_row(page, 4)
+        await tab(page, "Timing")
+        marks = await page.evaluate(MARKS_OF_SPANS)
+        assert {kind for kind, *_ in marks} == {"fired", "held", "failed"}
+        for _, is_beside, fill, width in marks:
+            assert (is_beside, fill, width) == (True, "none", 13)
+
+
+MARKS_OF_SPANS = """[...document.querySelectorAll(".span .what .icon")].map((mark) => {
+  const line = mark.parentElement.getBoundingClientRect();
+  const box = mark.getBoundingClientRect();
+  const fill = mark.classList.contains("held") ? getComputedStyle(mark.querySelector("rect")).fill : "none";
+  return [mark.classList[1], line.height < 2 * box.height, fill, box.width];
+})"""
 
 
 @pytest.mark.parametrize(

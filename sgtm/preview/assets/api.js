@@ -47,6 +47,8 @@ export const listRequests = async (id) => (await json("GET", `${session(id)}/req
 export const viewRequest = (id, rid) => json("GET", request(id, rid));
 export const testOf = async (id, rid) => (await ask("GET", `${request(id, rid)}/test`)).text();
 export const replay = (id, rid, container) => json("POST", `${request(id, rid)}/replay`, { container });
+/** What `sgtm find` finds: {found, notes}. Takes a while; the server does one at a time. */
+export const find = (id) => json("POST", "find", { id });
 
 /** News of a session, until `close` is called. `hear` has request, update, gone, state. */
 export function listen(id, hear) {

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { drawBar } from "./bar.js";
 import { drawDetail, tabsOf } from "./detail.js";
 import * as dialogs from "./dialogs.js";
-import { listenToKeys } from "./keys.js";
+import { focusOn, listenToKeys } from "./keys.js";
 import { listView } from "./list.js";
 import { copy, toast } from "./parts.js";
 import { Requests } from "./store.js";
@@ -34,6 +34,7 @@ const state = {
   raw: false,
   replay: null,
   isReplaying: false,
+  find: { isOpen: false, text: "", sought: "", isBusy: false, since: 0, said: null, problem: "" },
   theme: localStorage.getItem(THEME) ?? "system",
 };
 let stream = null;
@@ -63,7 +64,7 @@ const drawers = {
     }
   },
   detail: () => {
-    document.body.classList.toggle("opened", Boolean(state.view || state.opening));
+    document.body.classList.toggle("opened", Boolean(state.view || state.opening || state.find.isOpen));
     place("detail").ariaBusy = String(state.selected !== (state.view?.summary.id ?? null) && !state.problem);
     drawDetail(place("detail"), state, acts);
     place("detail")
@@ -90,13 +91,29 @@ const acts = {
   },
   clear() {
     requests.clear();
+    closeFind();
     acts.close();
     draw("list");
   },
   select(id) {
+    closeFind();
     if (id !== state.selected) openRequest(id);
   },
+  /** Opens and closes the place to find ids; what was found stays. */
+  find() {
+    state.find.isOpen = !state.find.isOpen;
+    draw("bar", "detail");
+    if (state.find.isOpen) focusOn("find");
+  },
+  openFind() {
+    if (state.find.isOpen) focusOn("find");
+    else acts.find();
+  },
+  seek(text) {
+    if (!state.find.isBusy && text.trim()) seek(text.trim());
+  },
   close() {
+    if (state.find.isOpen) return acts.find(); // what was open before is there again
     Object.assign(state, { selected: null, view: null, opening: false, replay: null, problem: null });
     draw("list", "detail");
   },
@@ -167,11 +184,11 @@ const acts = {
     location.assign("login");
   },
   async copyTest() {
-    if (!state.view) return;
+    if (!hasRequest()) return;
     await attempt(async () => copy(await api.testOf(sourceId(), state.selected), "Copy as test"));
   },
   async replay() {
-    if (!state.view || state.isReplaying) return;
+    if (!hasRequest() || state.isReplaying) return;
     const [id, container] = [state.selected, state.hasDraft ? "draft" : "published"];
     state.isReplaying = true;
     draw("detail");
@@ -221,6 +238,32 @@ async function openRequest(id) {
   draw("list", "detail");
 }
 
+function closeFind() {
+  if (state.find.isOpen) acts.find();
+}
+
+/** Ask what became of an id. The server looks through all it keeps, so it can take a while. */
+async function seek(text) {
+  const find = Object.assign(state.find, {
+    sought: text,
+    isBusy: true,
+    since: Date.now(),
+    said: null,
+    problem: "",
+  });
+  draw("detail");
+  const ticking = setInterval(() => draw("detail"), 1000);
+  try {
+    find.said = await api.find(text);
+  } catch (error) {
+    if (error.status === 401 || error.status === 403) ended(error.status);
+    find.problem = error.message;
+  }
+  clearInterval(ticking);
+  find.isBusy = false;
+  draw("detail");
+}
+
 // -- sessions -------------------------------------------------------------------------------------
 
 const sourceId = () => (state.source === "lookback" ? "lookback" : state.session.id);
@@ -250,6 +293,7 @@ async function follow() {
   stream?.close();
   requests.clear();
   requests.pause(false);
+  closeFind();
   acts.close();
   state.loading = true;
   drawAll();
@@ -302,6 +346,7 @@ async function refresh(id) {
 
 function ended(status, text = "") {
   stream?.close();
+  closeFind();
   Object.assign(state, { link: "ended", loading: false, view: null, selected: null, opening: false });
   state.problem =
     status === 401 || status === 403
@@ -341,6 +386,9 @@ function setTheme(theme) {
   draw("bar");
 }
 
+/** Whether one is open, and to be seen. */
+const hasRequest = () => Boolean(state.view) && !state.find.isOpen;
+
 function move(step) {
   const next = requests.neighbour(state.selected, step);
   if (!next) return;
@@ -349,7 +397,7 @@ function move(step) {
 }
 
 function stepTab(step) {
-  if (!state.view) return;
+  if (!hasRequest()) return;
   const tabs = tabsOf(state).map(([name]) => name);
   acts.tab(tabs[(tabs.indexOf(state.tab) + step + tabs.length) % tabs.length]);
 }
@@ -375,7 +423,7 @@ listenToKeys(acts, {
   move,
   stepTab,
   tabAt: (index) => acts.tab(tabsOf(state)[index][0]),
-  hasRequest: () => Boolean(state.view),
+  hasRequest,
 });
 window.addEventListener("pagehide", () => stream?.close());
 begin();

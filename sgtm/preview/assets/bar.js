@@ -9,7 +9,7 @@ const LINKS = {
   ended: "session over",
 };
 
-/** Draws the bar at the top into `place`. `on` has source, change, how, theme, help, logOut. */
+/** Draws the bar at the top into `place`. `on` has source, change, find, how, theme, help, logOut. */
 export function drawBar(place, state, on) {
   const { boot } = state;
   render(
@@ -43,6 +43,15 @@ export function drawBar(place, state, on) {
         )}
       </div>
       ${state.session ? sessionTools(state, on) : nothing}
+      <button
+        type="button"
+        class="seek"
+        aria-pressed=${state.find.isOpen}
+        title="f: what became of an event, an order or a client"
+        @click=${on.find}
+      >
+        Find an id
+      </button>
       <button type="button" class="send" @click=${on.how}>Send a request here</button>
       <button type="button" class="quiet" @click=${on.theme} aria-label=${`Theme: ${state.theme}`} title="d">
         ${{ system: "Auto", light: "Light", dark: "Dark" }[state.theme]}

@@ -2,6 +2,7 @@
 
 import { html, nothing, render } from "./lit-html.js";
 import { ways } from "./dialogs.js";
+import { finding } from "./find.js";
 import { icon, status } from "./parts.js";
 import * as events from "./tab_events.js";
 import { outgoing } from "./tab_outgoing.js";
@@ -29,9 +30,10 @@ const OF_SILENT = new Set(["triggers", "tags"]);
 /** The tabs that this request has. */
 export const tabsOf = (state) => (state.replay ? [...TABS, ["replay", "Replay", replayed]] : TABS);
 
-/** Draws what is open into `place`. `on` has tab, event, tag, copyTest, replay, close, again. */
+/** Draws what is open into `place`. `on` has tab, event, tag, copyTest, replay, close, seek. */
 export function drawDetail(place, state, on) {
-  render(state.view ? opened(state, on) : unopened(state, on), place);
+  const { find, view } = state;
+  render(find.isOpen ? finding(find, on) : view ? opened(state, on) : unopened(state, on), place);
 }
 
 function unopened(state, on) {
@@ -67,6 +69,7 @@ function unopened(state, on) {
         ["j k", "next, previous"],
         ["[ ]", "tabs"],
         ["/", "filter"],
+        ["f", "find an id"],
         ["p", "pause"],
         ["?", "all keys"],
       ].map(

@@ -9,6 +9,7 @@ const KEYS = [
   ["[ ]", "previous, next tab"],
   ["1 … 9", "tab by number"],
   ["/", "filter the list"],
+  ["f", "find an id in what is kept"],
   ["s", "search the event data"],
   ["p", "pause, resume"],
   ["c", "clear the list"],

@@ -13,6 +13,7 @@ export function listenToKeys(acts, { move, stepTab, tabAt, hasRequest }) {
     "[": () => stepTab(-1),
     "]": () => stepTab(1),
     "/": () => focusOn("filter"),
+    f: acts.openFind,
     s: () => {
       if (hasRequest()) {
         acts.tab("data");
@@ -45,7 +46,7 @@ export function listenToKeys(acts, { move, stepTab, tabAt, hasRequest }) {
 }
 
 /** Once it has been drawn. */
-function focusOn(id) {
+export function focusOn(id) {
   requestAnimationFrame(() =>
     requestAnimationFrame(() => {
       document.getElementById(id)?.focus();

@@ -12,6 +12,7 @@ const SHAPES = {
   held: svg`<rect x="1.75" y="1.75" width="12.5" height="12.5" rx="2.5" class="line"/><path d="M6.2 5.4v5.2M9.8 5.4v5.2" class="line"/>`,
   not: svg`<circle cx="8" cy="8" r="5.75" class="line"/>`,
   waiting: svg`<circle cx="8" cy="8" r="6" class="line dashed"/><path d="M8 5v3l2 1.4" class="line"/>`,
+  unknown: svg`<path d="M8 1.5 14.5 8 8 14.5 1.5 8Z" class="line"/><path d="M6.4 6.6a1.7 1.7 0 1 1 2.3 1.6c-.5.2-.7.4-.7.9M8 11v.2" class="line thin"/>`,
 };
 export const GROUP_NAMES = {
   fired: "fired",
