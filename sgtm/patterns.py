@@ -40,6 +40,7 @@ _FEW = 8
 
 Test = Callable[[str], bool]
 
+_ANYWHERE = re2._Anchor.UNANCHORED
 _REFERENCE = re.compile(r"\$(?:([$&`'])|(\d\d?)|<([^>]*)>)")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -78,6 +79,19 @@ class Pattern:
             self._groups = _compiled(self.source, self._options)
         for match in self._groups.finditer(_without_surrogates(text)):
             yield Found(match.start(), match.end(), match.groups())
+
+    def find(self, text: str) -> Found | None:
+        """The first of these places."""
+        if not text.isascii():
+            return next(self.finds(text), None)
+        if self._groups is None:
+            self._groups = _compiled(self.source, self._options)
+        # PERF: the wrapper's search costs more than twice the search itself; places in ASCII are bytes
+        spans = self._groups._regexp.Match(_ANYWHERE, text.encode(), 0, len(text))
+        start, end = spans[0]
+        if start < 0:
+            return None
+        return Found(start, end, tuple([text[a:b] if a >= 0 else None for a, b in spans[1:]]))
 
     def replace_all(self, text: str, replacement: str) -> str:
         """`text` with every match replaced, as JavaScript's `replace` with the flag g does: in the
@@ -201,11 +215,11 @@ def _compiled(source: str, options: re2.Options) -> re2._Regexp:
 def _search(source: str, options: re2.Options) -> Test:
     # PERF: the wrapper's search costs more than twice the search itself
     search = _compiled(source, options)._regexp.Match
-    anywhere, nothing = re2._Anchor.UNANCHORED, (-1, -1)
+    nothing = (-1, -1)
 
     def matches(text: str) -> bool:
         encoded = _encoded(text)
-        return search(anywhere, encoded, 0, len(encoded))[0] != nothing
+        return search(_ANYWHERE, encoded, 0, len(encoded))[0] != nothing
 
     return matches
 

@@ -165,6 +165,13 @@ def test_every_match_is_replaced_as_javascript_does(pattern, text, replacement, 
     assert compile_pattern(pattern).replace_all(text, replacement) == result
 
 
+@pytest.mark.parametrize("text", ["", "no", "a1", "xa12b", "äa12", "a1 a2", "\ud800a1"])
+def test_the_first_place_is_the_first_of_all_places(text):
+    for source in ("a(\\d)(x)?", "(é)|a", "$", "b*"):
+        pattern = compile_pattern(source)
+        assert pattern.find(text) == next(pattern.finds(text), None)
+
+
 def test_a_replacement_that_grows_without_bounds_is_an_error():
     with pytest.raises(PatternError, match=str(MAX_RESULT)):
         compile_pattern("a").replace_all("a" * 10_000, "$`$'")

@@ -1,9 +1,17 @@
 """APIs of the template engine that templates call most. SPEC: google-runtime 5.5."""
 
+from collections.abc import Callable as Function
+from typing import Any, NoReturn
+
 from sgtm._fast.sandbox_values import Callable
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["FUNCTIONS", "Require"]
 
 FUNCTIONS: dict[str, Callable]
 """getType (null, array, or what typeof says), makeString (String(value)), makeNumber (Number(value)),
 makeInteger (Math.round(Number(value)), 0 for what is no number)."""
+
+class Require(Callable):
+    """`require`: the function or object of a name in `table`; what `refuse` raises for any other value."""
+
+    def __init__(self, table: dict[str, Any], refuse: Function[[Any], NoReturn]) -> None: ...

@@ -6,13 +6,27 @@ from msgspec import UNSET
 from sgtm._fast.sandbox_convert cimport double_of, number, text_of, type_of
 from sgtm._fast.sandbox_values cimport Callable, Run
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["FUNCTIONS", "Require"]
 
 cdef object UNDEFINED = UNSET
 
 
 cdef inline object first(list args):
     return args[0] if args else UNDEFINED
+
+
+cdef class Require(Callable):
+    cdef dict table
+    cdef object refuse
+
+    def __init__(self, table, refuse):
+        self.name, self.table, self.refuse = "require", table, refuse
+
+    cdef object call(self, Run run, list args):
+        name = first(args)
+        found = self.table.get(name) if type(name) is str else None
+        run.charge(2)
+        return self.refuse(name) if found is None else found
 
 
 cdef class GetType(Callable):

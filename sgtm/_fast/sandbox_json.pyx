@@ -1,8 +1,7 @@
 """JSON.stringify of the template engine's values, and what JSON.parse gives as values of the engine."""
 
-from json.encoder import encode_basestring
-
-from cpython.dict cimport PyDict_Contains
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from libc.string cimport memcpy
 from msgspec import UNSET
 
 from sgtm._fast.javascript cimport number_text
@@ -13,6 +12,19 @@ from sgtm._fast.sandbox_values import LimitError
 
 __all__ = ["adopted", "stringify"]
 
+cdef extern from "Python.h":
+    void* PyUnicode_DATA(object) noexcept
+
+cdef extern from *:
+    """
+    /* What follows the backslash of a byte that JSON escapes; 0 for the others. */
+    static const unsigned char sgtm_json_escape[256] = {
+        [0 ... 31] = 'u', ['\\b'] = 'b', ['\\t'] = 't', ['\\n'] = 'n', ['\\f'] = 'f', ['\\r'] = 'r',
+        ['"'] = '"', ['\\\\'] = '\\\\',
+    };
+    """
+    const unsigned char* sgtm_json_escape
+
 cdef object UNDEFINED = UNSET
 cdef enum:
     MAX_DEPTH = 100     # of nested values
@@ -22,101 +34,173 @@ class _CycleError(Exception):
     pass
 
 
+cdef struct Above:
+    # The lists and objects around a value.
+    void* value
+    Above* outer
+    int depth
+
+
+cdef class _Pieces:
+    # JSON as it is written, in UTF-8.
+    cdef Run run
+    cdef char* text
+    cdef Py_ssize_t length, room
+    cdef bint has_surrogates
+
+    def __cinit__(self):
+        self.text, self.length, self.room, self.has_surrogates = NULL, 0, 0, False
+
+    def __dealloc__(self):
+        PyMem_Free(self.text)
+
+    cdef int make_room(self, Py_ssize_t count) except -1:
+        cdef char* text
+        if self.length + count > self.room:
+            text = <char*> PyMem_Realloc(self.text, 2 * self.room + count + 256)
+            if text == NULL:
+                raise MemoryError
+            self.text, self.room = text, 2 * self.room + count + 256
+        return 0
+
+    cdef int put(self, const char* text, Py_ssize_t count) except -1:
+        self.make_room(count)
+        memcpy(self.text + self.length, text, count)
+        self.length += count
+        return 0
+
+    cdef int put_text(self, str text) except -1:
+        cdef bytes encoded
+        self.run.charge((len(text) >> 4) + 1)
+        if text.isascii():
+            return self.put_quoted(<const char*> PyUnicode_DATA(text), len(text))
+        try:
+            encoded = text.encode()
+        except UnicodeEncodeError:
+            encoded = text.encode("utf-8", "surrogatepass")
+            self.has_surrogates = True
+        return self.put_quoted(encoded, len(encoded))
+
+    cdef int put_quoted(self, const char* text, Py_ssize_t count) except -1:
+        cdef Py_ssize_t index, begin = 0
+        cdef unsigned char sign
+        self.make_room(count + 2)
+        self.put(b'"', 1)
+        for index in range(count):
+            sign = sgtm_json_escape[<unsigned char> text[index]]
+            if sign:
+                self.put(text + begin, index - begin)
+                self.put_escape(text[index], sign)
+                begin = index + 1
+        self.put(text + begin, count - begin)
+        return self.put(b'"', 1)
+
+    cdef int put_escape(self, unsigned char byte, unsigned char sign) except -1:
+        cdef char[6] escape = [c"\\", sign, c"0", c"0", c"0" + (byte >> 4), 0]
+        escape[5] = b"0123456789abcdef"[byte & 15]
+        return self.put(escape, 6 if sign == c"u" else 2)
+
+    cdef int put_number(self, value) except -1:
+        cdef str text = number_text(value)
+        if text in ("NaN", "Infinity", "-Infinity"):
+            return self.put(b"null", 4)
+        return self.put(<const char*> PyUnicode_DATA(text), len(text))
+
+    # -- values ------------------------------------------------------------------------------------
+
+    cdef bint write(self, object value, Above* outer) except -1:
+        # False: it has no JSON (undefined, functions).
+        cdef Above above
+        if type(value) is str:
+            self.put_text(value)
+        elif value is None:
+            self.put(b"null", 4)
+        elif value is True:
+            self.put(b"true", 4)
+        elif value is False:
+            self.put(b"false", 5)
+        elif type(value) is int or type(value) is float:
+            self.put_number(value)
+        elif value is UNDEFINED or isinstance(value, Callable):
+            return False
+        elif type(value) is dict or type(value) is list:
+            enter(self.run, value, &above, outer)
+            self.write_record(value, &above) if type(value) is dict else self.write_list(value, &above)
+        else:
+            self.put(b"{}", 2)
+        return True
+
+    cdef int write_list(self, list values, Above* above) except -1:
+        cdef char between = c"["
+        for value in values:
+            self.put(&between, 1)
+            between = c","
+            if not self.write(value, above):
+                self.put(b"null", 4)
+        return self.put(b"]", 1) if values else self.put(b"[]", 2)
+
+    cdef int write_record(self, dict record, Above* above) except -1:
+        cdef Py_ssize_t start
+        cdef char between = c"{"
+        for key in record:
+            if is_place(key):
+                record = in_order(record)
+                break
+        for key, value in record.items():
+            start = self.length
+            self.put(&between, 1)
+            self.put_text(key)
+            self.put(b":", 1)
+            if self.write(value, above):
+                between = c","
+            else:
+                self.length = start
+        return self.put(b"}", 1) if between == c"," else self.put(b"{}", 2)
+
+
+cdef int enter(Run run, object value, Above* above, Above* outer) except -1:
+    above.value, above.outer, above.depth = <void*> value, outer, 1
+    if outer != NULL:
+        above.depth = outer.depth + 1
+    while outer != NULL:
+        if outer.value == <void*> value:
+            raise _CycleError
+        outer = outer.outer
+    if above.depth > MAX_DEPTH:
+        raise LimitError("depth", "a value is nested too deeply for JSON")
+    return run.charge(len(value) + 1)
+
+
 def stringify(Run run, value):
-    cdef list pieces = []
-    cdef str text
+    cdef _Pieces pieces = _Pieces()
+    pieces.run = run
     try:
-        if not write(run, value, pieces, {}):
+        if not pieces.write(value, NULL):
             return UNDEFINED
     except _CycleError:
         return UNDEFINED
-    run.make_text(sum(map(len, pieces)))
-    text = "".join(pieces)
-    if text.isascii():
-        return text
-    return escaped_surrogates(text)
+    run.make_text(pieces.length)
+    if pieces.has_surrogates:
+        return escaped_surrogates(pieces.text[:pieces.length].decode("utf-8", "surrogatepass"))
+    return pieces.text[:pieces.length].decode()
 
 
 cdef str escaped_surrogates(str text):
-    if not any([0xD800 <= ord(letter) < 0xE000 for letter in text]):
-        return text
     return "".join([f"\\u{ord(letter):x}" if 0xD800 <= ord(letter) < 0xE000 else letter for letter in text])
 
 
-cdef bint write(Run run, object value, list pieces, dict above) except -1:
-    # False: it has no JSON (undefined, functions).
-    cdef str text
-    if type(value) is str:
-        run.charge((len(<str> value) >> 4) + 1)
-        pieces.append(encode_basestring(value))
-    elif value is None:
-        pieces.append("null")
-    elif value is True:
-        pieces.append("true")
-    elif value is False:
-        pieces.append("false")
-    elif type(value) is int or type(value) is float:
-        text = number_text(value)
-        pieces.append("null" if text in ("NaN", "Infinity", "-Infinity") else text)
-    elif value is UNDEFINED or isinstance(value, Callable):
-        return False
-    elif type(value) is dict or type(value) is list:
-        if PyDict_Contains(above, id(value)):
-            raise _CycleError
-        if len(above) >= MAX_DEPTH:
-            raise LimitError("depth", "a value is nested too deeply for JSON")
-        above[id(value)] = True
-        run.charge(len(value) + 1)
-        run.charge(0)
-        write_record(run, value, pieces, above) if type(value) is dict else write_list(
-            run, value, pieces, above)
-        del above[id(value)]
-    else:
-        pieces.append("{}")
-    return True
-
-
-cdef int write_list(Run run, list values, list pieces, dict above) except -1:
-    cdef str between = "["
-    for value in values:
-        pieces.append(between)
-        between = ","
-        if not write(run, value, pieces, above):
-            pieces.append("null")
-    pieces.append("]" if values else "[]")
-    return 0
-
-
-cdef int write_record(Run run, dict record, list pieces, dict above) except -1:
-    cdef Py_ssize_t start = len(pieces)
-    cdef str between = "{"
-    cdef list keys = list(record)
-    for key in keys:
-        if (<str> key).isdigit():
-            keys = in_order(keys)
-            break
-    for key in keys:
-        start = len(pieces)
-        pieces.append(between)
-        pieces.append(encode_basestring(key))
-        pieces.append(":")
-        if write(run, record[key], pieces, above):
-            between = ","
-        else:
-            del pieces[start:]
-    pieces.append("}" if between == "," else "{}")
-    return 0
-
-
-cdef list in_order(list keys):
+cdef dict in_order(dict record):
     # Positions first, as on the host (google-runtime 5.2).
-    cdef list places = [key for key in keys if is_place(key)]
+    cdef list places = [key for key in record if is_place(key)]
     places.sort(key=int)
-    return places + [key for key in keys if not is_place(key)]
+    places.extend([key for key in record if not is_place(key)])
+    return {key: record[key] for key in places}
 
 
 cdef bint is_place(str key):
-    return key.isascii() and key.isdigit() and len(key) < 11 and (key == "0" or key[0] != "0")
+    if not key or not c"0" <= key[0] <= c"9":
+        return False
+    return key.isascii() and key.isdigit() and len(key) < 11 and (len(key) == 1 or key[0] != "0")
 
 
 def adopted(Run run, value):

@@ -5,13 +5,13 @@ SPEC: sandbox-api 1.5, google-runtime 5.5. Each charges the run for its argument
 
 import base64
 import binascii
-import hashlib
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 from msgspec import UNSET
 
+from sgtm._fast.identifiers import sha256_hex
 from sgtm._fast.sandbox_convert import copy_value, to_text
 from sgtm._fast.sandbox_functions import FUNCTIONS
 from sgtm._fast.sandbox_json import adopted, stringify
@@ -180,10 +180,10 @@ def _hashed(run: Run, args: Arguments) -> str:
     text = to_text(run, argument(args, 0))
     options = argument(args, -1) if args else UNSET
     run.charge(4 + (len(text) >> 5))
-    digest = hashlib.sha256(text.encode("utf-8", "replace"))
+    digest = sha256_hex(text.encode("utf-8", "replace"))
     if isinstance(options, dict) and options.get("outputEncoding") == "hex":
-        return digest.hexdigest()
-    return base64.b64encode(digest.digest()).decode()
+        return digest
+    return base64.b64encode(bytes.fromhex(digest)).decode()
 
 
 def _sha256_sync(run: Run, args: Arguments) -> str:

@@ -36,30 +36,42 @@ def _regex(run: Run, value: Any) -> Regex:
 
 def finds(run: Run, regex: Regex, text: str) -> Iterator[Found]:
     """All places, from the left. Each is charged."""
-    if len(text) > MAX_INPUT:
-        raise LimitError("pattern_input", f"a text of more than {MAX_INPUT:,} characters for a pattern")
-    run.charge(len(text) >> 3)
+    _charge(run, text)
     for found in regex.pattern.finds(text):
         run.charge(2)
         yield found
 
 
+def find(run: Run, regex: Regex, text: str) -> Found | None:
+    """The first of these places."""
+    _charge(run, text)
+    found: Found | None = regex.pattern.find(text)
+    return found
+
+
+def _charge(run: Run, text: str) -> None:
+    if len(text) > MAX_INPUT:
+        raise LimitError("pattern_input", f"a text of more than {MAX_INPUT:,} characters for a pattern")
+    run.charge(2 + (len(text) >> 3))
+
+
 def match(run: Run, text: str, value: Any) -> Any:
     """`text.match(value)`: null; the match and its groups; all matches for a pattern with g."""
     regex = _regex(run, value)
-    found = list(_limited(finds(run, regex, text), not regex.is_global))
-    if not found:
-        return None
     if regex.is_global:
-        run.make_elements(len(found))
-        return [text[one.start : one.end] for one in found]
-    run.make_elements(1 + len(found[0].groups))
-    return [text[found[0].start : found[0].end], *(UNSET if g is None else g for g in found[0].groups)]
+        run.make_elements(len(places := list(finds(run, regex, text))))
+        return [text[one.start : one.end] for one in places] or None
+    found = find(run, regex, text)
+    if found is None:
+        return None
+    run.make_elements(1 + len(found.groups))
+    return [text[found.start : found.end], *[UNSET if group is None else group for group in found.groups]]
 
 
 def search(run: Run, text: str, value: Any) -> int:
     """`text.search(value)`: where it is found, or -1."""
-    return next((found.start for found in finds(run, _regex(run, value), text)), -1)
+    found = find(run, _regex(run, value), text)
+    return -1 if found is None else found.start
 
 
 def replace(run: Run, text: str, regex: Regex, replacement: Any) -> str:
@@ -68,7 +80,7 @@ def replace(run: Run, text: str, regex: Regex, replacement: Any) -> str:
     pieces: list[str] = []
     at = 0
     new: Callable[[Found], str] = _maker(run, text, replacement)
-    for found in _limited(finds(run, regex, text), not regex.is_global):
+    for found in finds(run, regex, text) if regex.is_global else filter(None, [find(run, regex, text)]):
         pieces += [text[at : found.start], new(found)]
         run.make_text(sum(map(len, pieces[-2:])))
         at = found.end
@@ -121,10 +133,3 @@ def split(run: Run, text: str, regex: Regex, limit: int) -> list[Any]:
     parts.append(text[at:])
     run.make_elements(len(parts))
     return parts[:limit] if 0 <= limit < len(parts) else parts
-
-
-def _limited(found: Iterator[Found], is_first_only: bool) -> Iterator[Found]:
-    for one in found:
-        yield one
-        if is_first_only:
-            return

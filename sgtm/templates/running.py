@@ -13,10 +13,10 @@ from typing import Any
 
 from msgspec import UNSET
 
+from sgtm._fast.sandbox_border import engine_value, house_value
 from sgtm._fast.sandbox_values import LimitError, Native, Promise, Run, SandboxError
 from sgtm.messages import Ask, Failed, Listener, VendorAnswer
 from sgtm.templates.apis.guard import PermissionRefused
-from sgtm.templates.apis.values import engine_value, house_value
 from sgtm.templates.code import Code
 from sgtm.templates.host import EventCallback, Host
 from sgtm.templates.script import SETTING_OF, require_of
@@ -57,7 +57,7 @@ class TemplateRun(Listener):
         self.failure = self.limit = ""
         """Why it failed, without anything of the event; the limit that it went beyond."""
 
-    def start(self, table: Mapping[str, Any], data: Mapping[str, Any]) -> "TemplateRun":
+    def start(self, table: dict[str, Any], data: Mapping[str, Any]) -> "TemplateRun":
         """Run the code. `data` is not changed: the code gets a copy."""
 
         def code() -> None:

@@ -1,13 +1,14 @@
 """A compiled script, and one run of it within limits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NoReturn
 
 from msgspec import Struct
 
+from sgtm._fast.sandbox_functions import Require
 from sgtm._fast.sandbox_statements import Function, start
-from sgtm._fast.sandbox_values import FatalError, LimitError, Native, Run, SandboxError
+from sgtm._fast.sandbox_values import FatalError, LimitError, Run, SandboxError
 from sgtm.errors import SgtmError
 from sgtm.templates import patterns
 from sgtm.templates import syntax as tree
@@ -108,16 +109,13 @@ class Script:
         return TemplateError(str(error), where=self.place(run.at))
 
 
-def require_of(table: Mapping[str, Any]) -> Native:
+def require_of(table: dict[str, Any]) -> Require:
     """`require` over a table of APIs: name -> function or object. An unknown name is an error that no
     script catches (SPEC: google-runtime 5.4)."""
 
-    def require(run: Run, args: list[Any]) -> Any:
-        name = args[0] if args else None
-        if not isinstance(name, str) or name not in table:
-            near = get_close_matches(str(name)[:60], table, 1)
-            hint = f"; {near[0]} is" if near else ""
-            raise FatalError(f"{str(name)[:60]} is not a valid API name{hint}")
-        return table[name]
+    def refuse(name: Any) -> NoReturn:
+        near = get_close_matches(str(name)[:60], table, 1)
+        hint = f"; {near[0]} is" if near else ""
+        raise FatalError(f"{str(name)[:60]} is not a valid API name{hint}")
 
-    return Native("require", require)
+    return Require(table, refuse)

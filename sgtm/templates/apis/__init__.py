@@ -4,7 +4,7 @@ declaration.py  how one is declared      guard.py  the permission that it needs
 One module for each section; a function reads `host_of(run)` and leaves in it what it wants done.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -37,7 +37,7 @@ PERMISSION_OF: dict[str, str] = {
 
 
 @cache
-def table_for(kind: Kind) -> Mapping[str, Any]:
+def table_for(kind: Kind) -> dict[str, Any]:
     """Name -> function or object, for all runs of templates of this kind the same.
 
     What the kind does not have is there too, and says so when it is called: templates require all that they

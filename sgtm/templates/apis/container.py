@@ -7,11 +7,11 @@ from typing import Any
 
 from msgspec import UNSET
 
+from sgtm._fast.sandbox_border import engine_value, house_value
 from sgtm._fast.sandbox_values import Callable, LimitError, Native, Run, ScriptError
 from sgtm.event import make_event
 from sgtm.templates.apis.declaration import api
 from sgtm.templates.apis.guard import demand
-from sgtm.templates.apis.values import engine_value, house_value
 from sgtm.templates.arguments import Arguments, argument, refused
 from sgtm.templates.host import RunContainer, host_of
 

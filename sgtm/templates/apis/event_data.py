@@ -4,12 +4,12 @@ from typing import Any
 
 from msgspec import UNSET
 
+from sgtm._fast.sandbox_border import engine_value
 from sgtm._fast.sandbox_convert import to_text
 from sgtm._fast.sandbox_values import Run
 from sgtm.event import read_key_path
 from sgtm.templates.apis.declaration import api
 from sgtm.templates.apis.guard import demand
-from sgtm.templates.apis.values import engine_value
 from sgtm.templates.arguments import Arguments, argument
 from sgtm.templates.host import host_of
 

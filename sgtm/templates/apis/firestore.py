@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from sgtm._fast.sandbox_border import engine_value, house_value, whole_text
 from sgtm._fast.sandbox_convert import is_true, to_number, to_text
 from sgtm._fast.sandbox_values import (
     Callable,
@@ -32,7 +33,6 @@ from sgtm.templates.apis.sending import (
     promised,
     settle,
 )
-from sgtm.templates.apis.values import engine_value, house_value, whole_text
 from sgtm.templates.arguments import Arguments, argument, refused
 from sgtm.templates.host import Failed, host_of
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from sgtm._fast.sandbox_border import house_value, whole_text
 from sgtm._fast.sandbox_convert import is_true, to_number, to_text
 from sgtm._fast.sandbox_values import Callable, Promise, Run, ScriptError
 from sgtm.messages import CredentialUse, GoogleServiceAccount, OutgoingRequest, VendorAnswer
@@ -27,7 +28,6 @@ from sgtm.templates.apis.sending import (
     reason_object,
     rejected,
 )
-from sgtm.templates.apis.values import house_value, whole_text
 from sgtm.templates.arguments import Arguments, argument, refused
 from sgtm.templates.host import host_of
 

@@ -5,12 +5,12 @@ Version 1 is Universal Analytics, version 2 what gtag sends. SPEC: sandbox-api 1
 
 from typing import Any
 
+from sgtm._fast.sandbox_border import engine_value
 from sgtm._fast.sandbox_values import Run, ScriptError
 from sgtm.messages import NO_REQUEST, EventData, IncomingRequest
 from sgtm.protocols import gtag, universal_analytics
 from sgtm.templates.apis.declaration import api
 from sgtm.templates.apis.guard import demand
-from sgtm.templates.apis.values import engine_value
 from sgtm.templates.arguments import Arguments
 from sgtm.templates.host import host_of
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from msgspec import UNSET
 
+from sgtm._fast.sandbox_border import engine_value, house_value
 from sgtm._fast.sandbox_convert import to_text
 from sgtm._fast.sandbox_values import Callable, LimitError, Run, SandboxError
 from sgtm.templates.apis.declaration import api
 from sgtm.templates.apis.guard import MAX_SHOWN, demand
-from sgtm.templates.apis.values import engine_value, house_value
 from sgtm.templates.arguments import Arguments, argument, refused
 from sgtm.templates.host import host_of
 

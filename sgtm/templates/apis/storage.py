@@ -8,12 +8,12 @@ from typing import Any
 
 from msgspec import UNSET
 
+from sgtm._fast.sandbox_border import engine_value, house_value
 from sgtm._fast.sandbox_convert import to_text
 from sgtm._fast.sandbox_json import stringify
 from sgtm._fast.sandbox_values import LimitError, Run
 from sgtm.templates.apis.declaration import api
 from sgtm.templates.apis.guard import demand
-from sgtm.templates.apis.values import engine_value, house_value
 from sgtm.templates.arguments import Arguments, argument
 from sgtm.templates.host import Storage, host_of
 
