@@ -145,6 +145,38 @@ async def test_who_withdraws_consent_is_forgotten_under_all_keys(shop):
     assert seen["consent_state"]["ad_storage"] is False
 
 
+async def test_a_hit_that_says_nothing_of_consent_takes_back_no_refusal():
+    """The refusal stands, also for orders that are first heard of in such a hit: of another tag, a pixel."""
+    shop = Shop(unset="granted")
+    await shop.browser(consent=DENIED)
+    shop.now += 1_000_000
+    await shop.browser("purchase", UNSET, transaction_id="T1", page_location=LANDING)
+    for key in ({"transaction_id": "T1"}, {"client_id": "1.1"}):
+        seen = await shop.server(**key)
+        assert seen["consent_state"]["ad_storage"] is False
+        assert not {"gclid", "ga_session_id", "user_agent"} & seen.keys()
+    shop.now += 1_000_000
+    await shop.browser()
+    assert (await shop.server(transaction_id="T1"))["consent_state"]["ad_storage"] is False, (
+        "as it was bought"
+    )
+    assert (await shop.server(client_id="1.1"))["consent_state"]["ad_storage"] is True
+    await shop.close()
+
+
+async def test_who_withdraws_consent_under_a_new_client_id_is_forgotten_under_what_is_beside_his_user_id(
+    shop,
+):
+    """Without consent Google's tags send another client id with each page."""
+    await shop.browser("purchase", transaction_id="T1", user_id="U1", page_location=LANDING)
+    shop.now += 1_000_000
+    await shop.browser(consent=DENIED, client_id="9.9", user_id="U1")
+    for key in ({"transaction_id": "T1"}, {"user_id": "U1"}, {"client_id": "1.1"}):
+        seen = await shop.server(**key)
+        assert not {"gclid", "ga_session_id", "user_agent"} & seen.keys()
+        assert seen["consent_state"]["ad_storage"] is False
+
+
 @pytest.mark.parametrize("policy", ["granted", "denied", "unset"])
 async def test_where_nothing_is_known_the_policy_decides_and_is_counted_by_source(policy):
     shop = Shop(unknown_consent="denied", unknown_consent_of={"server": policy})

@@ -9,7 +9,15 @@ from msgspec import Struct
 from sgtm.delivery.context import Erased
 from sgtm.delivery.context.keys import pair_key
 from sgtm.delivery.context.pairs import Meeting, Met, decide, read_pair, write_pair
-from sgtm.delivery.context.rows import MAX_ROW_BYTES, Row, Snapshot, read_row, row_after, without, write_row
+from sgtm.delivery.context.rows import (
+    MAX_ROW_BYTES,
+    Row,
+    read_row,
+    row_after,
+    withdrawn,
+    without,
+    write_row,
+)
 from sgtm.delivery.context.rules import ContextRules
 from sgtm.delivery.context.values import Saver
 from sgtm.delivery.shared_file import SharedFile
@@ -115,7 +123,7 @@ class ContextFile(SharedFile):
                 continue
             self._counts.saved += 1
             client = known(snapshot.client) if snapshot.client is not None else None
-            for key in _withdrawn(client, snapshot):
+            for key in withdrawn(map(known, snapshot.keys), snapshot):
                 if (row := known(key)) is not None:
                     rows[key] = changed[key] = without(row, snapshot)
             for key in snapshot.keys:
@@ -182,10 +190,3 @@ class ContextFile(SharedFile):
     def _content(self, kind: int, key: bytes) -> bytes | None:
         found: Any = self.execute("SELECT content FROM kept WHERE kind=? AND key=?", (kind, key)).fetchall()
         return found[0][0] if found else None
-
-
-def _withdrawn(client: Row | None, snapshot: Snapshot) -> Sequence[bytes]:
-    """Keys beside the client's that its refusal concerns too."""
-    if client is None or not snapshot.denied:
-        return ()
-    return [key for key in client.beside if key not in snapshot.keys]

@@ -18,7 +18,16 @@ from sgtm.delivery.context import ContextUnavailable, Erased
 from sgtm.delivery.context.file import MAX_ERASED
 from sgtm.delivery.context.keys import bucket_of, pair_key
 from sgtm.delivery.context.pairs import Meeting, Met, decide, read_pair, write_pair
-from sgtm.delivery.context.rows import MAX_ROW_BYTES, Row, Snapshot, read_row, row_after, without, write_row
+from sgtm.delivery.context.rows import (
+    MAX_ROW_BYTES,
+    Row,
+    Snapshot,
+    read_row,
+    row_after,
+    withdrawn,
+    without,
+    write_row,
+)
 from sgtm.delivery.context.rules import ContextRules
 from sgtm.delivery.context.values import Saver
 from sgtm.delivery.outbox import OutboxFull
@@ -168,7 +177,7 @@ class NatsContext:
             return 0, len(saves)
 
     async def _save_each(self, saves: Sequence[tuple[Event, ContextRules, bool]]) -> int:
-        """First the rows of client ids, then what they tell on."""
+        """First the rows of client ids, then what they tell on, then what is refused beside them."""
         made = (Saver(rules, is_unset_granted=unset).snapshot(event) for event, rules, unset in saves)
         snapshots = [snapshot for snapshot in made if snapshot is not None]
         first: dict[bytes, list[Step]] = {}
@@ -182,10 +191,12 @@ class NatsContext:
             for key in snapshot.keys:
                 if key != snapshot.client:
                     second.setdefault(key, []).append(_step(snapshot, client, key))
-            for key in client.beside if client is not None and snapshot.denied else ():
-                if key not in snapshot.keys:
-                    second.setdefault(key, []).append(_withdrawing(snapshot))
-        await self._change_all(second)
+        rows = {**clients, **await self._change_all(second)}
+        third: dict[bytes, list[Step]] = {}
+        for snapshot in snapshots:
+            for key in withdrawn(map(rows.get, snapshot.keys), snapshot):
+                third.setdefault(key, []).append(_withdrawing(snapshot))
+        await self._change_all(third)
         return len(snapshots)
 
     async def _change_all(self, steps: dict[bytes, list[Step]]) -> dict[bytes, Row | None]:

@@ -4,11 +4,14 @@ Each value has its own time: a click id lives as long as the rules say since it 
 its visitor comes back.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
+
+from sgtm.consent import CONSENT_TYPES
 
 MAX_BESIDE = 32
 """Other keys that a row remembers, the latest: they are erased with it."""
@@ -49,12 +52,25 @@ class Snapshot(Struct, frozen=True):
     ttl: int
     client: bytes | None = None
     """Key of the client id: what its row knows is told on under the others."""
+    needs: Mapping[str, tuple[str, ...]] = {}
+    """Which consent each key of event data needs."""
+
+    def refused_by(self, consent: dict[str, bool]) -> frozenset[str]:
+        """Keys of event data that this consent refuses."""
+        if consent is self.consent or False not in consent.values():
+            return self.denied
+        return self.denied.union(
+            name for name, needs in self.needs.items() if any(consent.get(need) is False for need in needs)
+        )
 
 
 def row_after(row: Row | None, client: Row | None, snapshot: Snapshot, key: bytes) -> Row:
     """The row of `key` after this hit: of each value the newest that is known under the key, under the
-    hit's client id (`client`), or from the hit. A hit that comes late changes nothing that is newer."""
+    hit's client id (`client`), or from the hit, and of consent what was said last of each type: who says
+    nothing takes nothing back. A hit that comes late changes nothing that is newer."""
     at, oldest, denied = snapshot.at, snapshot.at - snapshot.ttl, snapshot.denied
+    consent = _consent_after(row, client, snapshot)
+    refused = snapshot.refused_by(consent)
     values = dict(client.values) if client is not None else {}
     # PERF: the row of a client id is both
     for known in (row.values if row is not None and row is not client else {}, snapshot.values):
@@ -63,18 +79,29 @@ def row_after(row: Row | None, client: Row | None, snapshot: Snapshot, key: byte
             if there is None or there.at <= kept.at:
                 values[name] = kept
     for name in [
-        name for name, kept in values.items() if kept.at <= oldest or (name in denied and kept.at <= at)
+        name
+        for name, kept in values.items()
+        if kept.at <= oldest or (name in refused and (kept.at <= at or name not in denied))
     ]:
         del values[name]
-    is_latest = row is None or row.at <= at
-    latest = at if row is None or is_latest else row.at
+    latest = at if row is None or row.at <= at else row.at
     return Row(
         values=values,
-        consent=snapshot.consent if row is None or is_latest else row.consent,
+        consent=consent,
         at=latest,
         beside=_beside(row, snapshot.keys, key),
         until=latest + snapshot.ttl,
     )
+
+
+def _consent_after(row: Row | None, client: Row | None, snapshot: Snapshot) -> dict[str, bool]:
+    said = [(known.at, known.consent) for known in (client, row) if known is not None]
+    said.append((snapshot.at, snapshot.consent))
+    said.sort(key=lambda one: one[0])
+    latest = said[-1][1]
+    if len(latest) == len(CONSENT_TYPES):  # PERF: as nearly all hits of a site that asks
+        return latest
+    return {name: value for _, consent in said for name, value in consent.items()}
 
 
 def _beside(row: Row | None, keys: tuple[bytes, ...], key: bytes) -> tuple[bytes, ...]:
@@ -85,8 +112,16 @@ def _beside(row: Row | None, keys: tuple[bytes, ...], key: bytes) -> tuple[bytes
     return (*(one for one in known if one not in new), *new)[-MAX_BESIDE:]
 
 
+def withdrawn(rows: Iterable[Row | None], snapshot: Snapshot) -> Sequence[bytes]:
+    """Keys beside those of the hit (`rows` stand under them) that its refusal concerns too."""
+    if not snapshot.denied:
+        return ()
+    beside = dict.fromkeys(key for row in rows if row is not None for key in row.beside)
+    return [key for key in beside if key not in snapshot.keys]
+
+
 def without(row: Row, snapshot: Snapshot) -> Row:
-    """A row beside the client's after consent was withdrawn: what the hit was refused goes here too."""
+    """A row beside the hit's own after consent was withdrawn: what the hit was refused goes here too."""
     at = snapshot.at
     values = {name: kept for name, kept in row.values.items() if name not in snapshot.denied or kept.at > at}
     refused = {name: False for name, is_granted in snapshot.consent.items() if not is_granted}

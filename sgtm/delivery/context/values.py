@@ -57,14 +57,18 @@ def keys_saved(rules: ContextRules) -> tuple[str, ...]:
     return (*(key for group in rules.save for key in KEYS[group]), *rules.also_save)
 
 
+def needs_of(rules: ContextRules) -> dict[str, tuple[ConsentType, ...]]:
+    """Each of them, and which consent it needs."""
+    groups = {key: _NEEDS[group] for group in rules.save for key in KEYS[group]}
+    return groups | dict.fromkeys(rules.also_save, _BOTH)
+
+
 def allowed_keys(rules: ContextRules, consent: Consent) -> list[str]:
     """Those of them that an event with this consent may have: none of a group that was refused."""
-    groups = [(KEYS[group], _NEEDS[group]) for group in rules.save]
     return [
         name
-        for names, needs in (*groups, (rules.also_save, _BOTH))
+        for name, needs in needs_of(rules).items()
         if not any(getattr(consent, need) is False for need in needs)
-        for name in names
     ]
 
 
@@ -92,7 +96,7 @@ class Saver:
 
     def __init__(self, rules: ContextRules, *, is_unset_granted: bool) -> None:
         self.rules, self._is_unset_granted, self._ttl = rules, is_unset_granted, rules.ttl_micros
-        self._keys = rules.readers()
+        self._keys, self._needs = rules.readers(), needs_of(rules)
         self._allowed: dict[Consent, _Allowed] = {}
         self._has_clicks, self._has_meta = "clicks" in rules.save, "meta" in rules.save
 
@@ -114,25 +118,20 @@ class Saver:
             at=at,
             ttl=self._ttl,
             client=named.get(CLIENT_ID),
+            needs=self._needs,
         )
 
     def _allow(self, consent: Consent) -> _Allowed:
         groups = [(KEYS[group], _NEEDS[group]) for group in self.rules.save]
         kept = [names for names, needs in groups if self._may(consent, needs)]
         others = self.rules.also_save
-        refused = {
-            name
-            for names, needs in (*groups, (others, _BOTH))
-            if any(getattr(consent, need) is False for need in needs)
-            for name in names
-        }
         if len(self._allowed) >= _MOST_CONSENTS:
             self._allowed.clear()
         made = self._allowed[consent] = _Allowed(
             tuple(name for names in kept for name in names),
             others if self._may(consent, _BOTH) else (),
             self._may(consent, _ADS),
-            frozenset(refused),
+            frozenset(self._needs.keys() - allowed_keys(self.rules, consent)),
             consent_said(consent),
         )
         return made
