@@ -20,12 +20,13 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
+from sgtm.consent import read_consent
 from sgtm.context import Context, Fire
 from sgtm.delivery.context import ContextStore, ContextUnavailable
 from sgtm.delivery.context.keys import pair_key
 from sgtm.delivery.context.pairs import LATE, SAME_SIDE, Meeting, Met
 from sgtm.delivery.context.rules import ContextRules, HoldRule, Side
-from sgtm.delivery.context.values import Saver, keys_saved
+from sgtm.delivery.context.values import Saver, consent_said, keys_saved
 from sgtm.delivery.outbox import OutboxFull
 from sgtm.event import Event, make_event
 from sgtm.hit import Hit, run_all
@@ -120,7 +121,7 @@ class Holding:
             if len(self._tasks) >= self._most:
                 self._counters.add("sgtm_holds_total", f"{rule.name}/no room")
                 deadline = 0
-        key = pair_key(rule.name, key)
+        key = pair_key(rule.name, event.name, key)
         return Half(hit, event, walked, rules, rule, side, key, deadline, is_replay)
 
     def _hold(self, half: Half, fire: Fire) -> None:
@@ -268,7 +269,7 @@ def _read(left: bytes) -> tuple[str, EventData]:
 
 def merged(half: Half, other_client: str, other: EventData) -> Event:
     """One event of two. What only one has is kept; where both have a value the rule decides, but what is
-    saved of browsers, and consent, is the browser's."""
+    saved of browsers, and consent, is the browser's; what either refuses is refused."""
     own, rules = half.event.data, half.rules
     browser, server = (own, other) if half.side == "browser" else (other, own)
     sides = {"browser": browser, "server": server}
@@ -281,12 +282,25 @@ def merged(half: Half, other_client: str, other: EventData) -> Event:
     if any(key in browser for key in _CONSENT):
         data = {key: value for key, value in data.items() if key not in _CONSENT or key in browser}
         data.update({key: browser[key] for key in _CONSENT if key in browser})
+        data |= _refused_too(data, server)
     for key, side in half.rule.fields.items():
         if _is_value(sides[side].get(key)):
             data[key] = sides[side][key]
     is_own = half.rule.prefer == half.side or not other_client
     client_name = half.event.client_name if is_own else other_client
     return make_event(data, half.event.request, client_name, half.event.index)
+
+
+def _refused_too(data: EventData, server: EventData) -> EventData:
+    """Consent that the server's half refuses, whatever the browser's had said: nobody may be sent anywhere
+    because only one of the two had heard of his refusal."""
+    refused = {
+        name: False for name, is_granted in consent_said(read_consent(server)).items() if not is_granted
+    }
+    if not refused:
+        return {}
+    explicit = data.get("consent_state")
+    return {"consent_state": {**(explicit if isinstance(explicit, dict) else {}), **refused}}
 
 
 def _is_value(value: object) -> bool:

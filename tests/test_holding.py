@@ -193,6 +193,37 @@ async def test_other_events_and_those_without_the_key_do_not_wait(shops):
     assert [event["event_name"] for event in shop.sent] == ["page_view", "purchase", "refund"]
 
 
+async def test_a_purchase_and_a_refund_of_an_order_are_two_though_one_rule_names_both(shops):
+    """A shop that holds `[purchase, refund]` loses neither."""
+    shop = shops(events=("purchase", "refund"))
+    await from_browser(shop)
+    await shop.waiting(1)
+    await shop.hit("server", {**ORDER, "event_name": "refund"})
+    await shop.waiting(2)
+    assert not shop.sent
+    await from_server(shop)
+    await shop.hit("browser", visit("refund", transaction_id="T1"))
+    await shop.waiting(0)
+    assert sorted(event["event_name"] for event in shop.sent) == ["purchase", "refund"]
+    assert shop.counted("sgtm_holds_total", "purchase/merged") == 2
+
+
+@pytest.mark.parametrize("order", EITHER_ORDER)
+async def test_what_either_side_refuses_is_refused(shops, order):
+    """A customer who has opted out at the shop goes to no ad platform because his browser had said yes."""
+    shop = shops(prefer="browser")
+    refusal = {"consent_state": {"ad_user_data": False}}
+    for half in order:
+        if half is from_browser:
+            await from_browser(shop)
+        else:
+            await shop.hit("server", {**ORDER, **refusal})
+        if half is order[0]:
+            await shop.waiting(1)
+    await eventually(lambda: shop.sent)
+    assert (shop.consents[0].ad_user_data, shop.consents[0].ad_storage) == (False, True)
+
+
 async def test_a_hit_goes_on_with_its_other_events_and_its_record_runs_with_the_last(shops):
     shop = shops()
     await shop.hit("server", {"event_name": "refund", "transaction_id": "T0"}, ORDER)

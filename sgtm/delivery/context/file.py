@@ -7,7 +7,6 @@ from typing import Any
 from msgspec import Struct
 
 from sgtm.delivery.context import Erased
-from sgtm.delivery.context.keys import pair_key
 from sgtm.delivery.context.pairs import Meeting, Met, decide, read_pair, write_pair
 from sgtm.delivery.context.rows import (
     MAX_ROW_BYTES,
@@ -175,8 +174,7 @@ class ContextFile(SharedFile):
         for key in list(wanted)[:MAX_ERASED]:
             self.execute("DELETE FROM kept WHERE kind=? AND key=?", (_ROW, key))
             erased.rows += self.connection.changes()
-            for rule in rules.holds:
-                erased.halves += self._erase_half(pair_key(rule.name, key))
+            erased.halves += sum(map(self._erase_half, rules.pair_keys(key)))
         return erased
 
     def _erase_half(self, key: bytes) -> int:

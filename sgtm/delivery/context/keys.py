@@ -19,9 +19,9 @@ def key_of(name: str, value: str) -> bytes | None:
     return hashlib.blake2b(said, digest_size=SIZE, person=b"sgtm context").digest()
 
 
-def pair_key(rule: str, key: bytes) -> bytes:
-    """Where the two halves meet of which the rule is, and this the key."""
-    said = rule.encode("utf-8", "surrogatepass")
+def pair_key(rule: str, event_name: str, key: bytes) -> bytes:
+    """Where the two halves of an event of this name meet, by the rule and its key."""
+    said = f"{rule}\0{event_name}".encode("utf-8", "surrogatepass")
     return hashlib.blake2b(key + said, digest_size=SIZE, person=b"sgtm hold").digest()
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from sgtm.delivery.context import ContextUnavailable, Erased
 from sgtm.delivery.context.file import MAX_ERASED
-from sgtm.delivery.context.keys import bucket_of, pair_key
+from sgtm.delivery.context.keys import bucket_of
 from sgtm.delivery.context.pairs import Meeting, Met, decide, read_pair, write_pair
 from sgtm.delivery.context.rows import (
     MAX_ROW_BYTES,
@@ -251,8 +251,8 @@ class NatsContext:
                     wanted.update(dict.fromkeys(row.beside))
         for key in list(wanted)[:MAX_ERASED]:
             erased.rows += await self._purge("row", key)
-            for rule in rules.holds:
-                erased.halves += await self._erase_half(pair_key(rule.name, key))
+            for pair in rules.pair_keys(key):
+                erased.halves += await self._erase_half(pair)
         return erased
 
     async def _erase_half(self, key: bytes) -> int:

@@ -1,12 +1,12 @@
 """What a container says about context: whose events tell, whose events inherit, under which keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from sgtm.delivery.context.keys import key_of
+from sgtm.delivery.context.keys import key_of, pair_key
 from sgtm.event import Event
 
 Group = Literal["session", "page", "device", "clicks", "meta"]
@@ -35,7 +35,11 @@ class HoldRule(Struct, frozen=True, forbid_unknown_fields=True):
     ]
     events: Annotated[
         _Names,
-        Meta(min_length=1, description="Names of the events, as the two clients make them: `[purchase]`."),
+        Meta(
+            min_length=1,
+            description="Names of events that have two halves, the same from both clients: `[purchase, "
+            "refund]`. Halves of different names are no pair.",
+        ),
     ]
     wait: Annotated[
         str,
@@ -157,6 +161,10 @@ class ContextRules(Struct, frozen=True, forbid_unknown_fields=True):
         if client_name in self.browser_clients:
             return "browser"
         return "server" if client_name in self.server_clients else None
+
+    def pair_keys(self, key: bytes) -> Iterator[bytes]:
+        """Where halves may meet that have this key."""
+        return (pair_key(rule.name, name, key) for rule in self.holds for name in rule.events)
 
     def hold_of(self, event: Event) -> HoldRule | None:
         """The first rule that an event of this name falls under."""

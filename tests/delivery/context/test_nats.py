@@ -70,6 +70,18 @@ async def test_a_withdrawal_reaches_what_stands_beside(shops):
     assert seen["consent_state"]["ad_storage"] is False
 
 
+async def test_a_withdrawal_under_a_new_client_id_reaches_what_stands_beside_the_user_id(shops):
+    one, other = shops(), shops()
+    await one.browser("purchase", transaction_id="T1", user_id="U1", page_location=LANDING)
+    await one.store._written()
+    denied = visit(consent=DENIED, client_id="9.9", user_id="U1")
+    await other.hit("browser", denied, at=NOW + 1_000_000)
+    await other.store._written()
+    seen = await one.server(transaction_id="T1")
+    assert not {"gclid", "ga_session_id"} & seen.keys()
+    assert seen["consent_state"]["ad_storage"] is False
+
+
 async def test_many_write_the_same_row_and_nothing_is_lost(shops):
     made = [shops() for _ in range(3)]
     for number, shop in itertools.product(range(5), made):
