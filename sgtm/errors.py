@@ -3,6 +3,9 @@
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
+
+from sgtm.error_codes import code_of
 
 
 class Problem(Struct, frozen=True):
@@ -15,9 +18,19 @@ class Problem(Struct, frozen=True):
     what: str
     where: str
     mend: str
+    code: str = ""
+    """As SG-C012, explained in docs/reference/errors.md; follows from `what`. "": it needs no more words."""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "code", code_of(self.what))
 
     def __str__(self) -> str:
-        return f"{self.severity}: {self.where}: {self.what}\n    {self.mend}"
+        return f"{self.severity}: {self.where}: {self.what}{in_brackets(self.code)}\n    {self.mend}"
+
+
+def in_brackets(code: str) -> str:
+    """How a code stands behind a text."""
+    return f" [{code}]" if code else ""
 
 
 class SgtmError(Exception):

@@ -109,6 +109,17 @@ def test_each_alert_says_how_grave_it_is_and_leads_to_what_to_do() -> None:
         assert rule["annotations"]["summary"]
 
 
+def test_each_alert_has_a_runbook_and_no_link_of_it_leads_nowhere() -> None:
+    # SPEC: R246: server down, vendor failing, token revoked, queue growing, disk full, cost spike
+    runbooks = (ROOT / "docs" / "runbooks.md").read_text()
+    named = re.findall(r"\[(Sgtm\w+)\]\(alerts\.md#(\w+)\)", runbooks)
+    assert sorted(name for name, _ in named) == sorted(ALERTS)
+    assert all(anchor == name.lower() for name, anchor in named)
+    headings = {"the server is down", "a vendor fails", "a token is revoked", "the queue grows"}
+    headings |= {"the disk is full", "costs jump"}
+    assert headings <= {one.lower() for one in re.findall(r"^## (.+)$", runbooks, re.M)}
+
+
 def test_panels_do_not_overlap_and_each_asks_something() -> None:
     cells: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:

@@ -14,7 +14,8 @@ from inspect import cleandoc
 from typing import Any
 
 from sgtm import __version__
-from sgtm.errors import ContainerError, SgtmError
+from sgtm.error_codes import code_of
+from sgtm.errors import ContainerError, SgtmError, in_brackets
 
 DESCRIPTION = "sgtm: a server-side tag manager. `sgtm COMMAND --help` says more about each command."
 
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{error.where}: {error.what}", file=sys.stderr)
         return 2
     except SgtmError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error}{in_brackets(code_of(error.what))}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

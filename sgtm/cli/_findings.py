@@ -4,6 +4,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from sgtm.error_codes import code_of
+from sgtm.errors import in_brackets
+
 Level = Literal["ok", "warning", "error"]
 
 
@@ -17,7 +20,8 @@ class Finding(Struct, frozen=True):
 
     def __str__(self) -> str:
         mend = f"\n{'':9}{self.mend}" if self.mend else ""
-        return f"{self.level:8} {self.where}: {self.what}{mend}"
+        code = "" if self.level == "ok" else in_brackets(code_of(self.what))
+        return f"{self.level:8} {self.where}: {self.what}{code}{mend}"
 
 
 def good(where: str, what: str) -> Finding:

@@ -13,6 +13,7 @@ import yaml
 from msgspec import UNSET, Struct, inspect
 
 from sgtm.cli._reference_apis import HEAD, INTRODUCTION, api_rows
+from sgtm.cli._reference_errors import error_parts
 from sgtm.component import Component, Kind, Secret, components
 from sgtm.container.built_in import BUILT_IN_VARIABLES
 from sgtm.container.field_types import inner_type, is_secret, limits, members, type_words
@@ -81,6 +82,7 @@ def reference_pages(checkout: Path | None, commands: Mapping[str, Any]) -> dict[
     }
     pages["built_in_variables.md"] = _built_in_page()
     pages["container.md"] = _container_page()
+    pages["errors.md"] = _page("Error codes", "sgtm/error_codes/", error_parts())
     pages["limits.md"] = _limits_page()
     pages["metrics.md"] = _metrics_page()
     pages["settings.md"] = _settings_page()

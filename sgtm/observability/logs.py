@@ -19,6 +19,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from sgtm.error_codes import code_of_line
+
 REQUESTS = "sgtm.requests"
 """Lines that have a share of their own (`request_log.py`) instead of level and limit."""
 MAX_LINE_BYTES = 8192
@@ -92,7 +94,7 @@ class LineHandler(logging.Handler):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: ts, level, logger, message, then the keys of `extra`."""
+    """One JSON object a line: ts, level, logger, message, `see` (a code), then the keys of `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line; a longer one keeps its head and says so."""
@@ -101,6 +103,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **_see(record),
             **dict(_extra(record)),
         }
         line = json.dumps(fields, default=_described)
@@ -116,7 +119,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line, control characters escaped."""
         moment = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
-        pairs = "".join(f"  {key}={value}" for key, value in _extra(record))
+        pairs = "".join(f"  {key}={value}" for key, value in (*_see(record).items(), *_extra(record)))
         line = _escaped(f"{moment} {record.levelname.lower():7} {record.getMessage()}{pairs}")
         return line[:MAX_LINE_BYTES]
 
@@ -159,6 +162,12 @@ class RateLimit(logging.Filter):
 def _own_record(message: str, name: str = __name__, **extra: Any) -> logging.LogRecord:
     fields = {"name": name, "levelno": logging.WARNING, "levelname": "WARNING", "msg": message}
     return logging.makeLogRecord({**fields, **extra})
+
+
+def _see(record: logging.LogRecord) -> dict[str, str]:
+    """The code under which docs/reference/errors.md explains the line, if it is one that needs it."""
+    code = code_of_line(str(record.msg))
+    return {"see": code} if code else {}
 
 
 def _extra(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:

@@ -14,7 +14,7 @@ def test_errors_are_explained_with_their_lines_and_the_exit_status_is_2(sgtm, sh
     assert done.returncode == 2
     lines = done.stdout.splitlines()
     assert lines[:2] == [
-        "error: container.yaml:5: client \"Orders\".type: 'jsn' is not a type of client",
+        "error: container.yaml:5: client \"Orders\".type: 'jsn' is not a type of client [SG-C007]",
         '    did you mean "json"?',
     ]
     assert lines[-1] == "container.yaml: 2 errors"
@@ -34,7 +34,8 @@ def test_json_is_for_programs(sgtm, shop):
     done = sgtm("check", "--format", "json", shop)
     assert done.returncode == 2
     (problem,) = json.loads(done.stdout)
-    assert set(problem) == {"severity", "what", "where", "mend"}
+    assert set(problem) == {"severity", "what", "where", "mend", "code"}
+    assert problem["code"] == "SG-C002"
 
 
 def test_a_file_that_is_not_there_is_an_error_and_no_traceback(sgtm):

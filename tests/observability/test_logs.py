@@ -55,6 +55,7 @@ def test_a_line_is_one_json_object_with_the_keys_of_extra(stream: Stream) -> Non
         "level": "info",
         "logger": "sgtm.test",
         "message": "client raised",
+        "see": "SG-S012",
         "client": "GA4",
         "count": 2,
     }
