@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from sgtm.error_codes import ALL
 from sgtm.error_codes.explanation import Explanation
 
-_INTRODUCTION = """Messages of `sgtm check`, errors of the commands (`[SG-C012]` at their end) and lines of
-the log (under `see`) carry one of these codes where more can be said than fits there. A code never changes its
-meaning. `sgtm code SG-C012` shows the same in a terminal. C: container, T: gallery template, S: server,
-O: outbox, D: delivery."""
+_INTRODUCTION = """Messages of `sgtm check`, errors of the commands (`[SG-C012]` at their end) and lines
+of the log (under `see`) carry one of these codes where more can be said than fits there. A code never
+changes its meaning. `sgtm code SG-C012` shows the same in a terminal. C: container, T: gallery template,
+S: server, O: outbox, D: delivery."""
 
 
 def error_parts() -> Iterator[str]:
