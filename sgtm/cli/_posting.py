@@ -8,6 +8,8 @@ from sgtm.errors import SettingsError
 from sgtm.messages import IncomingRequest
 
 TIMEOUT_S = 30.0
+ADDED_HEADERS = (b"content-length", b"connection", b"transfer-encoding")
+"""Headers of a recorded request that whoever sends it writes himself."""
 
 
 def read_url(text: str) -> SplitResult:

@@ -25,7 +25,7 @@ from sgtm import __version__
 from sgtm.cli import _admin
 from sgtm.cli._inputs import read_recorded
 from sgtm.cli._ping_view import Hop, hops
-from sgtm.cli._posting import post, read_url
+from sgtm.cli._posting import ADDED_HEADERS, post, read_url
 from sgtm.dry_run import PLAIN_REQUEST
 from sgtm.errors import SettingsError
 from sgtm.messages import IncomingRequest
@@ -35,8 +35,6 @@ from sgtm.preview.view import RequestView
 from sgtm.settings import Settings
 
 POLL_S = 0.2
-_ADDED = (b"content-length", b"connection", b"transfer-encoding")
-"""Headers that whoever sends writes himself."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +102,9 @@ def _request(file: str, address: str) -> IncomingRequest:
     now = time.time_ns() // 1_000
     if file:
         request = read_recorded(Path(file), now)
-        return replace(request, headers=tuple(pair for pair in request.headers if pair[0] not in _ADDED))
+        return replace(
+            request, headers=tuple(pair for pair in request.headers if pair[0] not in ADDED_HEADERS)
+        )
     page = quote(f"https://{read_url(address).hostname}/sgtm-ping", safe="")
     visitor = f"{now // 1_000_000}.{now % 1_000_000}"
     query = f"v=2&tid=G-SGTMPING&_p={now}&cid={visitor}&gcs=G111&en=page_view&dl={page}"

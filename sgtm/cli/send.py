@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from sgtm.cli._container import source_of
 from sgtm.cli._inputs import read_header, read_recorded
-from sgtm.cli._posting import post, read_url
+from sgtm.cli._posting import ADDED_HEADERS, post, read_url
 from sgtm.clients._webhook.signing import signed
 from sgtm.clients.webhook import Parameters
 from sgtm.container.compile import load_container
@@ -30,8 +30,6 @@ from sgtm.messages import IncomingRequest
 from sgtm.observability.show import inert
 from sgtm.settings import FILE
 
-_ADDED = (b"host", b"content-length", b"connection", b"transfer-encoding")
-"""Headers that whoever sends writes himself."""
 _WORDS = {
     200: "taken (or ignored: `sgtm explain --verified` says what becomes of it)",
     401: "refused: the server has another secret, or another clock",
@@ -103,7 +101,7 @@ def _request(arguments: argparse.Namespace, parameters: Parameters) -> IncomingR
         )
     url = read_url(arguments.url)
     own = tuple((name.lower().encode(), value.encode()) for name, value in map(read_header, arguments.header))
-    headers = tuple(pair for pair in request.headers if pair[0] not in _ADDED)
+    headers = tuple(pair for pair in request.headers if pair[0] not in (b"host", *ADDED_HEADERS))
     path = url.path if url.path not in ("", "/") else request.path
     return replace(request, headers=(*headers, *own), scheme=url.scheme, host=url.hostname or "", path=path)
 
