@@ -4,7 +4,7 @@ A member is looked up by `member` alone, which never reaches a Python attribute.
 than a moment charges the run before it works.
 """
 
-from cpython.dict cimport PyDict_GetItem
+from cpython.dict cimport PyDict_GetItemWithError
 from cpython.float cimport PyFloat_AS_DOUBLE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.long cimport PyLong_FromLongLong
@@ -372,7 +372,7 @@ cdef object member(Run run, object owner, object key):
     cdef Py_ssize_t index
     cdef PyObject* found
     if type(owner) is dict:
-        found = PyDict_GetItem(owner, key_of(run, key))
+        found = PyDict_GetItemWithError(owner, key_of(run, key))
         return UNDEFINED if found == NULL else <object> found
     if type(owner) is list:
         index = index_of(key)

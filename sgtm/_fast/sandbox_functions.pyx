@@ -1,12 +1,16 @@
 """APIs of the template engine that templates call most: they need no Python function between."""
 
+from binascii import b2a_base64
+
 from libc.math cimport floor, isnan
 from msgspec import UNSET
 
 from sgtm._fast.sandbox_convert cimport double_of, number, text_of, type_of
 from sgtm._fast.sandbox_values cimport Callable, Run
 
-__all__ = ["FUNCTIONS", "Require"]
+from sgtm._fast.identifiers import sha256_hex
+
+__all__ = ["FUNCTIONS", "Require", "hashed"]
 
 cdef object UNDEFINED = UNSET
 
@@ -74,7 +78,24 @@ cdef class MakeInteger(Callable):
         return number(floor(value) + (1 if value - floor(value) >= 0.5 else 0))
 
 
+def hashed(Run run, value, options):
+    cdef str text = text_of(run, value), digest
+    run.charge(4 + (len(text) >> 5))
+    digest = sha256_hex(text if text.isascii() else text.encode("utf-8", "replace"))
+    if type(options) is dict and (<dict> options).get("outputEncoding") == "hex":
+        return digest
+    return b2a_base64(bytes.fromhex(digest), newline=False).decode()
+
+
+cdef class Sha256Sync(Callable):
+    def __init__(self):
+        self.name = "sha256Sync"
+
+    cdef object call(self, Run run, list args):
+        return hashed(run, first(args), args[1] if len(args) > 1 else UNDEFINED)
+
+
 FUNCTIONS = {
     "getType": GetType(), "makeString": MakeString(), "makeNumber": MakeNumber(),
-    "makeInteger": MakeInteger(),
+    "makeInteger": MakeInteger(), "sha256Sync": Sha256Sync(),
 }

@@ -1,7 +1,8 @@
 """Expressions of a script, as nodes. `make_expression` makes each; statements stand in
 `sandbox_statements.pyx`. `at` is a node's place in the source."""
 
-from cpython.dict cimport PyDict_GetItem
+cimport cython
+from cpython.dict cimport PyDict_GetItemWithError
 from cpython.long cimport PyLong_FromLongLong
 from cpython.object cimport PyObject
 from msgspec import UNSET
@@ -12,7 +13,7 @@ from sgtm._fast.sandbox_convert cimport (
     loosely_same, member, number, operator_of, plus, same, set_member, truth, type_of, uint32_of,
 )
 from sgtm._fast.sandbox_text cimport Method, string_method
-from sgtm._fast.sandbox_values cimport Callable
+from sgtm._fast.sandbox_values cimport Callable, HostObject, spend
 from sgtm._fast.sandbox_whole cimport of_whole
 
 from sgtm._fast.sandbox_values import FatalError, ScriptError
@@ -22,10 +23,12 @@ __all__ = ["Node", "make_expression"]
 cdef object UNDEFINED = UNSET
 
 
+@cython.freelist(32)
 cdef class Frame:
     pass
 
 
+@cython.freelist(64)
 cdef class Cell:
     # A variable that an inner function uses too.
     pass
@@ -83,7 +86,7 @@ cdef class LocalCell(Node):
     cdef int assign(self, Frame frame, object value) except -1:
         cell = frame.slots[self.slot]
         if type(cell) is not Cell:
-            cell = frame.slots[self.slot] = Cell()
+            cell = frame.slots[self.slot] = Cell.__new__(Cell)
         (<Cell> cell).value = value
         return 0
 
@@ -363,7 +366,7 @@ cdef class NamedMember(Node):
         cdef PyObject* found
         owner = self.owner.eval(frame)
         if type(owner) is dict:
-            found = PyDict_GetItem(owner, self.name)
+            found = PyDict_GetItemWithError(owner, self.name)
             return UNDEFINED if found == NULL else <object> found
         frame.run.at = self.at
         return member(frame.run, owner, self.name)
@@ -428,13 +431,14 @@ cdef class CallMember(Node):
         key = self.name if self.name is not None else self.key.eval(frame)
         args = values_of(self.parts, frame)
         frame.run.at = self.at
-        frame.run.charge(1)
+        spend(frame.run, 1)
         if type(owner) is str and self.of_text != NULL:
             return self.of_text(frame.run, owner, args)
         if type(owner) is list and self.of_list != NULL:
             return self.of_list(frame.run, owner, args)
-        if type(owner) is dict:
-            function = (<dict> owner).get(key_of(frame.run, key))
+        if type(owner) is dict or type(owner) is HostObject:
+            function = (<dict> owner if type(owner) is dict else (<HostObject> owner).members).get(
+                key_of(frame.run, key))
             if isinstance(function, Callable):
                 return (<Callable> function).call(frame.run, args)
         try:

@@ -1,10 +1,11 @@
 """Statements and functions of a script, as nodes; `make_statement` makes each."""
 
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from msgspec import UNSET
 
 from sgtm._fast.sandbox_convert cimport same, truth
 from sgtm._fast.sandbox_nodes cimport BREAK, CONTINUE, NORMAL, RETURN, Cell, Frame, Node
-from sgtm._fast.sandbox_values cimport Callable, Opaque, Run
+from sgtm._fast.sandbox_values cimport Callable, Opaque, Run, spend
 
 from sgtm._fast.sandbox_values import LimitError, ScriptError
 
@@ -14,7 +15,7 @@ cdef object UNDEFINED = UNSET
 
 
 cdef Cell new_cell(object value):
-    cdef Cell cell = Cell()
+    cdef Cell cell = Cell.__new__(Cell)
     cell.value = value
     return cell
 
@@ -58,7 +59,7 @@ cdef class Function(Callable):
         cdef Code code = self.code
         cdef Frame frame = Frame.__new__(Frame)
         cdef Py_ssize_t index
-        run.charge(1)
+        spend(run, 1)
         run.depth -= 1
         run.nesting -= code.nesting
         if run.depth < 0 or run.nesting < 0:
@@ -81,33 +82,50 @@ cdef class Function(Callable):
         return result
 
 
-cdef Function closure(Code code, Frame frame, list captured):
+cdef Function closure(Code code, tuple cells):
     cdef Function function = Function.__new__(Function)
-    cdef list cells = []
-    for is_local, place in captured:
-        cell = frame.slots[<Py_ssize_t> place] if is_local else frame.cells[<Py_ssize_t> place]
-        if type(cell) is not Cell:  # its scope is not entered yet: `for (const x of [() => x])`
-            cell = frame.slots[<Py_ssize_t> place] = new_cell(UNDEFINED)
-        cells.append(cell)
-    function.name, function.code, function.cells = code.name, code, tuple(cells)
+    function.name, function.code, function.cells = code.name, code, cells
     return function
 
 
 cdef class FunctionOf(Node):
     # `own`: the slot of the name that a function expression has inside itself, or -1.
     cdef Code code
-    cdef list captured
-    cdef Py_ssize_t own
+    cdef Py_ssize_t count, own
+    cdef Py_ssize_t* captured   # a slot of the frame, or -1 - the place among its outer variables
+
+    def __cinit__(self):
+        self.captured = NULL
 
     def __init__(self, code, captured, own):
-        self.code, self.captured, self.own = code, captured, own
+        cdef Py_ssize_t index
+        self.code, self.own, self.count = code, own, len(captured)
+        self.captured = <Py_ssize_t*> PyMem_Malloc(max(1, self.count) * sizeof(Py_ssize_t))
+        if self.captured == NULL:
+            raise MemoryError
+        for index, (is_local, place) in enumerate(captured):
+            self.captured[index] = place if is_local else -1 - place
+
+    def __dealloc__(self):
+        PyMem_Free(self.captured)
+
+    cdef tuple cells(self, Frame frame):
+        cdef list cells = []
+        cdef Py_ssize_t index, place
+        for index in range(self.count):
+            place = self.captured[index]
+            cell = frame.slots[place] if place >= 0 else frame.cells[-1 - place]
+            if type(cell) is not Cell:  # its scope is not entered yet: `for (const x of [() => x])`
+                cell = frame.slots[place] = new_cell(UNDEFINED)
+            cells.append(cell)
+        return tuple(cells)
 
     cdef object eval(self, Frame frame):
-        frame.run.charge(1)
+        spend(frame.run, 1)
         if self.own < 0:
-            return closure(self.code, frame, self.captured)
+            return closure(self.code, self.cells(frame))
         cell = frame.slots[self.own] = new_cell(UNDEFINED)
-        (<Cell> cell).value = function = closure(self.code, frame, self.captured)
+        (<Cell> cell).value = function = closure(self.code, self.cells(frame))
         return function
 
 
@@ -129,7 +147,7 @@ cdef class Block(Node):
             node.eval(frame)
         for node in self.statements:
             frame.run.at = node.at
-            frame.run.charge(1)
+            spend(frame.run, 1)
             status = node.execute(frame)
             if status != NORMAL:
                 return status
@@ -197,7 +215,7 @@ cdef class For(Node):
             self.first.execute(frame)
         while is_unasked or self.test is None or truth(self.test.eval(frame)):
             is_unasked = False
-            frame.run.charge(1)
+            spend(frame.run, 1)
             status = self.body.execute(frame)
             if status == BREAK:
                 break
@@ -229,7 +247,7 @@ cdef class ForEach(Node):
             index += 1
             if not self.is_of and type(values) is dict and value not in <dict> values:
                 continue
-            frame.run.charge(1)
+            spend(frame.run, 1)
             open_cells(frame, self.cells)
             self.target.assign(frame, value)
             status = self.body.execute(frame)
@@ -286,7 +304,7 @@ cdef class Switch(Node):
         for place in range(begin, len(self.statements)):
             node = self.statements[place]
             frame.run.at = node.at
-            frame.run.charge(1)
+            spend(frame.run, 1)
             status = node.execute(frame)
             if status == BREAK:
                 return NORMAL
@@ -349,6 +367,4 @@ def make_statement(kind, at, *parts):
 
 
 def start(Code code):
-    cdef Frame frame = Frame.__new__(Frame)
-    frame.slots, frame.cells = [], ()
-    return closure(code, frame, [])
+    return closure(code, ())

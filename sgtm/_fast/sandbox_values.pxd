@@ -13,6 +13,12 @@ cdef class Run:
     cpdef int make_elements(self, long long count) except -1
 
 
+cdef inline int spend(Run run, long long count) except -1:
+    # `charge`, where each instruction counts.
+    run.steps -= count
+    return run.charge(0) if run.steps < run.next_tick else 0
+
+
 cdef class Callable:
     cdef readonly str name
     cdef object call(self, Run run, list args)

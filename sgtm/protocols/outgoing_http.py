@@ -7,6 +7,7 @@ reliability 3, rules 1 and 7.
 import ipaddress
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -31,6 +32,7 @@ _ORIGIN = re.compile(
 """No host that can be none: an empty label or one of 64 characters would look like a passing failure."""
 
 
+@lru_cache(maxsize=256)
 def may_be_set(name: str) -> bool:
     """Whether a container, a template or an event may name a header so."""
     lower = name.lower()

@@ -11,9 +11,8 @@ from urllib.parse import quote, unquote_to_bytes
 import msgspec
 from msgspec import UNSET
 
-from sgtm._fast.identifiers import sha256_hex
 from sgtm._fast.sandbox_convert import copy_value, to_text
-from sgtm._fast.sandbox_functions import FUNCTIONS
+from sgtm._fast.sandbox_functions import FUNCTIONS, hashed
 from sgtm._fast.sandbox_json import adopted, stringify
 from sgtm._fast.sandbox_values import Callable, HostObject, Native, Regex, Run, ScriptError
 from sgtm.patterns import PatternError
@@ -176,25 +175,11 @@ def _from_base64(run: Run, args: Arguments) -> Any:
         return UNSET
 
 
-def _hashed(run: Run, args: Arguments) -> str:
-    text = to_text(run, argument(args, 0))
-    options = argument(args, -1) if args else UNSET
-    run.charge(4 + (len(text) >> 5))
-    digest = sha256_hex(text.encode("utf-8", "replace"))
-    if isinstance(options, dict) and options.get("outputEncoding") == "hex":
-        return digest
-    return base64.b64encode(bytes.fromhex(digest)).decode()
-
-
-def _sha256_sync(run: Run, args: Arguments) -> str:
-    return _hashed(run, [argument(args, 0), argument(args, 1)])
-
-
 def _sha256(run: Run, args: Arguments) -> Any:
     done, options = argument(args, 1), argument(args, 2)
     if not isinstance(done, Callable):
         raise refused("sha256", args)
-    digest = _hashed(run, [argument(args, 0), options])
+    digest = hashed(run, argument(args, 0), options)
     run.later.append(lambda: done(run, digest))
     return UNSET
 
@@ -247,7 +232,6 @@ _FUNCTIONS = {
     "toBase64": _to_base64,
     "fromBase64": _from_base64,
     "sha256": _sha256,
-    "sha256Sync": _sha256_sync,
     "createRegex": _create_regex,
     "testRegex": _test_regex,
     "parseUrl": _parse_url,

@@ -27,7 +27,7 @@ def compiled(text: str, ignore_case: bool = False) -> Pattern:
 def _regex(run: Run, value: Any) -> Regex:
     if isinstance(value, Regex):
         return value
-    text = "" if value is UNSET else to_text(run, value)
+    text = value if isinstance(value, str) else "" if value is UNSET else to_text(run, value)
     try:
         return Regex(text, compiled(text), False)
     except PatternError as error:

@@ -17,13 +17,13 @@ class PermissionRefused(ScriptError):
 def demand(run: Run, api: str, permission: str, *asked: Any, shown: str = "") -> None:
     """Raises PermissionRefused unless the template may do what is asked.
 
-    `asked` is what `queryPermission` takes after the permission's name; `shown` is what the error may say of
-    it: names and addresses without their query, nothing that may be somebody's.
+    `asked` is what `queryPermission` takes after the permission's name; `shown` is what the error says of
+    it: names, and addresses, of which it leaves out user, query and fragment. Nothing that may be somebody's.
     """
     host = host_of(run)
     if host.permissions.allows(permission, *asked):
         return
-    of_what = f" for {shown[:MAX_SHOWN]}" if shown else ""
+    of_what = f" for {bare_url(shown)[:MAX_SHOWN]}" if shown else ""
     if permission in host.permissions.granted:
         why = f"its permission {permission} does not allow it"
     else:

@@ -13,7 +13,7 @@ from sgtm._fast.sandbox_values import Callable, LimitError, Opaque, Run, ScriptE
 from sgtm.messages import CredentialUse, OutgoingRequest, VendorAnswer, may_carry_secrets
 from sgtm.protocols.outgoing_http import written_headers
 from sgtm.templates.apis.declaration import api
-from sgtm.templates.apis.guard import bare_url, demand
+from sgtm.templates.apis.guard import demand
 from sgtm.templates.apis.sending import (
     DEFAULT_TIMEOUT_S,
     MAX_TIMEOUT_S,
@@ -75,7 +75,7 @@ def _record(value: Any) -> dict[str, Any]:
 
 def _sent(run: Run, name: str, call: _Call) -> Any:
     run.charge(len(call.url) >> 2)
-    demand(run, name, "send_http", call.url, shown=bare_url(call.url))
+    demand(run, name, "send_http", call.url, shown=call.url)
     callback = call.callback if isinstance(call.callback, Callable) else None
     request = _request(run, name, call)
     timeout_s = _timeout_s(run, call.options)

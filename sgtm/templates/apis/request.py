@@ -111,8 +111,7 @@ def get_cookie_values(run: Run, args: Arguments) -> list[str]:
     name = to_text(run, argument(args, 0))
     demand(run, "getCookieValues", "get_cookies", name, shown=f"cookie {name}")
     request = host_of(run).request
-    size = sum(len(value) for header, value in request.headers if header == b"cookie")
-    run.charge(size >> 5)
+    run.charge(sum([len(value) for header, value in request.headers if header == b"cookie"]) >> 5)
     values = read_cookies(request, name)
     run.make_text(sum(map(len, values)))
     run.make_elements(len(values))
@@ -121,6 +120,8 @@ def get_cookie_values(run: Run, args: Arguments) -> list[str]:
 
 def _decoded(value: str) -> str:
     """What is no escape stays as it is."""
+    if "%" not in value:
+        return value
     try:
         return unquote(value, errors="strict")
     except UnicodeDecodeError:

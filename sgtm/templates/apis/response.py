@@ -18,7 +18,7 @@ from sgtm.cookies import CookieError, registrable_domain, set_cookie_header
 from sgtm.messages import Cookie
 from sgtm.protocols.outgoing_http import TOKEN
 from sgtm.templates.apis.declaration import api
-from sgtm.templates.apis.guard import MAX_SHOWN, asked_values, bare_url, demand
+from sgtm.templates.apis.guard import MAX_SHOWN, asked_values, demand
 from sgtm.templates.arguments import Arguments, argument, refused
 from sgtm.templates.host import Host, host_of
 
@@ -158,7 +158,7 @@ def return_response(run: Run, args: Arguments) -> Any:
 @api("setCookie", "set_cookies", cost=10)
 def set_cookie(run: Run, args: Arguments) -> Any:
     """Sets a cookie; its value is encoded unless the fourth argument is true."""
-    name, value = (to_text(run, argument(args, index)) for index in (0, 1))
+    name, value = to_text(run, argument(args, 0)), to_text(run, argument(args, 1))
     given = argument(args, 2)
     options = {key.lower(): member for key, member in given.items()} if isinstance(given, dict) else {}
     run.make_elements(len(options))
@@ -234,8 +234,7 @@ def send_pixel_from_browser(run: Run, args: Arguments) -> bool:
     """Has the browser fetch an address; false where its hit did not say that it can."""
     url = to_text(run, argument(args, 0))
     run.charge(len(url))
-    shown = bare_url(url)
-    demand(run, "sendPixelFromBrowser", "send_pixel_from_browser", url, shown=shown)
+    demand(run, "sendPixelFromBrowser", "send_pixel_from_browser", url, shown=url)
     host = host_of(run)
     can = host.event is not None and "x-ga-mp2-richsstsse" in host.event.data
     if not can or host.response.is_returned:
