@@ -48,7 +48,7 @@ from sgtm.refusals import OTHER_ORIGIN, dropped, is_of_other_origin, refusal
 from sgtm.repeats import Repeats
 from sgtm.said import Said, SecretOf, no_secret, sound
 from sgtm.tally import Tally, harmless_method
-from sgtm.unclaimed import Unclaimed
+from sgtm.unclaimed import Unclaimed, may_be_credentials
 
 log = logging.getLogger("sgtm.pipeline")
 
@@ -226,6 +226,7 @@ class Pipeline:
         self._counters.add("sgtm_requests_unclaimed_total")
         log.info("no client claimed a request", extra={"method": harmless_method(run.request), "hint": hint})
         if run.walk is not None:
+            run.walk.concealed = may_be_credentials(run.container)
             run.walk.warnings.append(f"no client claimed this request; {hint}")
         return self._tally.answered(Answer(run.container.unclaimed_status, (NO_STORE,)), run)
 
@@ -234,6 +235,7 @@ class Pipeline:
         log.error("client claimed a request and never answered it", extra={"client": client.name})
         if of.walk is not None:
             of.walk.claimed_by = client.name
+            of.walk.concealed = may_be_credentials(of.container)
             of.walk.warnings.append(f"client {client.name!r} gave no answer in {client.claim_timeout_s:g} s")
         return self._tally.answered(Answer(504, (NO_STORE,)), of, client.name)
 

@@ -7,6 +7,7 @@ LetterBounds). What is not kept is counted.
 
 from msgspec.structs import replace
 
+from sgtm.container.container import Container
 from sgtm.delivery.letter import MAX_REASON, Letter, now_micros
 from sgtm.hit import Again, Debts, Run
 from sgtm.messages import CREDENTIALS, Answer, Claimed, Record, record_of
@@ -28,7 +29,8 @@ class Unclaimed:
         if not self._may_keep():
             self._counters.add("sgtm_letters_not_kept_total", "too many unclaimed requests")
             return
-        record = record_of(run.request, _nobody(run), run.container.version)
+        nobody = Claimed([], Answer(400), conceal=may_be_credentials(run.container))
+        record = record_of(run.request, nobody, run.container.version)
         self._outbox.bury(-1, _letter(run, record, run.raised))
 
     def lost(self, run: Run, again: Again) -> None:
@@ -50,15 +52,16 @@ class Unclaimed:
         return True
 
 
-def _nobody(run: Run) -> Claimed:
-    """Nobody has looked at the request, so nobody has said what in it is a credential: what may be."""
+def may_be_credentials(container: Container) -> tuple[str, ...]:
+    """Of a request that no client has looked at, so that nobody has said what in it is a credential: query
+    parameters and headers that may hold one."""
     own = [
         name
-        for client in run.container.clients
+        for client in container.clients
         if client.component.conceals is not None
         for name in client.component.conceals(client.parameters)
     ]
-    return Claimed([], Answer(400), conceal=(*CREDENTIALS, *own))
+    return (*CREDENTIALS, *own)
 
 
 def _letter(run: Run, record: Record, reason: str) -> Letter:

@@ -1,10 +1,12 @@
 """What a view never shows (SPEC: requirements R225, R300; reliability 6: PII and secrets)."""
 
 import pytest
+from cases import make_parameters
 from corridor import claim, make_client, make_container, make_tag
 from msgspec.structs import replace
 from walks import HITS, recorded_request, shop_container, shop_view
 
+from sgtm.component import find
 from sgtm.dry_run import PLAIN_REQUEST, dry_run
 from sgtm.messages import OutgoingRequest
 from sgtm.preview.encoding import Seen, view_of
@@ -71,6 +73,21 @@ def test_a_credential_of_a_request_is_shown_nowhere(source, query, header, conce
     assert "hush" not in text.lower()
     assert SECRET in text
     assert shown.request.has_secrets
+
+
+@pytest.mark.parametrize("path", ["/elsewhere", "/w"])
+def test_a_credential_of_a_request_that_nobody_claims_is_shown_nowhere(path):
+    """A webhook that was set up with the wrong path or method still brings its secret."""
+    rules = {"other_events": "x", "shared_secret": {"secrets": ["S"], "header": "X-Door"}}
+    component = find("client", "webhook")
+    parameters = make_parameters(component, {"paths": ["/w"], **rules})
+    client = replace(make_client(component.function), component=component, parameters=parameters)
+    container = make_container([client])
+    request = replace(PLAIN_REQUEST, method="GET", path=path, headers=((b"x-door", b"Hush-hush1"),))
+    walk = dry_run(container, request)
+    assert not walk.claimed_by
+    shown = view_of(walk, request, Seen(id="1", source="session"), container)
+    assert "hush" not in encode(shown).decode().lower()
 
 
 def test_of_a_body_with_a_credential_only_what_its_record_keeps_is_shown():
