@@ -27,7 +27,7 @@ from sgtm.observability.walk import (
     WalkedVariable,
 )
 from sgtm.preview import view
-from sgtm.preview.masking import Masks
+from sgtm.preview.masking import Masks, without_persons
 from sgtm.preview.plain import MOST_TEXT, as_text, bounded, cut, differences, plain, type_name
 from sgtm.templates import adapt
 
@@ -53,7 +53,7 @@ class Seen(Struct, frozen=True):
 
 
 def summary_of(walk: Walk, request: IncomingRequest, seen: Seen) -> view.Summary:
-    """A line of the list. No personal data: paths and names only."""
+    """A line of the list: paths and names, of which the look-back shows none that looks like a person's."""
     tags, deliveries = view.TagCounts(), view.DeliveryCounts()
     for tag in _tags(walk):
         match _group(tag):
@@ -72,9 +72,9 @@ def summary_of(walk: Walk, request: IncomingRequest, seen: Seen) -> view.Summary
         at_micros=request.received_micros,
         worker=seen.worker,
         method=walk.method or request.method,
-        path=(walk.path or request.path)[:MOST_PATH],
+        path=_shown(walk.path or request.path, seen),
         client=walk.claimed_by,
-        events=[event.name[:MOST_PATH] for event in walk.events[:MOST_EVENT_NAMES]],
+        events=[_shown(event.name, seen) for event in walk.events[:MOST_EVENT_NAMES]],
         tags=tags,
         status=walk.answer.status if walk.answer is not None else 0,
         took_micros=seen.took_micros,
@@ -82,6 +82,12 @@ def summary_of(walk: Walk, request: IncomingRequest, seen: Seen) -> view.Summary
         source=seen.source,
         search=" ".join(dict.fromkeys(_search_words(walk))),
     )
+
+
+def _shown(name: str, seen: Seen) -> str:
+    """Its beginning, after the masking: what is cut in two is not known any more."""
+    name = name[: 4 * MOST_PATH]
+    return (without_persons(name) if seen.source == "lookback" else name)[:MOST_PATH]
 
 
 def view_of(walk: Walk, request: IncomingRequest, seen: Seen, container: Container) -> view.RequestView:
@@ -141,7 +147,8 @@ class _Encoding:
         )
 
     def _headers(self, pairs: Iterable[tuple[str, str]]) -> view.Headers:
-        return [(name, cut(self._masks.header(name, value), MOST_TEXT)) for name, value in pairs]
+        masks = self._masks
+        return [(masks.name(name), cut(masks.header(name, value), MOST_TEXT)) for name, value in pairs]
 
     def _answer(self, answer: Answer) -> view.AnswerPart:
         is_cookie = [name.lower() == "set-cookie" for name, _ in answer.headers]
@@ -159,7 +166,7 @@ class _Encoding:
 
     def _event(self, event: WalkedEvent) -> view.EventPart:
         return view.EventPart(
-            name=event.name,
+            name=self._masks.name(event.name),
             note=self._masks.text(event.note),
             data=self._plain(event.data),
             preparations=[self._change(one) for one in event.preparations],
@@ -206,7 +213,7 @@ class _Encoding:
 
     def _change(self, step: WalkedTransformation) -> view.Change:
         changes = [
-            view.Difference(kind, path, self._named(path, before), self._named(path, after))
+            view.Difference(kind, self._masks.name(path), self._named(path, before), self._named(path, after))
             for kind, path, before, after in differences(step.before, step.after)
         ]
         reason = self._masks.text(step.reason)

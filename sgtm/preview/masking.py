@@ -7,9 +7,11 @@ else it stands: in a variable, a condition, an outgoing request, an answer.
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote_plus
+from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 import msgspec
 
@@ -34,11 +36,18 @@ _PERSONAL_NAME = re.compile(
     r"|g?clid|[gwd]braid|fb[cp]$|^_?(?:em|ph|fn|ln|ct|st|zp|db|ge|uid|cid|uip|sid|fpid)$",
     re.IGNORECASE,
 )
-_LOOKS_PERSONAL = re.compile(
-    r"[A-Za-z0-9._+-]{1,64}(?:@|%40)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+|\b[0-9a-fA-F]{64}\b"
+_MAILBOX = r"[\w.%+-]{1,64}(?:@|%(?:25){0,3}40|\\u0040|&#64;|&#x40;|&commat;)[\w-]{1,63}(?:\.[\w-]{1,63})+"
+_LOOKS_PERSONAL = re.compile(_MAILBOX + r"|\b[0-9a-fA-F]{64}\b", re.IGNORECASE)
+_MAY_BE_ENCODED = re.compile(r"[A-Za-z0-9+/_=%-]{12,}")
+_HEXADECIMAL = re.compile(r"(?:[0-9a-fA-F]{2}){6,}")
+_STANDARD_BASE64 = str.maketrans("-_", "+/", "=%")
+_JSON_PAIR = re.compile(
+    r'"(?P<name>(?:[^"\\]|\\.){1,200})"(?P<colon>\s*:\s*)"(?P<value>(?:[^"\\]|\\.)*)"', re.DOTALL
 )
 _PAIR = re.compile(r"(?P<name>[^=&?\s]{1,200})=(?P<value>[^&\r\n]*)")
 _SHORTEST_SECRET, _SHORTEST_PERSONAL = 3, 4
+_SHORTEST_IN_A_BODY = 6
+"""Of a credential: JSON says much that is short, and each of these is sought everywhere."""
 _MOST_VALUES = 500
 _NO_VALUES = frozenset({"true", "false", "null", "undefined", "(not set)", "none", "https", "http"})
 
@@ -53,6 +62,30 @@ def is_secret_name(name: str) -> bool:
 def is_personal_name(name: str) -> bool:
     """Whether what is called so is about a person."""
     return _PERSONAL_NAME.search(name) is not None
+
+
+def without_persons(text: str) -> str:
+    """A text without what looks like a person's, also where it is encoded: base64, hexadecimal, URL."""
+    return _MAY_BE_ENCODED.sub(_unless_personal, _LOOKS_PERSONAL.sub(MASKED, text))
+
+
+def _unless_personal(found: re.Match[str]) -> str:
+    return MASKED if any(_LOOKS_PERSONAL.search(text) for text in _decoded(found[0])) else found[0]
+
+
+def _decoded(text: str) -> Iterator[str]:
+    """What a text may stand for."""
+    plain = unquote(unquote(text)) if "%" in text else text
+    if plain != text:
+        yield plain
+    for digits in _HEXADECIMAL.findall(plain):
+        yield bytes.fromhex(digits).decode("latin-1")
+    letters = plain.translate(_STANDARD_BASE64)
+    for skipped in range(4):  # it may stand behind a slash, which is a digit of base64 too
+        digits = letters[skipped:]
+        with suppress(ValueError):
+            yield b64decode(digits[: len(digits) // 4 * 4 or None]).decode("latin-1")
+            yield b64decode(digits + "=" * (-len(digits) % 4)).decode("latin-1")
 
 
 class Masks:
@@ -89,7 +122,11 @@ class Masks:
     def text(self, text: str) -> str:
         """A text without what must not be shown."""
         text = self._replace(text)
-        return _LOOKS_PERSONAL.sub(MASKED, text) if self.hides_persons else text
+        return without_persons(text) if self.hides_persons else text
+
+    def name(self, name: str) -> str:
+        """A name that a sender chose: of an event, a key, a header."""
+        return without_persons(name) if self.hides_persons else name
 
     def named(self, name: str, value: str) -> str:
         """The value of a header, cookie or parameter of this name."""
@@ -116,7 +153,7 @@ class Masks:
 
     def content(self, body: str) -> str:
         """A body, whatever it is."""
-        if body[:1] in ("{", "["):
+        if _is_json(body):
             return self.text(self._json(body))
         return self.form(body)
 
@@ -125,7 +162,8 @@ class Masks:
         if isinstance(value, dict):
             hides_all = self.hides_persons and name == "user_data"
             return {
-                key: self.data(item, "user_data" if hides_all else str(key)) for key, item in value.items()
+                self.name(str(key)): self.data(item, "user_data" if hides_all else str(key))
+                for key, item in value.items()
             }
         if isinstance(value, list):
             return [self.data(item, name) for item in value]
@@ -144,7 +182,7 @@ class Masks:
 
     def _json(self, body: str) -> str:
         if not self.hides_persons:
-            return body
+            return _JSON_PAIR.sub(self._json_pair, body)
         try:
             return msgspec.json.encode(self.data(msgspec.json.decode(body))).decode()
         except (msgspec.MsgspecError, RecursionError):
@@ -154,6 +192,9 @@ class Masks:
         name, value = found["name"], found["value"]
         shown = self.named(unquote_plus(name), value)
         return f"{name}={shown}" if value else found[0]
+
+    def _json_pair(self, found: re.Match[str]) -> str:
+        return f'"{found["name"]}"{found["colon"]}"{SECRET}"' if self._is_secret(found["name"]) else found[0]
 
     def _cookie(self, pair: str) -> str:
         name, equals, value = pair.partition("=")
@@ -171,6 +212,9 @@ class Masks:
             if value and (self._is_secret(name) or (is_cookie and _SECRET_COOKIE.search(name))):
                 yield value
                 yield from value.split()[1:]  # `Bearer abc`: also abc alone
+        for name, value in _pairs_of(request.body.decode("utf-8", "replace")):
+            if len(value) >= _SHORTEST_IN_A_BODY and self._is_secret(name):
+                yield value
 
     def _persons_of(self, request: IncomingRequest) -> Iterator[str]:
         yield request.remote_address
@@ -204,6 +248,27 @@ def _named_texts(request: IncomingRequest) -> Iterator[tuple[str, str, bool]]:
                 yield cookie.strip(), content.strip(), True
         else:
             yield name, value, False
+
+
+def _is_json(body: str) -> bool:
+    return body.lstrip()[:1] in ("{", "[")
+
+
+def _pairs_of(body: str) -> Iterator[tuple[str, str]]:
+    """Names and texts of a body of JSON or of a form, wherever they stand in it."""
+    if _is_json(body):
+        for found in _JSON_PAIR.finditer(body):
+            yield found["name"], _unescaped(found["value"])
+    else:
+        for found in _PAIR.finditer(body):
+            yield unquote_plus(found["name"]), unquote_plus(found["value"])
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return msgspec.json.decode(f'"{text}"', type=str)
+    except (msgspec.MsgspecError, UnicodeError):
+        return text
 
 
 def _replacing(known: Mapping[str, str]) -> Callable[[str], str]:

@@ -1,5 +1,7 @@
 """What a view never shows (SPEC: requirements R225, R300; reliability 6: PII and secrets)."""
 
+import base64
+
 import pytest
 from cases import make_parameters
 from corridor import claim, make_client, make_container, make_tag
@@ -9,8 +11,8 @@ from walks import HITS, recorded_request, shop_container, shop_view
 from sgtm.component import find
 from sgtm.dry_run import PLAIN_REQUEST, dry_run
 from sgtm.messages import OutgoingRequest
-from sgtm.preview.encoding import Seen, view_of
-from sgtm.preview.masking import MASKED, SECRET, Masks
+from sgtm.preview.encoding import Seen, summary_of, view_of
+from sgtm.preview.masking import MASKED, SECRET, Masks, without_persons
 from sgtm.preview.view import encode
 
 PERSONAL = ("Jane", "Doe", "7911", "SW1A", "London", "1307714608", "81.2.69.142", "908083253440121752")
@@ -138,3 +140,86 @@ def test_an_address_of_a_mailbox_is_masked_wherever_it_stands():
     masks = Masks(recorded_request("1-page_view"), hides_persons=True)
     assert masks.text("to=a.b%40c.example and d@e.example") == f"to={MASKED} and {MASKED}"
     assert masks.text("0" * 64) == MASKED
+
+
+MAIL = "ann@shop.example"
+ENCODED = {
+    "as it is": MAIL,
+    "in capitals": MAIL.upper(),
+    "as a URL has it": "ann%40shop.example",
+    "the same twice": "ann%2540shop.example",
+    "every letter so": "".join(f"%{ord(letter):02x}" for letter in MAIL),
+    "as JSON may have it": "ann\\u0040shop.example",
+    "as HTML has it": "ann&#64;shop.example",
+    "with other letters": "jérôme@shop.example",
+    "base64": base64.b64encode(MAIL.encode()).decode(),
+    "base64 in a URL": base64.b64encode(MAIL.encode()).decode().replace("=", "%3D"),
+    "base64 without padding": base64.urlsafe_b64encode(b"??" + MAIL.encode()).decode().rstrip("="),
+    "base64 of JSON": base64.b64encode(b'{"to": "%b"}' % MAIL.encode()).decode(),
+    "hexadecimal": MAIL.encode().hex(),
+}
+
+
+@pytest.mark.parametrize("written", ENCODED.values(), ids=list(ENCODED))
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"query": "zz=%s"},
+        {"headers": ((b"x-foo", "%s"),)},
+        {"headers": ((b"referer", "https://shop.example/?a=%s"),)},
+        {"body": "said %s"},
+        {"body": '{"a": {"b": "%s"}}'},
+        {"body": ' {"%s": 1}'},
+        {"path": "/users/%s"},
+    ],
+    ids=str,
+)
+def test_a_mailbox_is_masked_in_the_look_back_however_it_is_written(part, written):
+    # SPEC: requirements R225
+    def with_it(value):
+        if isinstance(value, str) and value.startswith("/"):
+            return value.replace("%s", written)
+        if isinstance(value, str):
+            return value.replace("%s", written).encode()
+        return tuple((name, text.replace("%s", written).encode("utf-8")) for name, text in value)
+
+    request = replace(PLAIN_REQUEST, path="/c")
+    walk, container = walk_of(replace(request, **{k: with_it(v) for k, v in part.items() if k != "path"}))
+    walk.path = with_it(part.get("path", "/c"))
+    request = replace(request, **{key: with_it(value) for key, value in part.items()})
+    seen = Seen(id="1", source="lookback")
+    told = encode(view_of(walk, request, seen, container)) + encode(summary_of(walk, request, seen))
+    shown = told.decode().replace("\\\\", "\\").lower()
+    assert written.lower() not in shown
+    assert "shop.example" not in shown.replace("https://shop.example", "")
+
+
+def test_what_is_no_person_s_stays_legible_in_the_look_back():
+    for text in (
+        "/g/collect",
+        "add_to_cart_and_some_more_words",
+        "GTM-ABCDEFG1234567890",
+        "https%3A%2F%2Fshop.example%2Fcart%3Fa%3D1",
+        "gcd=13t3t3t3t5l1&npa=0&dma_cps=syphamo",
+        "0123456789abcdef0123456789abcdef",
+        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9",
+    ):
+        assert without_persons(text) == text
+
+
+@pytest.mark.parametrize("source", ["session", "lookback"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"event_name": "e", "auth": {"access_token" : "Hush-\\"hush1"}}',
+        b' [{"password": "Hush-hush1"}]',
+        b"event_name=e&api_secret=Hush%2Dhush1",
+    ],
+)
+def test_a_credential_in_a_body_is_shown_nowhere(source, body):
+    request = replace(PLAIN_REQUEST, path="/c", body=body, query=b"echo=Hush-hush1")
+    walk, container = walk_of(request)
+    shown = view_of(walk, request, Seen(id="1", source=source), container)
+    assert "hush1" not in shown.request.body.lower()
+    assert shown.request.has_secrets
+    assert b'"' in body[:30] or "hush" not in encode(shown).decode().lower()
