@@ -21,6 +21,7 @@ from sgtm.container.settings_file import read_configured
 from sgtm.container.source import parts_of
 from sgtm.container.versions import UnknownVersion, Version, Versions, write_whole
 from sgtm.errors import SettingsError, SgtmError
+from sgtm.server.audit import user
 from sgtm.settings import Settings
 
 
@@ -70,7 +71,7 @@ def _write(path: Path, source: bytes, version: Version) -> None:
 
 
 def _reload(chosen: Settings) -> int:
-    answer = _admin.ask(chosen, "POST", "/reload")
+    answer = _admin.ask(chosen, "POST", "/reload", {"by": user(), "is_rollback": True})
     body = answer.body if isinstance(answer.body, dict) else {}
     if answer.status == 200:
         print(f"the server serves version {body.get('version')}")

@@ -32,6 +32,7 @@ from sgtm.server.admin_health import health_pages
 from sgtm.server.admin_letters import letter_pages
 from sgtm.server.admin_preview import PREFIX, PreviewPages, Reply, is_served
 from sgtm.server.admission import Admission
+from sgtm.server.audit import How
 from sgtm.server.connection import Connection, Listener
 from sgtm.server.crew import CannotRestart, Crew, Reload
 from sgtm.server.limits import Limits, Refusal
@@ -48,6 +49,13 @@ CLOSE_S = 1.0
 Handler = Callable[[web.BaseRequest], Awaitable[Answer]]
 
 
+class AskedReload(Struct):
+    """Body of POST /reload, which may be empty: for the audit trail."""
+
+    by: str = ""
+    is_rollback: bool = False
+
+
 class NewLogLevel(Struct, omit_defaults=True):
     """Body of PUT /log-level."""
 
@@ -60,7 +68,7 @@ class Admin:
     """The admin listener of a crew; `reload` is how its operators have it reloaded."""
 
     def __init__(
-        self, crew: Crew, reload: Callable[[], Awaitable[Reload]], token: str, settings: Settings
+        self, crew: Crew, reload: Callable[[How, str], Awaitable[Reload]], token: str, settings: Settings
     ) -> None:
         self._crew, self._reload_crew = crew, reload
         self._expected = f"Bearer {token}".encode()
@@ -135,8 +143,13 @@ class Admin:
         text = render(await self._crew.metrics())
         return Answer(200, (*FOR_ALL, ("Content-Type", CONTENT_TYPE)), text.encode())
 
-    async def _reload(self, _: web.BaseRequest) -> Answer:
-        result = await self._reload_crew()
+    async def _reload(self, request: web.BaseRequest) -> Answer:
+        body = await self._limits.read_body(request, is_collect=False)
+        try:
+            asked = msgspec.json.decode(body or b"{}", type=AskedReload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return json_answer({"error": 'send nothing, or {"by": "who you are"}'}, 400)
+        result = await self._reload_crew("rollback" if asked.is_rollback else "admin", asked.by or "admin")
         return json_answer(result, 200 if result.is_done else 422)
 
     async def _restart(self, _: web.BaseRequest) -> Answer:

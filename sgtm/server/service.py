@@ -17,6 +17,7 @@ from typing import Any
 from sgtm.container.versions import Versions
 from sgtm.errors import SgtmError
 from sgtm.server.admin import Admin
+from sgtm.server.audit import AuditTrail, How, owner_of, user
 from sgtm.server.child import WorkerEnded
 from sgtm.server.crew import CannotRestart, Crew, Reload
 from sgtm.server.listening import url_of
@@ -69,8 +70,8 @@ class Service:
         self._spawn(self._manager.watch())
         if self._settings.watch:
             others = [self._settings.settings_file] if self._settings.settings_file else []
-            self._spawn(watch(Files(self._path, others), self.reload))
-        await self._keep_version()
+            self._spawn(watch(Files(self._path, others), self._reload_changed))
+        await self._keep_version("start", user())
         log.info("serving", extra=self._told())
         self._manager.ready()
         status = await self._serve()
@@ -80,8 +81,9 @@ class Service:
             await self._admin.close()
         return status
 
-    async def reload(self) -> Reload:
-        """Reload the container, and say what became of it; a refusal problem by problem."""
+    async def reload(self, how: How = "signal", by: str = "") -> Reload:
+        """Reload the container, and say what became of it; a refusal problem by problem. `how` it came to
+        that and by whom (else the server's own user) goes into the audit trail."""
         self._manager.reloading()
         before = self._crew.version
         try:
@@ -89,7 +91,7 @@ class Service:
         finally:
             self._manager.ready()
         if result.is_done:
-            await self._keep_version()
+            await self._keep_version(how, by or user())
             log.info("the container was reloaded", extra={"version": result.version, "before": before})
             return result
         for problem in result.problems[:MAX_PROBLEMS]:
@@ -98,11 +100,15 @@ class Service:
         log.error("the new container was refused", extra=extra)
         return result
 
-    async def _keep_version(self) -> None:
-        """So that `sgtm rollback` and records of earlier versions find it."""
-        source = self._crew.source
+    async def _reload_changed(self) -> Reload:
+        return await self.reload("watch", owner_of(self._path))
+
+    async def _keep_version(self, how: How, by: str) -> None:
+        """So that `sgtm rollback` and records of earlier versions find it, and `sgtm audit` tells of it."""
+        source, version, folder = self._crew.source, self._crew.version, self._settings.data_folder
         try:
-            await asyncio.to_thread(Versions(self._settings.data_folder).keep, source.content, source.path)
+            await asyncio.to_thread(Versions(folder).keep, source.content, source.path)
+            await asyncio.to_thread(AuditTrail(folder).note, how, by, version, source.content, source.path)
         except OSError as error:
             log.warning("the version cannot be kept", extra={"reason": error.strerror})
 

@@ -14,6 +14,7 @@ import pytest
 from sgtm.container.compile import version_of
 from sgtm.container.settings_file import read_configured
 from sgtm.container.versions import Versions
+from sgtm.server.audit import AuditTrail, user
 from tests.container.google.exports import export
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +84,15 @@ def test_the_version_before_serves_again_and_a_rollback_can_be_rolled_back(sgtm,
     rollback("--to", new[:8])
     assert server.status() == 402
     assert [line.split()[0] for line in rollback("--list")] == [new, old]
+    trail = AuditTrail(tmp_path / "data").entries()
+    assert [(one.how, one.before, one.after) for one in trail] == [
+        ("start", "", old),
+        ("signal", old, new),
+        ("rollback", new, old),
+        ("rollback", old, new),
+    ]
+    assert {one.by for one in trail} == {user()}
+    assert trail[1].changed == "changed container (unclaimed_status)"
 
 
 def test_without_a_server_it_says_so_and_the_file_is_mended(sgtm, container, tmp_path):
