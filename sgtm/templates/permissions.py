@@ -176,7 +176,7 @@ def _set_cookie(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
 
 def _covers_option(row: dict[str, Any], options: dict[str, Any], key: str) -> bool:
     allowed = row.get(key, "*")
-    return allowed == "*" or allowed == text_of(options.get(key, ""))
+    return allowed in ("*", text_of(options.get(key, "")))
 
 
 def _is_on(value: Any) -> bool:
