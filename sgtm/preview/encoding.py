@@ -27,7 +27,7 @@ from sgtm.observability.walk import (
     WalkedVariable,
 )
 from sgtm.preview import view
-from sgtm.preview.masking import Masks, without_persons
+from sgtm.preview.masking import Masks, beginning
 from sgtm.preview.plain import MOST_TEXT, as_text, bounded, cut, differences, plain, type_name
 from sgtm.templates import adapt
 
@@ -54,6 +54,7 @@ class Seen(Struct, frozen=True):
 
 def summary_of(walk: Walk, request: IncomingRequest, seen: Seen) -> view.Summary:
     """A line of the list: paths and names, of which the look-back shows none that looks like a person's."""
+    hides_persons = seen.source == "lookback"
     tags, deliveries = view.TagCounts(), view.DeliveryCounts()
     for tag in _tags(walk):
         match _group(tag):
@@ -72,9 +73,9 @@ def summary_of(walk: Walk, request: IncomingRequest, seen: Seen) -> view.Summary
         at_micros=request.received_micros,
         worker=seen.worker,
         method=walk.method or request.method,
-        path=_shown(walk.path or request.path, seen),
+        path=beginning(walk.path or request.path, MOST_PATH, hides_persons),
         client=walk.claimed_by,
-        events=[_shown(event.name, seen) for event in walk.events[:MOST_EVENT_NAMES]],
+        events=[beginning(event.name, MOST_PATH, hides_persons) for event in walk.events[:MOST_EVENT_NAMES]],
         tags=tags,
         status=walk.answer.status if walk.answer is not None else 0,
         took_micros=seen.took_micros,
@@ -82,12 +83,6 @@ def summary_of(walk: Walk, request: IncomingRequest, seen: Seen) -> view.Summary
         source=seen.source,
         search=" ".join(dict.fromkeys(_search_words(walk))),
     )
-
-
-def _shown(name: str, seen: Seen) -> str:
-    """Its beginning, after the masking: what is cut in two is not known any more."""
-    name = name[: 4 * MOST_PATH]
-    return (without_persons(name) if seen.source == "lookback" else name)[:MOST_PATH]
 
 
 def view_of(walk: Walk, request: IncomingRequest, seen: Seen, container: Container) -> view.RequestView:

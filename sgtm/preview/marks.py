@@ -60,6 +60,19 @@ def without_marks(request: IncomingRequest) -> IncomingRequest:
     return replace(request, query=query, headers=tuple(_headers_without(request.headers)))
 
 
+def without_token(request: IncomingRequest, token: str) -> IncomingRequest:
+    """The request without the token wherever else it stands: a browser that opened the link sends the page's
+    address along, as Referer and as what a hit says of its page."""
+    secret = token.encode("latin-1")
+    if not any(
+        secret in part for part in (request.query, request.body, *(value for _, value in request.headers))
+    ):
+        return request
+    headers = tuple((name, value.replace(secret, b"")) for name, value in request.headers)
+    query, body = request.query.replace(secret, b""), request.body.replace(secret, b"")
+    return replace(request, query=query, headers=headers, body=body)
+
+
 def _marks(request: IncomingRequest) -> Iterator[Mark]:
     for name, value in request.headers:
         if name == HEADER:

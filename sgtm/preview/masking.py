@@ -69,6 +69,13 @@ def without_persons(text: str) -> str:
     return _MAY_BE_ENCODED.sub(_unless_personal, _LOOKS_PERSONAL.sub(MASKED, text))
 
 
+def beginning(name: str, most: int, hides_persons: bool) -> str:
+    """The first characters of a name, after the masking: what was cut in two is not known any more."""
+    if hides_persons:
+        name = without_persons(name[: 4 * most])
+    return name[:most]
+
+
 def _unless_personal(found: re.Match[str]) -> str:
     return MASKED if any(_LOOKS_PERSONAL.search(text) for text in _decoded(found[0])) else found[0]
 

@@ -184,12 +184,14 @@ class PreviewPages:
     # -- login -----------------------------------------------------------------------------------
 
     async def _enter(self, request: web.BaseRequest) -> Answer:
-        now = time.monotonic()
+        if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+            return _form(403, "This was not sent by this form.")  # nor do others' pages use up the tries
+        body = await self._limits.read_body(request, is_collect=False)
+        now = time.monotonic()  # after the body: of many that come at once each is counted before the next
         wait_s = self._login.wait_s(now)
         if wait_s:
             answer = _form(429, "Too many wrong tokens. Wait a minute.")
             return Answer(answer.status, (*answer.headers, retry_after(wait_s)), answer.body)
-        body = await self._limits.read_body(request, is_collect=False)
         if not self._login.is_token(token_in(body)):
             self._login.failed(now)
             log.warning("a wrong token was given at the preview's login")

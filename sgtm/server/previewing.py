@@ -32,7 +32,7 @@ from sgtm.observability.walk import TimedWalk
 from sgtm.pipeline import Pipeline
 from sgtm.preview.case import test_case
 from sgtm.preview.encoding import Seen, summary_of, view_of
-from sgtm.preview.marks import COOKIE, Mark, is_marked, marks_of, without_marks
+from sgtm.preview.marks import COOKIE, Mark, is_marked, marks_of, without_marks, without_token
 from sgtm.preview.ring import Entry, Ring
 from sgtm.preview.sessions import LOOK_BACK, Session, digest_of
 from sgtm.preview.view import RequestView, Summary, encode
@@ -127,7 +127,7 @@ class Previews:
         for mark in marks_of(request):
             opened = self._by_digest.get(digest_of(mark.token))
             if opened is not None and now_micros < opened.session.expires_micros:
-                return self._enter_session(opened, mark, unmarked)
+                return self._enter_session(opened, mark, without_token(unmarked, mark.token))
         self._counters.add(_SEEN, "unknown mark")
         return self._sample(unmarked) if request.seed < self._sampled_below else Entered(unmarked)
 

@@ -4,8 +4,9 @@ import asyncio
 import json
 import os
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -283,6 +284,34 @@ async def test_without_token_or_cookie_nothing_is_served(tmp_path: Path, vendor:
         log = json.dumps(server.lines)
         assert token not in log
         assert "a wrong token was given" in log
+
+
+async def test_tries_at_the_login_are_few_however_they_are_made(tmp_path: Path) -> None:
+    server = await Server.start(tmp_path)
+    try:
+        for _ in range(12):  # the page of somebody else, open in an operator's browser: it uses up nothing
+            headers = {"Sec-Fetch-Site": "cross-site"}
+            answer = await ask(
+                server.admin_port, "/preview/login", method="POST", headers=headers, body=b"token=x"
+            )
+            assert answer.status == 403
+        body = b"token=wrong"
+        head = raw_request("/preview/login", method="POST", headers={"Content-Length": str(len(body))})
+        async with AsyncExitStack() as stack:
+            connections = [
+                await stack.enter_async_context(RawConnection(server.admin_port)) for _ in range(30)
+            ]
+            for connection in connections:  # all of them begin before the first is judged
+                connection.send(head + body[:4])
+            await asyncio.sleep(0.2)
+            for connection in connections:
+                connection.send(body[4:])
+            lines = [await connection.reader.readline() for connection in connections]
+        statuses = Counter(int(line.split()[1]) for line in lines)
+        assert statuses == {401: 10, 429: 20}
+    finally:
+        server.send_signal(signal.SIGINT)
+        await server.finish()
 
 
 @pytest.mark.parametrize(("flag", "status"), [("auto", 404), ("on", 200)])

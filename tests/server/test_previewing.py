@@ -1,7 +1,9 @@
 """One worker's previews: who gets into a session, what is kept of it, and what of it nobody else notices."""
 
+import json
 import time
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -113,6 +115,25 @@ async def test_no_client_vendor_or_record_sees_a_mark(serve: Serve, vendor: Vend
     view = await tester.view((await tester.seen())[1].id)
     assert tester.token not in repr(view)
     assert view["events"][0]["data"]["a"] == "1"  # and nothing else was taken out
+
+
+async def test_the_address_of_a_page_that_came_with_the_link_does_not_tell_the_token(
+    serve: Serve, vendor: Vendor
+) -> None:
+    # a browser sends the address along: as Referer, and a hit as its page_location
+    served = await start(serve, vendor.url)
+    tester = await begin(served.worker)
+    page = f"https://shop.example/?sgtm_preview={tester.token}"
+    body = json.dumps({"event_name": "order", "page_location": page}).encode()
+    headers = {"Cookie": f"sgtm_preview_session={tester.token}", "Referer": page}
+    target = f"/data?dl={quote(page, safe='')}"
+    assert (await ask(served.port, target, method="POST", headers=headers, body=body)).status == 200
+    for received in await vendor.wait_for(2):
+        assert tester.token not in repr(received)
+    [one] = await tester.seen()
+    view = await tester.view(one.id)
+    assert tester.token not in repr(view)
+    assert view["events"][0]["data"]["page_location"] == "https://shop.example/?sgtm_preview="
 
 
 async def test_a_wrong_or_stale_token_changes_nothing_for_its_sender(serve: Serve, vendor: Vendor) -> None:
