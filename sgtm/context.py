@@ -123,10 +123,11 @@ def _with_consent(
     known = found.row.consent if found.row is not None else {}
     lacking = {name: known[name] for name in CONSENT_TYPES if name in known and name not in own}
     said = "own" if own else "browser" if known else "unset"
-    if not own and found.row is None and not has_browser:
+    if found.is_unknown and not has_browser:  # a refusal may stand there, whatever silence counts as
+        lacking = {name: False for name in CONSENT_TYPES if name not in own}
+        said = "own" if own else "policy: denied"
+    elif not own and found.row is None and not has_browser:
         policy = rules.unknown_consent_of.get(event.client_name, rules.unknown_consent)
-        if found.is_unknown and policy == "granted":  # a refusal may stand where nobody could look
-            policy = "unset"
         said = f"policy: {policy}"
         if policy != "unset":
             lacking = dict.fromkeys(CONSENT_TYPES, policy == "granted")

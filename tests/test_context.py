@@ -243,6 +243,7 @@ async def test_where_the_store_fails_events_go_on_with_what_they_have(tmp_path):
     assert await shop.server(transaction_id="T1", walk=walk) == {
         "event_name": "purchase",
         "transaction_id": "T1",
+        "consent_state": dict.fromkeys(Consent.__struct_fields__[:4], False),
     }
     assert "could not be asked" in walk.events[0].note
     assert shop.counted("sgtm_context_events_total", "server/not asked") == 1
@@ -250,12 +251,17 @@ async def test_where_the_store_fails_events_go_on_with_what_they_have(tmp_path):
     await shop.close()
 
 
-@pytest.mark.parametrize(("policy", "said"), [("granted", None), ("denied", False)])
-async def test_where_nobody_can_look_nothing_is_granted(tmp_path, policy, said):
+@pytest.mark.parametrize("policy", ["granted", "denied", "unset"])
+@pytest.mark.parametrize("unset", ["granted", "denied"])
+async def test_where_nobody_can_look_nothing_is_granted(tmp_path, policy, unset):
+    """A visitor who has refused goes nowhere because a disk fails."""
     (tmp_path / "file").write_text("in the way")
-    shop = Shop(tmp_path / "file" / "context.sqlite", unknown_consent=policy)
+    shop = Shop(tmp_path / "file" / "context.sqlite", unknown_consent=policy, unset=unset)
     await shop.server(transaction_id="T1")
-    assert shop.consents[-1].ad_storage is said
+    assert shop.consents[-1].ad_storage is False
+    await shop.server(transaction_id="T1", consent_state={"ad_storage": True})
+    said = shop.consents[-1]
+    assert (said.ad_storage, said.ad_user_data) == (True, False), "what the event says itself counts"
     await shop.close()
 
 
