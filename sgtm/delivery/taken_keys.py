@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import Any
 
 import apsw
 from msgspec import Struct
@@ -32,6 +33,8 @@ _LINGER_S = 0.002
 answer waits for it, only what is sent to vendors."""
 _FORGET_EVERY_S = 60.0
 _FORGET_AT_ONCE = 1_000
+MAX_BYTES = 1_073_741_824
+"""Of the file: beyond that the keys go whose window ends first. Whoever can send events can make keys."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS taken(key BLOB PRIMARY KEY, record BLOB NOT NULL, until INTEGER NOT NULL)
@@ -116,17 +119,21 @@ class TakenKeys:
             self._store.close()
 
     def _do(self, jobs: list[_Job]) -> None:
-        failures = 0
+        failures = fallen_out = 0
         try:
+            if self._store is not None and self._store.is_replaced:
+                self._store.close()
+                self._store = None
             self._store = self._store or _Store(self._path)
             self._store.write(jobs)
             self._store.forget_some()
+            fallen_out = self._store.make_room()
         except (apsw.Error, OSError) as error:
             self._failed(error)
             failures = len(jobs)
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is gone: nobody waits
-                self._loop.call_soon_threadsafe(self._tell, jobs, failures)
+                self._loop.call_soon_threadsafe(self._tell, jobs, failures, fallen_out)
 
     def _failed(self, error: Exception) -> None:
         log.error("keys of events cannot be looked up: they go out", extra={"error": type(error).__name__})
@@ -136,7 +143,9 @@ class TakenKeys:
 
     # -- in the loop's ---------------------------------------------------------------------------
 
-    def _tell(self, jobs: list[_Job], failures: int) -> None:
+    def _tell(self, jobs: list[_Job], failures: int, fallen_out: int) -> None:
+        if fallen_out:
+            self._counters.add("sgtm_deduplication_fallen_out_total", amount=fallen_out)
         if failures:
             self._counters.add("sgtm_deduplication_failures_total", amount=failures)
         for job in jobs:
@@ -172,6 +181,27 @@ class _Store:
                 job.has_taken = True
             self._file.roll_back()
             raise
+
+    @property
+    def is_replaced(self) -> bool:
+        """See SharedFile."""
+        return self._file.is_replaced
+
+    def make_room(self) -> int:
+        """Delete some keys where there are too many, and say how many. More than are written at once: so
+        the file stays as large as that, and its empty pages are used again."""
+        size, free, page = map(self._number, ("page_count", "freelist_count", "page_size"))
+        if (size - free) * page <= MAX_BYTES:
+            return 0
+        self._file.execute(
+            "DELETE FROM taken WHERE key IN (SELECT key FROM taken ORDER BY until LIMIT ?)",
+            (_FORGET_AT_ONCE,),
+        )
+        return self._file.connection.changes()
+
+    def _number(self, pragma: str) -> int:
+        found: list[Any] = self._file.execute(f"PRAGMA {pragma}").fetchall()
+        return int(found[0][0])
 
     def forget_some(self) -> None:
         """Delete what is over, a step now and then."""

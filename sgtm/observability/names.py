@@ -62,6 +62,10 @@ METRICS: dict[str, tuple[str, str]] = {
         "",
         "events sent though nobody could say whether the same had gone out",
     ),
+    "sgtm_deduplication_fallen_out_total": (
+        "",
+        "keys that were forgotten for room before their window ended",
+    ),
     "sgtm_match_keys_total": ("tag/key", "events sent with this key of the person, for match quality"),
     "sgtm_context_saved_total": ("", "hits of browsers from which something was kept for other events"),
     "sgtm_context_events_total": (

@@ -55,6 +55,31 @@ async def test_what_did_not_arrive_lets_its_key_go_and_nobody_else_s(opened):
     assert await keys.take(take(record=b"3"))
 
 
+async def test_the_file_has_a_bound_and_what_ends_first_falls_out(opened, monkeypatch, tmp_path):
+    """Anybody can make keys: a call to a Segment client without write keys is one."""
+    monkeypatch.setattr("sgtm.delivery.taken_keys.MAX_BYTES", 300_000)
+    keys = opened()
+    for group in range(30):
+        at = NOW + group
+        await asyncio.gather(
+            *(keys.take(take(key=b"%016d" % (group * 400 + one), at=at)) for one in range(400))
+        )
+    assert not await keys.take(take(key=b"%016d" % 11_999, record=b"2")), "the latest stay"
+    assert await keys.take(take(key=b"%016d" % 0, record=b"2")), "the first has fallen out"
+    keys.close()
+    assert (tmp_path / "taken-keys.sqlite").stat().st_size < 500_000
+    assert keys._counters.value("sgtm_deduplication_fallen_out_total") > 1_000
+
+
+async def test_a_file_that_another_worker_has_begun_anew_is_everybody_s(opened, tmp_path):
+    one, other = opened(), opened()
+    assert await one.take(take())
+    for suffix in ("", "-wal", "-shm"):
+        (tmp_path / f"taken-keys.sqlite{suffix}").unlink(missing_ok=True)
+    assert await other.take(take(record=b"2")), "the mark is lost"
+    assert not await one.take(take()), "and everybody knows who has it now"
+
+
 async def test_many_askers_of_one_moment_are_answered_each(opened):
     keys = opened()
     took = await asyncio.gather(*(keys.take(take(record=b"%d" % number)) for number in range(1_500)))
