@@ -146,7 +146,9 @@ def inherited(event: Event, completed: Event, found: Found, said: str) -> dict[s
             continue
         kept = found.row.values.get(name) if found.row is not None else None
         if name == "consent_state":
-            marks[name] = said if said.startswith("policy") else f"the browser, by {found.key}"
+            marks[name] = f"the browser, by {found.key}" if found.row is not None else said
+            if found.is_unknown:
+                marks[name] = "nobody: what was not granted is refused"
         elif kept is not None:
             age_s = (event.request.received_micros - kept.at) / 1e6
             marks[name] = f"the browser, by {found.key}, seen {_ago(age_s)}"

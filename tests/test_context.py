@@ -246,6 +246,7 @@ async def test_where_the_store_fails_events_go_on_with_what_they_have(tmp_path):
         "consent_state": dict.fromkeys(Consent.__struct_fields__[:4], False),
     }
     assert "could not be asked" in walk.events[0].note
+    assert walk.events[0].inherited == {"consent_state": "nobody: what was not granted is refused"}
     assert shop.counted("sgtm_context_events_total", "server/not asked") == 1
     assert shop.counted("sgtm_context_failures_total", "failed") >= 1
     await shop.close()
