@@ -179,6 +179,8 @@ def size_of(entry: Entry) -> int:
         for one in _deliveries(walk)
     )
     said = len(walk.answer.body) if walk.answer is not None else 0
+    said += sum(len(line) for line in walk.warnings)
+    said += sum(len(line) for tag in _tags(walk) for line in (*tag.console, *tag.warnings))
     return _FIXED_BYTES + came * copies + len(_tags(walk)) * _PART_BYTES + left + said
 
 

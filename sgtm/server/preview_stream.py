@@ -108,7 +108,9 @@ async def follow(
     try:
         await stream.prepare(request)
         await stream.say(b"retry: 1000\n\n")
-        while desk.is_open(id) and not end.is_set() and loop.time() - began < LONGEST_S:
+        while (
+            desk.is_open(id) and not (end.is_set() or _is_gone(request)) and loop.time() - began < LONGEST_S
+        ):
             said = await following.news()
             if not said and loop.time() - quiet_since >= QUIET_S:
                 said = b": still here\n\n"
@@ -122,6 +124,11 @@ async def follow(
     finally:
         desk.watch(id, -1)
     return stream
+
+
+def _is_gone(request: web.BaseRequest) -> bool:
+    """Whether the reader has hung up: nobody waits for the next write to hear of it."""
+    return request.transport is None or request.transport.is_closing()
 
 
 async def _pause(end: asyncio.Event) -> None:

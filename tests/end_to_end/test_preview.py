@@ -286,6 +286,33 @@ async def test_without_token_or_cookie_nothing_is_served(tmp_path: Path, vendor:
         assert "a wrong token was given" in log
 
 
+async def test_readers_are_few_and_who_hangs_up_makes_room(tmp_path: Path) -> None:
+    server = await Server.start(tmp_path)
+    try:
+        path = f"{API}/{(await begin(server))['id']}/stream"
+        token = (tmp_path / TOKEN_FILE).read_text().strip()
+        asked = raw_request(path, headers={"Authorization": f"Bearer {token}"})
+
+        async def status(connection: RawConnection) -> int:
+            connection.send(asked)
+            return int((await connection.reader.readline()).split()[1])
+
+        async with AsyncExitStack() as stack:
+            connections = [
+                await stack.enter_async_context(RawConnection(server.admin_port)) for _ in range(33)
+            ]
+            assert [await status(one) for one in connections] == [200] * 32 + [503]
+        async with asyncio.timeout(10):  # a stream in which nothing happens writes every 15 s
+            answered = 503
+            while answered == 503:
+                async with RawConnection(server.admin_port) as connection:
+                    answered = await status(connection)
+        assert answered == 200
+    finally:
+        server.send_signal(signal.SIGINT)
+        await server.finish()
+
+
 async def test_tries_at_the_login_are_few_however_they_are_made(tmp_path: Path) -> None:
     server = await Server.start(tmp_path)
     try:

@@ -43,6 +43,16 @@ def test_bytes_are_bounded_too_and_all_are_counted():
     assert ring.size_bytes == sum(entry.size_bytes for entry in ring.changes(0, 0.0))
 
 
+def test_what_templates_write_counts_among_the_bytes():
+    ring = Ring(1_000, 100_000)
+    for number in range(1, 21):
+        tag = WalkedTag("T", "fired", console=["x" * 10_000])
+        add(ring).walk.events.append(WalkedEvent("e", {}, tags=[tag]))
+        ring.look(float(number))
+        assert ring.size_bytes <= 100_000
+    assert len(ring) <= 9
+
+
 def test_what_a_vendor_answers_after_the_answer_is_a_change_and_counts():
     # SPEC: requirements R221: outgoing requests with responses
     ring = Ring(10, 10**9)
