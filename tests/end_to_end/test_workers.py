@@ -17,6 +17,8 @@ from doubles import eventually
 from processes import BROKEN, CONTAINER, LoadProcess, Server, is_alive, until
 from raw_http import RawConnection, ask, request
 
+from sgtm.server.audit import AuditTrail, user
+
 RESTARTS = int(os.environ.get("RESTARTS", "2"))
 LOAD_S = float(os.environ.get("LOAD_S", "2"))
 
@@ -188,6 +190,9 @@ async def test_a_watched_file_is_reloaded_when_it_changes(start: Start, workers:
     server.write_container(CONTAINER.format(name="second"))
     await server.said("the container was reloaded")
     assert {one["container"] for one in await server.workers()} == {"second"}
+    trail = AuditTrail(server.folder / "data").entries()
+    assert [(one.how, one.by) for one in trail] == [("start", user()), ("watch", user())]
+    assert trail[1].changed == "changed container (name)"
 
 
 # -- the admin listener -------------------------------------------------------------------------
