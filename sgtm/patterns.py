@@ -247,7 +247,7 @@ def _encoded(text: str) -> bytes:
 
 
 def _without_surrogates(text: str) -> str:
-    return _SURROGATES.sub("\ufffd", text)
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
 def _explained(error: Exception, text: str) -> PatternError:

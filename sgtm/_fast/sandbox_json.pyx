@@ -54,19 +54,25 @@ cdef class _Pieces:
     def __dealloc__(self):
         PyMem_Free(self.text)
 
-    cdef int make_room(self, Py_ssize_t count) except -1:
-        cdef char* text
-        if self.length + count > self.room:
-            text = <char*> PyMem_Realloc(self.text, 2 * self.room + count + 256)
-            if text == NULL:
-                raise MemoryError
-            self.text, self.room = text, 2 * self.room + count + 256
+    cdef int grow(self, Py_ssize_t count) except -1:
+        cdef char* text = <char*> PyMem_Realloc(self.text, 2 * self.room + count + 256)
+        if text == NULL:
+            raise MemoryError
+        self.text, self.room = text, 2 * self.room + count + 256
         return 0
 
-    cdef int put(self, const char* text, Py_ssize_t count) except -1:
-        self.make_room(count)
+    cdef inline int put(self, const char* text, Py_ssize_t count) except -1:
+        if self.length + count > self.room:
+            self.grow(count)
         memcpy(self.text + self.length, text, count)
         self.length += count
+        return 0
+
+    cdef inline int put_sign(self, char sign) except -1:
+        if self.length == self.room:
+            self.grow(1)
+        self.text[self.length] = sign
+        self.length += 1
         return 0
 
     cdef int put_text(self, str text) except -1:
@@ -83,17 +89,14 @@ cdef class _Pieces:
 
     cdef int put_quoted(self, const char* text, Py_ssize_t count) except -1:
         cdef Py_ssize_t index, begin = 0
-        cdef unsigned char sign
-        self.make_room(count + 2)
-        self.put(b'"', 1)
+        self.put_sign(c'"')
         for index in range(count):
-            sign = sgtm_json_escape[<unsigned char> text[index]]
-            if sign:
+            if sgtm_json_escape[<unsigned char> text[index]]:
                 self.put(text + begin, index - begin)
-                self.put_escape(text[index], sign)
+                self.put_escape(text[index], sgtm_json_escape[<unsigned char> text[index]])
                 begin = index + 1
         self.put(text + begin, count - begin)
-        return self.put(b'"', 1)
+        return self.put_sign(c'"')
 
     cdef int put_escape(self, unsigned char byte, unsigned char sign) except -1:
         cdef char[6] escape = [c"\\", sign, c"0", c"0", c"0" + (byte >> 4), 0]
@@ -133,11 +136,11 @@ cdef class _Pieces:
     cdef int write_list(self, list values, Above* above) except -1:
         cdef char between = c"["
         for value in values:
-            self.put(&between, 1)
+            self.put_sign(between)
             between = c","
             if not self.write(value, above):
                 self.put(b"null", 4)
-        return self.put(b"]", 1) if values else self.put(b"[]", 2)
+        return self.put_sign(c"]") if values else self.put(b"[]", 2)
 
     cdef int write_record(self, dict record, Above* above) except -1:
         cdef Py_ssize_t start
@@ -148,14 +151,14 @@ cdef class _Pieces:
                 break
         for key, value in record.items():
             start = self.length
-            self.put(&between, 1)
+            self.put_sign(between)
             self.put_text(key)
-            self.put(b":", 1)
+            self.put_sign(c":")
             if self.write(value, above):
                 between = c","
             else:
                 self.length = start
-        return self.put(b"}", 1) if between == c"," else self.put(b"{}", 2)
+        return self.put_sign(c"}") if between == c"," else self.put(b"{}", 2)
 
 
 cdef int enter(Run run, object value, Above* above, Above* outer) except -1:

@@ -3,8 +3,10 @@
 
 cimport cython
 from cpython.dict cimport PyDict_GetItemWithError
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
 from cpython.long cimport PyLong_FromLongLong
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
 from msgspec import UNSET
 
 from sgtm._fast.sandbox_methods cimport array_method, call_method
@@ -314,6 +316,17 @@ cdef class Sequence(Node):
 # -- lists, objects, members -----------------------------------------------------------------------------
 
 
+cdef list values_of(list parts, Frame frame):
+    # PERF: each call makes such a list; it is as long as it gets from the start
+    cdef Py_ssize_t index, count = PyList_GET_SIZE(parts)
+    cdef list values = PyList_New(count)
+    for index in range(count):
+        value = (<Node> PyList_GET_ITEM(parts, index)).eval(frame)
+        Py_INCREF(value)
+        PyList_SET_ITEM(values, index, value)
+    return values
+
+
 cdef class ListOf(Node):
     cdef list parts
 
@@ -321,11 +334,8 @@ cdef class ListOf(Node):
         self.parts = parts
 
     cdef object eval(self, Frame frame):
-        cdef list values = []
         frame.run.make_elements(len(self.parts))
-        for part in self.parts:
-            values.append((<Node> part).eval(frame))
-        return values
+        return values_of(self.parts, frame)
 
 
 cdef class ObjectOf(Node):
@@ -387,13 +397,6 @@ cdef class SetMember(Node):
 
 
 # -- calls ---------------------------------------------------------------------------------------------------
-
-
-cdef list values_of(list parts, Frame frame):
-    cdef list values = []
-    for part in parts:
-        values.append((<Node> part).eval(frame))
-    return values
 
 
 cdef class Call(Node):

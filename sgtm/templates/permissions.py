@@ -5,7 +5,7 @@ SPEC: sandbox-api 2. Where sources disagree about patterns, the lenient rule hol
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import ada_url
@@ -23,20 +23,39 @@ class Permission(Struct, frozen=True):
     parameters: dict[str, Any] = {}
 
 
-class Permissions(Struct, frozen=True):
+Asked = tuple[Any, ...]
+"""What `queryPermission` is asked after the permission's name."""
+Rule = Callable[[Asked], bool]
+
+
+class Permissions:
     """All permissions of a template."""
 
-    granted: dict[str, list[Permission]] = {}
+    def __init__(self, granted: dict[str, list[Permission]] | None = None) -> None:
+        self.granted = granted or {}
+        self._rules = {name: _rule(name, many) for name, many in self.granted.items() if many}
+        """PERF: what a rule reads of its parameters is read once, since templates ask for each call."""
 
     def allows(self, name: str, *asked: Any) -> bool:
         """Whether `queryPermission(name, …)` is true: configured, and its rule allows what is asked."""
-        granted = self.granted.get(name, ())
-        rule = _RULES.get(name)
-        if rule is None:
-            return bool(granted)
-        if len(granted) == 1:  # PERF: nearly always
-            return rule(granted[0].parameters, asked)
-        return any(rule(one.parameters, asked) for one in granted)
+        rule = self._rules.get(name)
+        return rule is not None and rule(asked)
+
+
+def _rule(name: str, granted: list[Permission]) -> Rule:
+    make = _RULES.get(name)
+    if make is None:
+        return _always
+    rules = [make(one.parameters) for one in granted]
+    return rules[0] if len(rules) == 1 else lambda asked: any(rule(asked) for rule in rules)
+
+
+def _always(asked: Asked) -> bool:
+    return True
+
+
+def _plain(rule: Callable[[dict[str, Any], Asked], bool]) -> Callable[[dict[str, Any]], Rule]:
+    return lambda parameters: partial(rule, parameters)
 
 
 def typed_value(value: Any) -> Any:
@@ -104,7 +123,11 @@ def _host_and_path(pattern: str) -> tuple[Test, Test]:
     whole = path + "*" if path.endswith("/") or not path else path
     if not slash:  # `https://*`: any path; `https://example.com`: only the bare host
         whole = "*" if host.endswith("*") else ""
-    return _glob(host.lower()).matches, _glob("/" + whole).matches
+    return _glob(host.lower()).matches, _any_path if whole == "*" else _glob("/" + whole).matches
+
+
+def _any_path(path: str) -> bool:
+    return path.startswith("/")
 
 
 _PARTS = ("protocol", "username", "password", "host", "pathname", "search")
@@ -124,13 +147,14 @@ def _texts(value: Any) -> list[str]:
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
-def _event_data(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+def _event_data(parameters: dict[str, Any]) -> Rule:
     if parameters.get("eventDataAccess") == "any":
-        return True
-    return bool(asked) and key_allowed(_texts(parameters.get("keyPatterns")), text_of(asked[0]))
+        return _always
+    patterns = _texts(parameters.get("keyPatterns"))
+    return lambda asked: bool(asked) and key_allowed(patterns, text_of(asked[0]))
 
 
-def _urls(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+def _urls(parameters: dict[str, Any], asked: Asked) -> bool:
     """Where `any` is allowed, that is any https address (google-runtime 5.4), and http on this machine."""
     url = text_of(asked[0]) if asked else ""
     if parameters.get("allowGoogleDomains") is True and google_domain(url):
@@ -151,18 +175,18 @@ def google_domain(url: str) -> bool:
     return parts is not None and parts[0] == "https" and f".{parts[1]}".endswith(_GOOGLE + _GOOGLE_LATER)
 
 
-def _pixel(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+def _pixel(parameters: dict[str, Any], asked: Asked) -> bool:
     return bool(asked) and text_of(asked[0]).lower().startswith("https://") and _urls(parameters, asked)
 
 
-def _cookie(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+def _cookie(parameters: dict[str, Any]) -> Rule:
     if parameters.get("cookieAccess") == "any":
-        return True
-    names = parameters.get("cookieNames")
-    return bool(asked) and isinstance(names, list) and text_of(asked[0]) in names
+        return _always
+    names = frozenset(_texts(parameters.get("cookieNames")))
+    return lambda asked: bool(asked) and text_of(asked[0]) in names
 
 
-def _set_cookie(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+def _set_cookie(parameters: dict[str, Any], asked: Asked) -> bool:
     options = asked[1] if len(asked) > 1 and isinstance(asked[1], dict) else {}
     return bool(asked) and any(
         row.get("name", "*") in ("*", text_of(asked[0]))
@@ -206,45 +230,51 @@ _PART_NAMES = {"query_parameter": "query", "queryParameter": "query", "remote_ad
 """Other names of parts of a request."""
 
 
-def _request(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+def _request(parameters: dict[str, Any]) -> Rule:
     if parameters.get("requestAccess") == "any":
-        return True
-    part = text_of(asked[0]) if asked else ""
-    part = _PART_NAMES.get(part, part)
-    if part == "method":  # no parameter of the permission is about it
-        return True
-    if part not in _REQUEST_PARTS:
+        return _always
+    listed = {part: _listed(parameters, keys) for part, keys in _REQUEST_PARTS.items()}
+
+    def rule(asked: Asked) -> bool:
+        part = text_of(asked[0]) if asked else ""
+        part = _PART_NAMES.get(part, part)
+        if part in listed:
+            return listed[part](asked[1] if len(asked) > 1 else UNSET)
+        if part == "method":  # no parameter of the permission is about it
+            return True
         return parameters.get(f"{part}Allowed") is True or parameters.get(f"{part}Access") == "any"
-    return _listed(parameters, _REQUEST_PARTS[part], asked[1] if len(asked) > 1 else UNSET)
+
+    return rule
 
 
-def _listed(parameters: dict[str, Any], keys: tuple[str, str, str, str], name: Any) -> bool:
+def _listed(parameters: dict[str, Any], keys: tuple[str, str, str, str]) -> Callable[[Any], bool]:
+    """Whether a name is among those of a list, as a function."""
     allowed, access, whitelist, member = keys
     if parameters.get(allowed) is False:
-        return False
+        return lambda name: False
     if parameters.get(access) == "any":
-        return True
-    names = [row.get(member) for row in _rows(parameters.get(whitelist))]
-    return name is not UNSET and text_of(name).lower() in [str(one).lower() for one in names]
+        return lambda name: True
+    names = frozenset(str(row.get(member)).lower() for row in _rows(parameters.get(whitelist)))
+    return lambda name: name is not UNSET and text_of(name).lower() in names
 
 
-def _response(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+def _response(parameters: dict[str, Any], asked: Asked) -> bool:
     if parameters.get("writeResponseAccess") == "any":
         return True
     part = text_of(asked[1]) if len(asked) > 1 else text_of(asked[0]) if asked else ""
     if part == "header":
         keys = ("writeHeadersAllowed", "writeHeaderAccess", "writeHeaderWhitelist", "headerName")
-        return _listed(parameters, keys, asked[2] if len(asked) > 2 else UNSET)
+        return _listed(parameters, keys)(asked[2] if len(asked) > 2 else UNSET)
     title = part.capitalize()
     return parameters.get(f"write{title}Allowed") is True or parameters.get(f"write{title}Access") == "any"
 
 
-def _logging(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+def _logging(parameters: dict[str, Any], asked: Asked) -> bool:
     """`debug` allows it while somebody previews or debugs; asked is whether that is so."""
     return parameters.get("environments") != "debug" or asked[:1] == (True,)
 
 
-def _message(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+def _message(parameters: dict[str, Any], asked: Asked) -> bool:
     """Asked are `listen` or `send`, and the type."""
     if parameters.get("allowedActions") == "any":
         return True
@@ -255,13 +285,13 @@ def _message(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
     )
 
 
-def _google_credentials(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+def _google_credentials(parameters: dict[str, Any], asked: Asked) -> bool:
     """Every scope that is asked for is listed."""
     scopes = asked[0] if asked and isinstance(asked[0], list) else list(asked)
     return bool(scopes) and set(map(text_of, scopes)) <= set(_texts(parameters.get("allowedScopes")))
 
 
-def _firestore(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+def _firestore(parameters: dict[str, Any], asked: Asked) -> bool:
     """Asked are `read`, `write` or `read_write`, and `{projectId, path}`; a path may have `*` in it."""
     operation, options = _operation(asked)
     wanted = {"read", "write"} if operation == "read_write" else {operation}
@@ -274,7 +304,7 @@ def _firestore(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
     )
 
 
-def _bigquery(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+def _bigquery(parameters: dict[str, Any], asked: Asked) -> bool:
     """Asked are `write` and `{projectId, datasetId, tableId}`."""
     operation, options = _operation(asked)
     return any(
@@ -286,7 +316,7 @@ def _bigquery(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
     )
 
 
-def _operation(asked: tuple[Any, ...]) -> tuple[str, dict[str, Any]]:
+def _operation(asked: Asked) -> tuple[str, dict[str, Any]]:
     options = asked[1] if len(asked) > 1 and isinstance(asked[1], dict) else {}
     return (text_of(asked[0]) if asked else ""), options
 
@@ -299,22 +329,22 @@ def _project_covers(row: Any, options: dict[str, Any]) -> bool:
     return row in ("*", text_of(project))
 
 
-def _keys(parameters: dict[str, Any], asked: tuple[Any, ...]) -> bool:
+def _keys(parameters: dict[str, Any], asked: Asked) -> bool:
     return bool(asked) and text_of(asked[0]) in _texts(parameters.get("keyIds"))
 
 
-_RULES: dict[str, Callable[[dict[str, Any], tuple[Any, ...]], bool]] = {
+_RULES: dict[str, Callable[[dict[str, Any]], Rule]] = {
     "read_event_data": _event_data,
-    "send_http": _urls,
-    "send_pixel_from_browser": _pixel,
+    "send_http": _plain(_urls),
+    "send_pixel_from_browser": _plain(_pixel),
     "get_cookies": _cookie,
-    "set_cookies": _set_cookie,
+    "set_cookies": _plain(_set_cookie),
     "read_request": _request,
-    "access_response": _response,
-    "logging": _logging,
-    "use_message": _message,
-    "use_google_credentials": _google_credentials,
-    "access_firestore": _firestore,
-    "access_bigquery": _bigquery,
-    "use_custom_private_keys": _keys,
+    "access_response": _plain(_response),
+    "logging": _plain(_logging),
+    "use_message": _plain(_message),
+    "use_google_credentials": _plain(_google_credentials),
+    "access_firestore": _plain(_firestore),
+    "access_bigquery": _plain(_bigquery),
+    "use_custom_private_keys": _plain(_keys),
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from sgtm._fast.sandbox_convert import to_text
 from sgtm._fast.sandbox_values import Run, ScriptError
-from sgtm.templates.host import host_of
+from sgtm.templates.host import Host
 
 
 class PermissionRefused(ScriptError):
@@ -20,7 +20,7 @@ def demand(run: Run, api: str, permission: str, *asked: Any, shown: str = "") ->
     `asked` is what `queryPermission` takes after the permission's name; `shown` is what the error says of
     it: names, and addresses, of which it leaves out user, query and fragment. Nothing that may be somebody's.
     """
-    host = host_of(run)
+    host: Host = run.host
     if host.permissions.allows(permission, *asked):
         return
     of_what = f" for {bare_url(shown)[:MAX_SHOWN]}" if shown else ""
