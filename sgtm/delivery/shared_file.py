@@ -5,6 +5,7 @@ older ones are refused (SPEC: reliability 0.7).
 """
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ class SharedFile:
         self._inode = path.stat().st_ino if path is not None else 0
         try:
             self.connection.set_busy_timeout(_BUSY_MS)
-            self.connection.execute("PRAGMA journal_mode=WAL").fetchall()
+            self._share()
             self.connection.execute("PRAGMA synchronous=NORMAL")
             self.connection.execute(f"PRAGMA journal_size_limit={_WAL_KEPT_BYTES}").fetchall()
             self.connection.execute(schema)
@@ -42,6 +43,19 @@ class SharedFile:
         except apsw.Error:
             self.abandon()
             raise
+
+    def _share(self) -> None:
+        """Switch to WAL. Where several processes begin the file at one moment SQLite does not wait for the
+        others, whatever the busy timeout (it could be a deadlock): so we do."""
+        ends = time.monotonic() + _BUSY_MS / 1_000
+        while True:
+            try:
+                self.connection.execute("PRAGMA journal_mode=WAL").fetchall()
+                return
+            except apsw.BusyError:
+                if time.monotonic() > ends:
+                    raise
+                time.sleep(0.005)
 
     def execute(self, statement: str, values: Any = ()) -> apsw.Cursor:
         """Run a statement. Raises apsw.Error."""

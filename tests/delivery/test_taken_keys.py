@@ -80,6 +80,33 @@ async def test_a_file_that_another_worker_has_begun_anew_is_everybody_s(opened, 
     assert not await one.take(take()), "and everybody knows who has it now"
 
 
+def _begin(path, name, barrier, told):
+    async def ask():
+        keys = TakenKeys(path, Counters())
+        barrier.wait(20)
+        took = await keys.take(take(record=name))
+        keys.close()
+        return took
+
+    told.put(asyncio.run(ask()))
+
+
+def test_workers_that_begin_the_file_at_one_moment_all_wait_for_it(tmp_path):
+    """SQLite does not wait where two switch a file to WAL: four of five times a webhook went out twice."""
+    context = multiprocessing.get_context("spawn")
+    for number in range(2):
+        barrier, told = context.Barrier(3), context.Queue()
+        path = tmp_path / f"keys-{number}.sqlite"
+        workers = [
+            context.Process(target=_begin, args=(path, b"%d" % worker, barrier, told)) for worker in range(3)
+        ]
+        for worker in workers:
+            worker.start()
+        assert sum(told.get(timeout=30) for _ in workers) == 1
+        for worker in workers:
+            worker.join(10)
+
+
 async def test_many_askers_of_one_moment_are_answered_each(opened):
     keys = opened()
     took = await asyncio.gather(*(keys.take(take(record=b"%d" % number)) for number in range(1_500)))
