@@ -176,16 +176,18 @@ cdef int enter(Run run, object value, Above* above, Above* outer) except -1:
 
 def stringify(Run run, value):
     cdef _Pieces pieces = _Pieces()
+    cdef str text
     pieces.run = run
     try:
         if not pieces.write(value, NULL):
             return UNDEFINED
     except _CycleError:
         return UNDEFINED
-    run.make_text(pieces.length)
+    text = pieces.text[:pieces.length].decode("utf-8", "surrogatepass")
     if pieces.has_surrogates:
-        return escaped_surrogates(pieces.text[:pieces.length].decode("utf-8", "surrogatepass"))
-    return pieces.text[:pieces.length].decode()
+        text = escaped_surrogates(text)
+    run.make_text(len(text))
+    return text
 
 
 cdef str escaped_surrogates(str text):

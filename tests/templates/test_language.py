@@ -5,7 +5,7 @@ import pytest
 from msgspec import UNSET
 from template_scripts import value_of
 
-from sgtm.templates.script import Script, TemplateError
+from sgtm.templates.script import Limits, Script, TemplateError
 from sgtm.templates.syntax import ScriptSyntaxError
 
 
@@ -158,3 +158,11 @@ def test_reactions_of_promises_run_after_the_code_and_callbacks_in_their_order()
     return log;
     """
     assert value_of(source) == ["code", "then 1", "1,2", "caught no", "finally"]
+
+
+def test_json_counts_as_many_characters_as_it_has_whatever_their_script():
+    source = "let s = 'ж'; for (let i = 0; i < 6; i++) s = s + s; return require('JSON').stringify({k: s})"
+    limits = Limits(text_length=72)
+    assert value_of(source, limits=limits) == '{"k":"' + "ж" * 64 + '"}'
+    with pytest.raises(TemplateError, match="text of 72 characters"):
+        value_of(source, limits=Limits(text_length=71))
