@@ -154,16 +154,19 @@ def started_sgtm(
     vendor: StartedStandIn | None = None,
     more: Sequence[str] = ("--outbox", "memory"),
     core: int | None = SERVER_CORE,
+    data_folder: Path | None = None,
 ) -> Iterator[Contender]:
-    """Our server, as `sgtm serve` runs it."""
+    """Our server, as `sgtm serve` runs it. With a `data_folder` of its caller's it has an admin listener,
+    whose address and token stand there."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "container.yaml")
         path.write_text(container)
         flags = ["--host", "127.0.0.1", "--port", "0", "--drain-delay-s", "0", "--log-format", "json"]
-        flags += ["--no-admin", "--connections-per-address", "0"]
+        flags += ["--connections-per-address", "0"]
+        flags += ["--no-admin"] if data_folder is None else ["--admin-port", "0"]
         flags += ["--egress-allow", "127.0.0.1"]  # the stand-in
         if "--data-folder" not in more:
-            flags += ["--data-folder", str(Path(folder, "data"))]
+            flags += ["--data-folder", str(data_folder or Path(folder, "data"))]
         command = (sys.executable, "-m", "sgtm", "serve", str(path), *flags, *more)
         with started(name, *command, vendor=vendor, core=core) as contender:
             yield contender
