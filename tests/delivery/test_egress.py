@@ -495,6 +495,7 @@ def test_nothing_else_of_the_product_opens_connections():
     assert found == {
         "cli/_admin.py": {"http.client"},  # an operator's command, to the admin listener
         "cli/_posting.py": {"http.client"},  # the same, with a sample to a server of his
+        "cli/_load.py": {"ClientSession(", "TCPConnector("},  # the same, with a load
         "delivery/egress.py": {"TCPConnector("},
         "delivery/outbox/nats_connection.py": {
             "ClientSession("
