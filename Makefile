@@ -105,7 +105,7 @@ sanitize:  ## the compiled core under AddressSanitizer and UndefinedBehaviorSani
 	SGTM_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize --build-lib $(SANITIZED)
 	LD_PRELOAD=$$(cc -print-file-name=libasan.so) PYTHONMALLOC=malloc PYTHONPATH=$(SANITIZED) \
 	ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
-	$(BIN)/pytest tests/fast tests/templates -q -o pythonpath="$(SANITIZED) tests"
+	$(BIN)/pytest -n auto tests/fast tests/templates -q -o pythonpath="$(SANITIZED) tests"
 
 mutants: fast  ## change the compiled core in 30 places, one by one, and expect red tests
 	$(BIN)/python tests/mutants.py
