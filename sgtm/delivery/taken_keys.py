@@ -12,15 +12,13 @@ can be asked the event goes out (SPEC: requirements R192, R306).
 import asyncio
 import logging
 import time
-from contextlib import suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import Any
 
 import apsw
 from msgspec import Struct
 
+from sgtm.delivery.gathering import GatheringThread
 from sgtm.delivery.shared_file import SharedFile, is_passing
 from sgtm.observability.metrics import Counters
 
@@ -70,51 +68,28 @@ class TakenKeys:
 
     def __init__(self, path: Path | None, counters: Counters) -> None:
         self._path, self._counters = path, counters
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._thread: Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = GatheringThread(
+            "taken keys", self._do, self._end, at_once=_AT_ONCE, tick_s=_FORGET_EVERY_S, linger_s=_LINGER_S
+        )
         self._store: _Store | None = None
 
     async def take(self, take: Take) -> bool:
         """Whether the key is this record's now. True also where nobody can say; never raises."""
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._submit(_Job(take, answer))
+        self._thread.submit(_Job(take, answer))
         return await answer
 
     def release(self, take: Take) -> None:
         """What took the key did not arrive and is given up: the next one may have it."""
-        self._submit(_Job(take, None))
+        self._thread.submit(_Job(take, None))
 
     def close(self) -> None:
         """After what was asked so far."""
-        if self._thread is not None:
-            self._jobs.put(None)
-            self._thread.join(5.0)
-
-    def _submit(self, job: _Job) -> None:
-        if self._thread is None:
-            self._loop = asyncio.get_running_loop()
-            self._thread = Thread(target=self._run, name="taken keys", daemon=True)
-            self._thread.start()
-        self._jobs.put(job)
+        self._thread.close()
 
     # -- in the thread ---------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        ends = False
-        while not ends:
-            jobs: list[_Job] = []
-            with suppress(Empty):
-                job = self._jobs.get(timeout=_FORGET_EVERY_S)
-                time.sleep(_LINGER_S)
-                while job is not None and len(jobs) < _AT_ONCE:
-                    jobs.append(job)
-                    job = self._jobs.get_nowait()
-                if job is None:
-                    ends = True
-                else:
-                    self._jobs.put(job)
-            self._do(jobs)
+    def _end(self) -> None:
         if self._store is not None:
             self._store.close()
 
@@ -131,9 +106,7 @@ class TakenKeys:
         except (apsw.Error, OSError) as error:
             self._failed(error)
             failures = len(jobs)
-        if self._loop is not None:
-            with suppress(RuntimeError):  # the loop is gone: nobody waits
-                self._loop.call_soon_threadsafe(self._tell, jobs, failures, fallen_out)
+        self._thread.tell(self._tell, jobs, failures, fallen_out)
 
     def _failed(self, error: Exception) -> None:
         log.error("keys of events cannot be looked up: they go out", extra={"error": type(error).__name__})

@@ -12,10 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import Any, TypeVar
 
 import apsw
@@ -26,6 +23,7 @@ from sgtm.delivery.context.file import Bounds, ContextFile
 from sgtm.delivery.context.pairs import Meeting, Met
 from sgtm.delivery.context.rows import Row
 from sgtm.delivery.context.rules import ContextRules
+from sgtm.delivery.gathering import GatheringThread
 from sgtm.delivery.shared_file import is_passing
 from sgtm.event import Event
 from sgtm.observability.metrics import Counters
@@ -54,10 +52,8 @@ class SqliteContext:
 
     def __init__(self, path: Path | None, bounds: Bounds, counters: Counters) -> None:
         self._path, self._bounds, self._counters = path, bounds, counters
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = GatheringThread("context", self._do, self._end, at_once=_AT_ONCE, tick_s=_TICK_S)
         self._saves: list[tuple[Event, ContextRules, bool]] = []
-        self._thread: Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._file: ContextFile | None = None
         self._is_closed = False
         self._writing = 0
@@ -87,7 +83,7 @@ class SqliteContext:
         saves, self._saves = self._saves, []
         if saves and not self._is_closed:
             self._writing += 1
-            self._submit(_Job(lambda file: file.save(saves), None))
+            self._thread.submit(_Job(lambda file: file.save(saves), None))
 
     async def find(self, keys: Sequence[bytes]) -> tuple[int, Row] | None:
         """See ContextStore."""
@@ -106,40 +102,18 @@ class SqliteContext:
             raise _unavailable("it is closed")
         self._flush()
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._submit(_Job(work, answer, is_synced))
+        self._thread.submit(_Job(work, answer, is_synced))
         return await answer
 
     def close(self) -> None:
         """See ContextStore."""
         self._flush()
         self._is_closed = True
-        if self._thread is not None:
-            self._jobs.put(None)
-            self._thread.join(5.0)
-
-    def _submit(self, job: _Job) -> None:
-        if self._thread is None:
-            self._loop = asyncio.get_running_loop()
-            self._thread = Thread(target=self._run, name="context", daemon=True)
-            self._thread.start()
-        self._jobs.put(job)
+        self._thread.close()
 
     # -- in the thread ---------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        ends = False
-        while not ends:
-            jobs: list[_Job] = []
-            with suppress(Empty):
-                job = self._jobs.get(timeout=_TICK_S)
-                while job is not None and len(jobs) < _AT_ONCE:
-                    jobs.append(job)
-                    job = self._jobs.get_nowait()
-                if job is None:
-                    ends = True
-                else:
-                    self._jobs.put(job)
-            self._do(jobs)
+    def _end(self) -> None:
         if self._file is not None:
             self._file.close()
 
@@ -156,9 +130,7 @@ class SqliteContext:
             self._file.commit()
         except (apsw.Error, OSError) as error:
             self._failed(error, jobs)
-        if self._loop is not None:
-            with suppress(RuntimeError):  # the loop is gone: nobody waits
-                self._loop.call_soon_threadsafe(self._tell, jobs)
+        self._thread.tell(self._tell, jobs)
 
     def _failed(self, error: Exception, jobs: list[_Job]) -> None:
         log.error("the context store fails", extra={"error": type(error).__name__})
