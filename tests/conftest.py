@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import hypothesis
 import pytest
 import yaml
+from broker import BrokerProcess
 
 from sgtm.container.compile import load_container
 from sgtm.container.container import Container
@@ -166,3 +167,12 @@ async def vendor() -> AsyncIterator[Vendor]:
     """A stand-in for the vendors on loopback."""
     async with Vendor() as running:
         yield running
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[BrokerProcess]:
+    """A broker of its own, set up as `sgtm outbox init` does."""
+    running = BrokerProcess(tmp_path / "broker").start()
+    await running.init()
+    yield running
+    running.kill()

@@ -5,7 +5,6 @@ import itertools
 import json
 
 import pytest
-from broker import BrokerProcess
 from doubles import eventually
 from processes import TWO_VENDORS, Server
 from raw_http import ask
@@ -13,14 +12,6 @@ from raw_http import ask
 from sgtm.demo.vendor import Vendor
 
 # SPEC: design.md Processes and Delivery (collect, deliver); reliability 1.3.
-
-
-@pytest.fixture
-async def broker(tmp_path):
-    running = BrokerProcess(tmp_path / "broker").start()
-    await running.init()
-    yield running
-    running.kill()
 
 
 @pytest.fixture

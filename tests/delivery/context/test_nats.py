@@ -4,7 +4,6 @@ import asyncio
 import itertools
 
 import pytest
-from broker import BrokerProcess
 from context_worlds import DENIED, NOW, PURCHASE, Shop, visit
 from doubles import eventually
 
@@ -17,14 +16,6 @@ from sgtm.observability.metrics import Counters
 
 # SPEC: requirements R308 to R310; design.md Delivery (nats).
 LANDING = "https://shop.example/?gclid=G-1"
-
-
-@pytest.fixture
-async def broker(tmp_path):
-    running = BrokerProcess(tmp_path / "broker").start()
-    await running.init()
-    yield running
-    running.kill()
 
 
 @pytest.fixture

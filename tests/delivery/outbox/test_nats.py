@@ -22,14 +22,6 @@ EXAMPLES = Path(__file__).parents[3] / "examples" / "deploy"
 
 
 @pytest.fixture
-async def broker(tmp_path):
-    running = BrokerProcess(tmp_path / "broker").start()
-    await running.init()
-    yield running
-    running.kill()
-
-
-@pytest.fixture
 def opened(broker):
     """Outboxes on the broker; closed at the end."""
     open_ones = []
