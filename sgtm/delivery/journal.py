@@ -14,7 +14,6 @@ noted, again.
 import asyncio
 import logging
 import os
-import secrets
 import struct
 import time
 import zlib
@@ -26,6 +25,7 @@ import msgspec
 from msgspec import Struct
 
 from sgtm.delivery.clock import steady_micros
+from sgtm.delivery.named_by_time import begin_file, write_all
 from sgtm.observability.metrics import Counters
 
 log = logging.getLogger("sgtm.delivery.journal")
@@ -125,9 +125,7 @@ class Journal:
             file = self._file
             if file is None or time.monotonic() - self._opened_at >= FILE_S:
                 file = self._begin_file()
-            view = memoryview(frame)
-            while view:
-                view = view[os.write(file, view) :]
+            write_all(file, frame)
         except OSError as error:
             self._end_file()  # what stands half in it is passed over by readers
             self._counters.add("sgtm_journal_lost_total", amount=len(entries))
@@ -138,11 +136,8 @@ class Journal:
     def _begin_file(self) -> int:
         self._end_file()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = f"{time.time_ns() // 1000:016d}-{os.getpid()}-{secrets.token_hex(2)}{SUFFIX}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        file = self._file = os.open(self._folder / name, flags, 0o600)
-        os.write(file, HEADER)
-        self._opened_at = time.monotonic()
+        file, _ = begin_file(self._folder, SUFFIX, HEADER)
+        self._file, self._opened_at = file, time.monotonic()
         return file
 
     def _end_file(self) -> None:

@@ -7,7 +7,6 @@ said, rather than kept where it would stop new hits. Where the outbox needs room
 import logging
 import os
 import re
-import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ from msgspec import Struct
 
 from sgtm.delivery.archive.segment import HEADER, frame_of
 from sgtm.delivery.clock import steady_micros
+from sgtm.delivery.named_by_time import begin_file, write_all
 from sgtm.delivery.outbox.folder import sync_folder
 from sgtm.observability.metrics import Counters
 
@@ -134,9 +134,7 @@ class Archive:
             file = self._file
             if file is None or self._is_full:
                 file = self._begin_segment()
-            view = memoryview(frame)
-            while view:
-                view = view[os.write(file, view) :]
+            write_all(file, frame)
             self._written += len(frame)
             self.bytes += len(frame)
         if self._file is not None:
@@ -154,11 +152,8 @@ class Archive:
             if not folder.exists():
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 sync_folder(folder.parent)
-        name = f"{time.time_ns() // 1000:016d}-{os.getpid()}-{secrets.token_hex(2)}{SUFFIX}"
-        self._path = self._folder / name
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        file = self._file = os.open(self._path, flags, 0o600)
-        os.write(file, HEADER)
+        file, self._path = begin_file(self._folder, SUFFIX, HEADER)
+        self._file = file
         sync_folder(self._folder)
         self._written, self._opened_at = len(HEADER), time.monotonic()
         self.clean()
