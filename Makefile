@@ -64,6 +64,7 @@ bench: fast  ## everything side by side in about 25 minutes (ROUNDS=), and a pag
 	$(BIN)/python -m benchmarks.hash
 	$(BIN)/python -m benchmarks.send
 	$(BIN)/python -m benchmarks.load --peers --rounds $(ROUNDS)
+	$(BIN)/python -m benchmarks.load --peers --rounds $(ROUNDS) --vendor-tls --vendor-ms 0
 	$(BIN)/python -m benchmarks.latency --peers
 	$(BIN)/python -m benchmarks.growth --rounds $(ROUNDS)
 	$(BIN)/python -m benchmarks.scaling

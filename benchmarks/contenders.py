@@ -14,12 +14,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from msgspec import Struct, field
 
+from benchmarks.hits import wire_of
 from benchmarks.stand_in import StartedStandIn
 from tests.npm_packages import node_modules
 
@@ -46,6 +47,7 @@ tags:
   firing_triggers: [All Events]
   parameters: {endpoint: "VENDOR", pixel_id: "1234567890", access_token: "${META_ACCESS_TOKEN}"}
 """
+SECRETS = {"META_ACCESS_TOKEN": "a-token-for-the-stand-in"}
 UNBATCHED = TAGS.rstrip() + "\n  delivery: {max_batch: 1}\n"
 AWAITED = CONTAINER.replace("type: ga4}", "type: ga4, parameters: {waits_for_tags: true}}")
 NGINX = """\
@@ -67,6 +69,10 @@ class Contender(Struct):
     process: int | None = None
     vendor: StartedStandIn | None = None
     """Who gets two requests for each hit; None: nobody."""
+    wire: Callable[[bytes], bytes] = wire_of
+    """The request that brings it a hit, from the hit's query."""
+    status: bytes = b"204"
+    """Of a right answer."""
     rates: list[float] = field(default_factory=list)
     cpu_us: list[float] = field(default_factory=list)
     latencies_ms: list[float] = field(default_factory=list)
@@ -118,11 +124,11 @@ def started(
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Contender]:
     """A server process on one core (None: wherever it likes) that says its address in its first lines,
-    unless it is known."""
+    unless it is known. It trusts who vouches for its vendor."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env={**os.environ, "META_ACCESS_TOKEN": "a-token-for-the-stand-in", **(environment or {})},
+        env={**os.environ, **SECRETS, **_trust_in(vendor), **(environment or {})},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -135,6 +141,13 @@ def started(
             process.wait(10)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def _trust_in(vendor: StartedStandIn | None) -> dict[str, str]:
+    """What makes OpenSSL (ours and the other servers in Python) and Node trust the authority of a vendor over
+    TLS. Nobody skips the verification."""
+    file = vendor.ca_file if vendor else None
+    return {} if file is None else {"SSL_CERT_FILE": file, "NODE_EXTRA_CA_CERTS": file}
 
 
 def _read_url(process: subprocess.Popen[str]) -> str:

@@ -2,6 +2,7 @@
 
     python -m benchmarks.load                       # ours beside aiohttp, about a minute and a half
     python -m benchmarks.load --peers               # Node and nginx too
+    python -m benchmarks.load --peers --vendor-tls --vendor-ms 0       # the whole job with vendors over TLS
     python -m benchmarks.load --connections 16 --preflight-every 20 --vendor-ms    # as a proxy mixes requests
     python -m benchmarks.load --contender node=http://127.0.0.1:9000 --seconds 2 --rounds 9
 
@@ -15,7 +16,11 @@ system, us a hit, of the server's processes) count until then.
 
 Every answer is read and judged, and every request owed to the vendors is counted: one that is wrong, lost
 or doubled makes the run fail. Servers run on the first core, the load and the vendors on the others. What
-came out is kept in `benchmarks/results/load.json`.
+came out is kept in `benchmarks/results/load.json`, or `load_tls.json`.
+
+With `--vendor-tls` the vendors have a certificate of an authority of the tests, and every server verifies
+it: ours and the plain way are told of the authority by OpenSSL's `SSL_CERT_FILE`, Node by
+`NODE_EXTRA_CA_CERTS`.
 """
 
 import argparse
@@ -35,22 +40,12 @@ from urllib.parse import urlsplit
 import uvloop
 from msgspec import Struct
 
-from benchmarks.contenders import (
-    AWAITED,
-    CONTAINER,
-    OTHER_CORES,
-    TAGS,
-    UNBATCHED,
-    Contender,
-    started_nginx,
-    started_node,
-    started_sgtm,
-    started_yardstick,
-)
-from benchmarks.hits import make_hits, wire_of
+from benchmarks.contenders import OTHER_CORES, Contender
+from benchmarks.hits import make_hits
 from benchmarks.interleaved import ratio, turns
+from benchmarks.line_up import start_all
 from benchmarks.results import save
-from benchmarks.stand_in import Arrived, started_stand_in
+from benchmarks.stand_in import Arrived
 
 LIMIT_S = 300.0
 PREFLIGHT = (
@@ -62,8 +57,9 @@ PREFLIGHT = (
 class Visitor(asyncio.Protocol):
     """One kept connection: a hit, its answer, the next hit, until the time is over."""
 
-    def __init__(self, hits: Iterator[bytes], until: float, latencies: list[float]) -> None:
+    def __init__(self, hits: Iterator[bytes], until: float, latencies: list[float], status: bytes) -> None:
         self._hits, self._until, self._latencies = hits, until, latencies
+        self._right = b"HTTP/1.1 " + status
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.answered = self.wrong = 0
         self._buffer = b""
@@ -82,7 +78,7 @@ class Visitor(asyncio.Protocol):
             return
         self._buffer = b""
         self.answered += 1
-        self.wrong += not head.startswith(b"HTTP/1.1 204")
+        self.wrong += not head.startswith(self._right)
         now = time.perf_counter()
         self._latencies.append((now - self._sent_at) * 1000)
         if now < self._until:
@@ -113,7 +109,7 @@ async def run_round(contender: Contender, hits: Sequence[bytes], connections: in
     before = contender.vendor.arrived() if contender.vendor else Arrived()
     cpu, started = contender.cpu_s(), time.perf_counter()
     loop = asyncio.get_running_loop()
-    make = partial(Visitor, cycle(hits), started + seconds, contender.latencies_ms)
+    make = partial(Visitor, cycle(hits), started + seconds, contender.latencies_ms, contender.status)
     connected = [
         await loop.create_connection(make, parts.hostname or "", parts.port or 80) for _ in range(connections)
     ]
@@ -130,66 +126,21 @@ async def run_round(contender: Contender, hits: Sequence[bytes], connections: in
         contender.cpu_us.append((contender.cpu_s() - cpu) / answered * 1e6)
 
 
-# -- who takes part ------------------------------------------------------------------------------
-
-
-def start_all(stack: ExitStack, options: argparse.Namespace) -> list[Contender]:
-    """Everybody who takes part: those that only answer, then the whole job."""
-    enter, memory = stack.enter_context, ("--outbox", "memory")
-    contenders = [
-        enter(started_yardstick("bare aiohttp, 204", "bare")),
-        enter(started_yardstick("canned answer, uvloop", "canned")),
-        enter(started_sgtm("sgtm, no tags", CONTAINER)),
-        enter(started_sgtm("sgtm, no tags, sqlite", CONTAINER, more=())),
-        enter(started_sgtm("sgtm, --edge off", CONTAINER, more=(*memory, "--edge", "off"))),
-    ]
-    if options.peers:
-        contenders.insert(0, enter(started_node("Node, 204", "bare")))
-        contenders.append(enter(started_node("Node, querystring", "querystring")))
-        contenders.append(enter(started_nginx("nginx, return 204")))
-    if options.container is not None:
-        contenders.append(enter(started_sgtm("sgtm, your container", options.container.read_text())))
-    for text in options.contender:
-        name, _, url = text.partition("=")
-        contenders.append(Contender(name, url))
-    for delay_ms in options.vendor_ms:
-        contenders += start_jobs(stack, delay_ms, options)
-    return contenders
-
-
-def start_jobs(stack: ExitStack, delay_ms: int, options: argparse.Namespace) -> list[Contender]:
-    """The whole job: ours in its default mode, with the memory outbox and with both vendors awaited, and
-    others' ways."""
-    enter = stack.enter_context
-    vendor = enter(started_stand_in(delay_ms))
-    name, tags = f", {delay_ms} ms", TAGS.replace("VENDOR", vendor.url)
-    jobs = [
-        enter(started_yardstick(f"plain{name}", "plain", vendor)),
-        enter(started_sgtm(f"sgtm{name}", CONTAINER + tags, vendor, more=())),
-        enter(started_sgtm(f"sgtm, memory{name}", CONTAINER + tags, vendor)),
-        enter(
-            started_sgtm(f"sgtm, awaited{name}", AWAITED + UNBATCHED.replace("VENDOR", vendor.url), vendor)
-        ),
-    ]
-    if options.peers:
-        jobs.append(enter(started_node(f"Node, undici{name}", "undici", vendor)))
-        jobs.append(enter(started_node(f"Node, fetch{name}", "fetch", vendor)))
-    return jobs
-
-
 # -- the run -------------------------------------------------------------------------------------
 
 
 async def compare(contenders: list[Contender], options: argparse.Namespace) -> None:
     """All rounds; each contender meets a short warm-up first."""
-    hits = [wire_of(hit) for hit in make_hits(500)]
+    queries = make_hits(500)
+    hits = {contender.wire: [contender.wire(query) for query in queries] for contender in contenders}
     if options.preflight_every:
-        hits[:: options.preflight_every] = [PREFLIGHT] * len(hits[:: options.preflight_every])
+        for requests in hits.values():
+            requests[:: options.preflight_every] = [PREFLIGHT] * len(requests[:: options.preflight_every])
     for contender in contenders:
-        await run_round(contender, hits, options.connections, 0.3)
+        await run_round(contender, hits[contender.wire], options.connections, 0.3)
         contender.forget()
     for contender in turns(contenders, options.rounds, "load", LIMIT_S):
-        await run_round(contender, hits, options.connections, options.seconds)
+        await run_round(contender, hits[contender.wire], options.connections, options.seconds)
 
 
 class Row(Struct):
@@ -253,6 +204,7 @@ def main() -> int:
     parser.add_argument("--peers", action="store_true", help="Node and nginx too (needs node, npm, nginx)")
     parser.add_argument("--container", type=Path, help="container.yaml of another server of ours")
     parser.add_argument("--vendor-ms", type=int, nargs="*", default=[0, 50], help="delays of the vendors")
+    parser.add_argument("--vendor-tls", action="store_true", help="the vendors speak TLS (whole jobs only)")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--preflight-every", type=int, default=0, help="so many requests are one of OPTIONS")
     parser.add_argument("--seconds", type=float, default=1.0, help="of one round")
@@ -264,7 +216,7 @@ def main() -> int:
         uvloop.run(compare(contenders, options))
         rows = rows_of(contenders)
     report(rows)
-    save("load", rows, sys.argv[1:])
+    save("load", rows, sys.argv[1:], "load_tls" if options.vendor_tls else "load")
     return int(any(row.wrong or not row.hits for row in rows))
 
 

@@ -13,12 +13,20 @@ from benchmarks.results import FOLDER, Kept, read
 
 TITLES = {
     "load": "At full speed: CPU of a hit, times the first",
+    "load_tls": "The whole job with vendors over TLS: CPU of a hit, times the first",
     "latency": "Latency from the moment a hit was due",
     "growth": "What grows, and what it costs",
     "scaling": "Workers, memory, start",
     "webhook": "Signed webhooks, times the plain way",
 }
-BARS = {"load": "x_first", "latency": "p99_ms", "growth": "x_first", "scaling": "value", "webhook": "x_first"}
+BARS = {
+    "load": "x_first",
+    "load_tls": "x_first",
+    "latency": "p99_ms",
+    "growth": "x_first",
+    "scaling": "value",
+    "webhook": "x_first",
+}
 """The column that is drawn."""
 OURS, OTHERS = "#2563eb", "#94a3b8"
 STYLE = """\

@@ -31,11 +31,11 @@ class Kept(Struct):
     rows: list[dict[str, object]]
 
 
-def save(name: str, rows: Sequence[Struct], arguments: Sequence[str]) -> None:
-    """Keep the rows of a run; the last one of that name is gone."""
+def save(name: str, rows: Sequence[Struct], arguments: Sequence[str], kept_as: str = "") -> None:
+    """Keep the rows of a run of benchmark `name`; the last one that was kept so is gone."""
     FOLDER.mkdir(exist_ok=True)
     kept = Kept(
-        name=name,
+        name=kept_as or name,
         command=" ".join(["python -m benchmarks." + name, *arguments]),
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=_machine(),
@@ -43,7 +43,7 @@ def save(name: str, rows: Sequence[Struct], arguments: Sequence[str]) -> None:
         load=round(os.getloadavg()[0], 1),
         rows=[msgspec.to_builtins(row) for row in rows],
     )
-    (FOLDER / f"{name}.json").write_text(json.dumps(msgspec.to_builtins(kept), indent=1) + "\n")
+    (FOLDER / f"{kept.name}.json").write_text(json.dumps(msgspec.to_builtins(kept), indent=1) + "\n")
 
 
 def read() -> list[Kept]:

@@ -1,8 +1,8 @@
 """A stand-in for the vendors that costs next to nothing, in a process of its own.
 
 `python -m benchmarks.stand_in [DELAY_MS] [PEM]` prints its address and ends with its standard input. It
-answers each request after the delay: 204, or Meta's JSON where the path ends in `/events`. What arrived is
-told at `/arrived`: requests of others, then events of Meta.
+answers each request after the delay: 204, or Meta's JSON where the path ends in `/events`. How many arrived
+is told at `/arrived`: requests of others, then events of Meta. The latest of both kinds stand at `/latest`.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import msgspec
 import uvloop
 from msgspec import Struct
 
@@ -32,11 +33,18 @@ class Arrived(Struct):
     events: int = 0
 
 
+class Latest(Struct):
+    """The latest requests, as they came (Latin-1)."""
+
+    other: str = ""
+    event: str = ""
+
+
 class StandIn(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, delay_s: float, arrived: Arrived) -> None:
-        self._delay_s, self._arrived = delay_s, arrived
+    def __init__(self, delay_s: float, arrived: Arrived, latest: dict[str, bytes]) -> None:
+        self._delay_s, self._arrived, self._latest = delay_s, arrived, latest
         self._buffer = b""
 
     def connection_made(self, transport: Any) -> None:
@@ -59,13 +67,19 @@ class StandIn(asyncio.Protocol):
         if line.startswith(b"GET /arrived"):
             self._transport.write(_ok(b"%d %d" % (self._arrived.others, self._arrived.events)))
             return
+        if line.startswith(b"GET /latest"):
+            told = Latest(**{kind: request.decode("latin-1") for kind, request in self._latest.items()})
+            self._transport.write(_ok(msgspec.json.encode(told)))
+            return
         answer = PLAIN
         if b"/events HTTP" in line:
             count = request.count(b'"event_name"')
             self._arrived.events += count
+            self._latest["event"] = request
             answer = _ok(b'{"events_received":%d,"messages":[],"fbtrace_id":"A1"}' % count)
         else:
             self._arrived.others += 1
+            self._latest["other"] = request
         if self._delay_s:
             asyncio.get_running_loop().call_later(self._delay_s, self._transport.write, answer)
         else:
@@ -87,10 +101,18 @@ class StartedStandIn(Struct):
 
     def arrived(self) -> Arrived:
         """What has arrived so far. Blocks for a moment."""
-        context = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
-        with urlopen(f"{self.url}/arrived", timeout=5, context=context) as answer:
-            others, events = answer.read().split()
+        others, events = self._read("/arrived").split()
         return Arrived(int(others), int(events))
+
+    def latest(self) -> Latest:
+        """The latest requests of both kinds. Blocks for a moment."""
+        return msgspec.json.decode(self._read("/latest"), type=Latest)
+
+    def _read(self, path: str) -> bytes:
+        context = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
+        with urlopen(self.url + path, timeout=5, context=context) as answer:
+            content: bytes = answer.read()
+        return content
 
     def missing(self, before: Arrived, hits: int) -> int:
         """Wait until one request and one event for each of `hits` have arrived since `before`; how many
@@ -128,12 +150,13 @@ def started_stand_in(delay_ms: float, *, is_tls: bool = False) -> Iterator[Start
 
 async def _serve(delay_ms: float, certificate: str | None) -> None:
     arrived, context = Arrived(), None
+    latest: dict[str, bytes] = {}
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: StandIn(delay_ms / 1000, arrived), "127.0.0.1", 0, backlog=1024, ssl=context
+        lambda: StandIn(delay_ms / 1000, arrived, latest), "127.0.0.1", 0, backlog=1024, ssl=context
     )
     host, port = server.sockets[0].getsockname()
     print(f"{'https' if context else 'http'}://{host}:{port}", flush=True)

@@ -1,0 +1,72 @@
+"""Line-up: who takes part in `benchmarks.load`.
+
+Servers that answer and do nothing else, ours without tags, and those that do the whole job for two vendors,
+over plain HTTP or TLS. Node, nginx and the other tag managers come with `--peers`.
+"""
+
+import argparse
+from contextlib import ExitStack
+
+from benchmarks.contenders import (
+    AWAITED,
+    CONTAINER,
+    TAGS,
+    UNBATCHED,
+    Contender,
+    started_nginx,
+    started_node,
+    started_sgtm,
+    started_yardstick,
+)
+from benchmarks.stand_in import started_stand_in
+
+
+def start_all(stack: ExitStack, options: argparse.Namespace) -> list[Contender]:
+    """Everybody who takes part; with vendors that speak TLS those who have a vendor, behind the first."""
+    contenders = [stack.enter_context(started_yardstick("bare aiohttp, 204", "bare"))]
+    if options.peers:
+        contenders.insert(0, stack.enter_context(started_node("Node, 204", "bare")))
+    if not options.vendor_tls:
+        contenders += start_answerers(stack, options)
+    for delay_ms in options.vendor_ms:
+        contenders += start_jobs(stack, delay_ms, options)
+    return contenders
+
+
+def start_answerers(stack: ExitStack, options: argparse.Namespace) -> list[Contender]:
+    """Servers without vendors."""
+    enter, memory = stack.enter_context, ("--outbox", "memory")
+    contenders = [
+        enter(started_yardstick("canned answer, uvloop", "canned")),
+        enter(started_sgtm("sgtm, no tags", CONTAINER)),
+        enter(started_sgtm("sgtm, no tags, sqlite", CONTAINER, more=())),
+        enter(started_sgtm("sgtm, --edge off", CONTAINER, more=(*memory, "--edge", "off"))),
+    ]
+    if options.peers:
+        contenders.append(enter(started_node("Node, querystring", "querystring")))
+        contenders.append(enter(started_nginx("nginx, return 204")))
+    if options.container is not None:
+        contenders.append(enter(started_sgtm("sgtm, your container", options.container.read_text())))
+    for text in options.contender:
+        name, _, url = text.partition("=")
+        contenders.append(Contender(name, url))
+    return contenders
+
+
+def start_jobs(stack: ExitStack, delay_ms: int, options: argparse.Namespace) -> list[Contender]:
+    """The whole job: ours in its default mode, with the memory outbox and with both vendors awaited, and
+    others' ways."""
+    enter = stack.enter_context
+    vendor = enter(started_stand_in(delay_ms, is_tls=options.vendor_tls))
+    name = f"{', TLS' if options.vendor_tls else ''}, {delay_ms} ms"
+    tags, unbatched = (text.replace("VENDOR", vendor.url) for text in (TAGS, UNBATCHED))
+    jobs = [
+        enter(started_yardstick(f"plain{name}", "plain", vendor)),
+        enter(started_sgtm(f"sgtm{name}", CONTAINER + tags, vendor, more=())),
+        enter(started_sgtm(f"sgtm, memory{name}", CONTAINER + tags, vendor)),
+        enter(started_sgtm(f"sgtm, awaited{name}", AWAITED + unbatched, vendor)),
+    ]
+    if options.peers:
+        jobs.append(enter(started_node(f"Node, undici{name}", "undici", vendor)))
+        jobs.append(enter(started_node(f"Node, fetch{name}", "fetch", vendor)))
+    return jobs
