@@ -35,10 +35,11 @@ from sgtm._fast.identifiers import set_variant, sha256_hex_many
 from sgtm.container.container import Container, ContainerClient, ContainerTag, Endpoint, Origins, View
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
+from sgtm.delivery.exchange import Came, Exchange, OnEnd, Started
 from sgtm.delivery.judge import request_of
 from sgtm.delivery.lanes import Delivery, Lanes
 from sgtm.delivery.outbox.memory import MemoryOutbox
-from sgtm.delivery.sender import SENDERS, Sender
+from sgtm.delivery.sender import SENDERS, Sender, make_sender
 from sgtm.event import make_event
 from sgtm.messages import (
     DONE,
@@ -232,10 +233,10 @@ def _build(tag: ContainerTag, views: Iterator[View]) -> Callable[[], bool]:
 
 
 def looped(loop: asyncio.AbstractEventLoop, vendor: str) -> Iterator[Workload]:
-    """Lanes (with a sender that answers at once), the sender (to a real `vendor`), the server (on a
-    transport that keeps what is written); 64 under way at a time."""
+    """Lanes (with a sender that answers soon), the sender (to a real `vendor`), both together, the server (on
+    a transport that keeps what is written); 64 under way at a time."""
     for tag, request in sent_by_shop():
-        yield Workload(f"- lane of {tag.name}", _through_lane(loop, tag, request), 5, 64)
+        yield Workload(f"- lane of {tag.name}", _through_lane(loop, tag, request, AnsweredSoon()), 5, 64)
     os.environ.setdefault("META_ACCESS_TOKEN", "a-token-for-the-stand-in")
     credentials = Credentials(shop_container().credentials)
     for tag, request in sent_by_shop(vendor):
@@ -244,6 +245,8 @@ def looped(loop: asyncio.AbstractEventLoop, vendor: str) -> Iterator[Workload]:
         for kind, make in SENDERS.items():
             sender = make(credentials, Egress(["127.0.0.1"]))
             yield Workload(f"- {kind} sender for {tag.name}", _send(loop, sender, sendable), 5, 64)
+        sender = make_sender("lean", credentials, Egress(["127.0.0.1"]))
+        yield Workload(f"- lane and sender for {tag.name}", _through_lane(loop, tag, request, sender), 5, 64)
     for way, is_edge in (("server", False), ("edge", True)):
         yield Workload(f"- {way}", _serve(loop, AnswerAtOnce(), is_edge=is_edge), 5, 64)
         ingest = _refusing_pipeline("G-ABC123DEF4")
@@ -268,19 +271,32 @@ class HeldLanes(list[Delivery]):
     deliver = list.append
 
 
-class AnsweredAtOnce:
+class AnsweredSoon:
     """A sender without a network."""
 
+    def start(self, request: OutgoingRequest, timeout_s: float, on_end: OnEnd) -> Started:
+        """Answers in the loop's next turn."""
+        asyncio.get_running_loop().call_soon(on_end, _answer_to(request))
+        return STARTED
+
     async def send(self, request: OutgoingRequest, timeout_s: float) -> VendorAnswer:
-        """Meta's answer where events are sent, otherwise 204."""
-        count = request.body.count(b'"event_name"')
-        if not count:
-            return VendorAnswer(204, (), b"")
-        return VendorAnswer(200, (), b'{"events_received":%d,"fbtrace_id":"A1"}' % count)
+        """Answers at once."""
+        return _answer_to(request)
+
+
+def _answer_to(request: OutgoingRequest) -> VendorAnswer:
+    """Meta's answer where events are sent, otherwise 204."""
+    count = request.body.count(b'"event_name"')
+    if not count:
+        return VendorAnswer(204, (), b"")
+    return VendorAnswer(200, (), b'{"events_received":%d,"fbtrace_id":"A1"}' % count)
+
+
+STARTED = Exchange(b"", id, 0.0)
 
 
 def _through_lane(
-    loop: asyncio.AbstractEventLoop, tag: ContainerTag, request: OutgoingRequest
+    loop: asyncio.AbstractEventLoop, tag: ContainerTag, request: OutgoingRequest, sender: Sender
 ) -> Callable[[], bool]:
     counters = Counters()
 
@@ -292,7 +308,7 @@ def _through_lane(
         return [outcome.kind for outcome in outcomes] == ["done"] * 64
 
     async def make() -> Lanes:
-        return Lanes(AnsweredAtOnce(), counters)
+        return Lanes(sender, counters)
 
     lanes = loop.run_until_complete(make())
     return lambda: loop.run_until_complete(deliver(lanes))
@@ -300,8 +316,20 @@ def _through_lane(
 
 def _send(loop: asyncio.AbstractEventLoop, sender: Sender, request: OutgoingRequest) -> Callable[[], bool]:
     async def send() -> bool:
-        answers = await asyncio.gather(*(sender.send(request, 30.0) for _ in range(64)))
-        return all(answer.status < 300 for answer in answers)
+        """As lanes do: started where that can be, otherwise awaited."""
+        came: list[Came] = []
+        is_complete = asyncio.Event()
+
+        def note(answer: Came) -> None:
+            came.append(answer)
+            if len(came) == 64:
+                is_complete.set()
+
+        waiting = [sender.send(request, 30.0) for _ in range(64) if sender.start(request, 30.0, note) is None]
+        for answer in await asyncio.gather(*waiting):
+            note(answer)
+        await is_complete.wait()
+        return all(isinstance(answer, VendorAnswer) and answer.status < 300 for answer in came)
 
     return lambda: loop.run_until_complete(send())
 

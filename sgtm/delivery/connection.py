@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sgtm.delivery.answer_reader import AnswerReader
 from sgtm.delivery.errors import BadAnswer, Disconnected, SendError, TimedOut
+from sgtm.delivery.exchange import Came, Exchange
 from sgtm.messages import VendorAnswer
 
 
@@ -14,14 +16,14 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_alarm",
-        "_deadline",
+        "_exchange",
+        "_is_reading",
         "_loop",
         "_on_free",
         "_on_lost",
         "_reader",
         "_rings_at",
         "_transport",
-        "_waiter",
         "good_until",
         "is_used",
     )
@@ -32,38 +34,48 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._on_free, self._on_lost = on_free, on_lost
         self._reader = AnswerReader()
+        self._is_reading = False
+        """Whether some of the answer came, and its reader has begun."""
         self._transport: Any = None
-        self._waiter: asyncio.Future[VendorAnswer] | None = None
+        self._exchange: Exchange | None = None
+        """What is under way."""
         self._alarm: asyncio.TimerHandle | None = None
-        self._rings_at, self._deadline = float("inf"), 0.0
+        self._rings_at = float("inf")
         self.is_used = False
         """Whether it has carried a request: the vendor may have closed it since."""
         self.good_until = 0.0
         """The pool's: when it is too old, on the loop's clock."""
 
+    def start(self, exchange: Exchange) -> None:
+        """Send a request; its exchange is told what came: an answer, BadAnswer, Disconnected or TimedOut."""
+        self._exchange, exchange.carrier = exchange, self
+        self._is_reading, self.is_used = False, True
+        if exchange.deadline < self._rings_at:
+            self._set_alarm(exchange.deadline)
+        self._transport.write(exchange.request)
+
     async def exchange(self, request: bytes, *, is_head: bool, deadline: float) -> VendorAnswer:
-        """Send a request, wait for its answer. `deadline` is on the loop's clock.
+        """The same for whoever waits. `deadline` is on the loop's clock.
 
         Raises BadAnswer, Disconnected or TimedOut."""
-        self._reader.begin(is_for_head=is_head)
-        self.is_used = True
         waiter: asyncio.Future[VendorAnswer] = self._loop.create_future()
-        self._waiter = waiter
-        self._deadline = deadline
-        if deadline < self._rings_at:
-            self._set_alarm(deadline)
-        self._transport.write(request)
+        exchange = Exchange(request, partial(_tell, waiter), deadline, is_head)
+        self.start(exchange)
         try:
             return await waiter
         finally:
-            if self._waiter is waiter:  # the asker is cancelled: what comes now is for nobody
-                self._waiter = None
-                self.abort()
+            exchange.cancel()  # if the asker is cancelled; one that has ended does not mind
+
+    def give_up(self, exchange: Exchange) -> None:
+        """Nobody waits for the answer any more: what comes now is for nobody."""
+        if self._exchange is exchange:
+            self._exchange = None
+            self.abort()
 
     @property
     def is_untouched(self) -> bool:
         """Whether nothing of the latest request's answer came."""
-        return not self._reader.has_begun
+        return not self._is_reading
 
     @property
     def is_open(self) -> bool:
@@ -83,29 +95,28 @@ class Connection(asyncio.Protocol):
     def _ring(self) -> None:
         """The alarm is set for the first of many requests: most often it is about one that is long over."""
         self._alarm, self._rings_at = None, float("inf")
-        if self._waiter is None:
+        exchange = self._exchange
+        if exchange is None:
             return
-        if self._loop.time() < self._deadline:
-            self._set_alarm(self._deadline)
+        if self._loop.time() < exchange.deadline:
+            self._set_alarm(exchange.deadline)
         else:
-            self._fail(TimedOut("no complete answer in time"))
+            self._fail(exchange, TimedOut("no complete answer in time"))
 
-    def _fail(self, error: SendError) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_exception(error)
+    def _fail(self, exchange: Exchange, error: SendError) -> None:
+        self._exchange = None
         self.abort()
+        exchange.on_end(error)
 
-    def _settle(self) -> None:
+    def _settle(self, exchange: Exchange, answer: VendorAnswer, may_go_on: bool) -> None:
         """The answer is complete. The connection is free before the asker knows, so that it is hot."""
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(self._reader.answer())
+        self._exchange = None
         # An answer that overtook its request leaves a rest of it to be sent: of no use any more.
-        if self._reader.may_go_on and not self._transport.get_write_buffer_size():
+        if may_go_on and not self._transport.get_write_buffer_size():
             self._on_free(self)
         else:
             self.abort()
+        exchange.on_end(answer)
 
     # -- called by the event loop ------------------------------------------------------------------
 
@@ -115,29 +126,48 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Some of the answer. What nobody waits for closes the connection."""
-        if self._waiter is None:
+        exchange = self._exchange
+        if exchange is None:
             self.abort()
             return
+        if not self._is_reading:
+            self._is_reading = True
+            self._reader.begin(is_for_head=exchange.is_head)
         failure = None
         try:
-            if self._reader.feed(data):
-                self._settle()
+            is_complete = self._reader.feed(data)
         except BadAnswer as error:
             failure = error
         if failure is not None:
-            self._fail(failure)
+            self._fail(exchange, failure)
+        elif is_complete:
+            self._settle(exchange, self._reader.answer(), self._reader.may_go_on)
 
     def eof_received(self) -> bool:
         """The peer has said all. Over TLS (uvloop's) it has said so itself: a connection that was cut off
         is only lost (RFC 9112, 9.8)."""
-        if self._waiter is not None and self._reader.finish():
-            self._settle()
+        exchange = self._exchange
+        if exchange is not None and self._is_reading and self._reader.finish():
+            self._settle(exchange, self._reader.answer(), self._reader.may_go_on)
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Gone, by whomever."""
+        """Gone, by whomever. Its place is free before the asker knows."""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        self._fail(Disconnected("the connection broke before the answer was complete"))
+        exchange, self._exchange = self._exchange, None
         self._on_lost(self)
+        if exchange is not None:
+            again = exchange.again(exchange) if exchange.again is not None and self.is_untouched else None
+            exchange.on_end(again or Disconnected("the connection broke before the answer was complete"))
+
+
+def _tell(waiter: "asyncio.Future[VendorAnswer]", came: Came) -> None:
+    """Whoever waits has asked for no `again`, so it is an answer or an error."""
+    if waiter.done():
+        return
+    if isinstance(came, VendorAnswer):
+        waiter.set_result(came)
+    elif isinstance(came, SendError):
+        waiter.set_exception(came)

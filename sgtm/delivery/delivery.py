@@ -1,6 +1,5 @@
 """Delivery: one outgoing request on its way. Batch: the deliveries that travel in one request."""
 
-from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from typing import Annotated, Any
 
@@ -8,6 +7,7 @@ from msgspec import Meta, Struct
 
 from sgtm.component import Component
 from sgtm.delivery.clock import Alarm
+from sgtm.delivery.exchange import Started
 from sgtm.delivery.letter import Death
 from sgtm.messages import CredentialUse, Outcome, OutgoingRequest
 from sgtm.observability.trace import TagTrace
@@ -134,22 +134,26 @@ class Delivery(Struct, eq=False):
 
 class Batch:
     """One or many deliveries for one request. It is in one place at a time: forming, ready, waiting
-    for its retry, or in the hands of one worker."""
+    for its retry, or under way."""
 
-    __slots__ = ("alarm", "deliveries", "is_isolated", "item_bytes", "key")
+    __slots__ = ("alarm", "began", "deliveries", "is_isolated", "item_bytes", "key", "started")
 
-    def __init__(self, deliveries: Iterable[Delivery], *, is_isolated: bool = False) -> None:
-        self.deliveries = deque(deliveries)
-        first = self.deliveries[0]
+    def __init__(self, deliveries: list[Delivery], *, is_isolated: bool = False) -> None:
+        self.deliveries = deliveries
+        first = deliveries[0]
         self.key: BatchKey | None = None
         self.item_bytes = 0
         if first.has_company:
             self.key = first.batch_key
-            self.item_bytes = sum(delivery.item_bytes for delivery in self.deliveries)
+            self.item_bytes = sum(delivery.item_bytes for delivery in deliveries)
         self.is_isolated = is_isolated
         """Part of a batch with a bad event in it: never joined with others again."""
         self.alarm: Alarm | None = None
         """Rings when it has waited for company long enough."""
+        self.started: Started | None = None
+        """Under way without a task."""
+        self.began = 0.0
+        """When it left (monotonic seconds)."""
 
     @property
     def attempts(self) -> int:
@@ -189,7 +193,7 @@ class Batch:
 
     def pop_first(self) -> Delivery:
         """Take the oldest out."""
-        delivery = self.deliveries.popleft()
+        delivery = self.deliveries.pop(0)
         self.item_bytes -= delivery.item_bytes
         return delivery
 
@@ -197,7 +201,7 @@ class Batch:
         """Take those out whose time is over."""
         expired = [delivery for delivery in self.deliveries if delivery.deadline_s <= now]
         if expired:
-            self.deliveries = deque(delivery for delivery in self.deliveries if delivery.deadline_s > now)
+            self.deliveries = [delivery for delivery in self.deliveries if delivery.deadline_s > now]
             self.item_bytes -= sum(delivery.item_bytes for delivery in expired)
         return expired
 

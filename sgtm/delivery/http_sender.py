@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from sgtm.delivery.clock import Clock, LoopClock
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
+from sgtm.delivery.exchange import OnEnd, Started
 from sgtm.delivery.request_writer import Written, write_parts, write_request
 from sgtm.delivery.tls import verified_context
 from sgtm.delivery.tokens import Tokens
@@ -25,6 +26,10 @@ _LEAST_S = 0.001
 
 class Sender(Protocol):
     """Whoever can send a request."""
+
+    def start(self, request: OutgoingRequest, timeout_s: float, on_end: OnEnd) -> Started | None:
+        """Write the request here and now, if nothing has to be waited for first; None: `send` it. `on_end`
+        is called later, never from in here, with what came of it. Never raises."""
 
     async def send(self, request: OutgoingRequest, timeout_s: float) -> VendorAnswer:
         """The vendor's complete answer, whatever its status. Raises only SendError."""
@@ -70,6 +75,10 @@ class HttpSender(ABC):
         self._is_closed = True
         await self._close_connections()
         await self._tokens.settle()
+
+    def start(self, request: OutgoingRequest, timeout_s: float, on_end: OnEnd) -> Started | None:
+        """See Sender."""
+        return None
 
     async def send(self, request: OutgoingRequest, timeout_s: float) -> VendorAnswer:
         """See Sender. `timeout_s` covers everything from the connection to the answer's last byte."""

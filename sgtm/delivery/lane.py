@@ -1,11 +1,12 @@
-"""Lane: all that waits for one destination, and the few workers that send it.
+"""Lane: all that waits for one destination, and what is under way there.
 
 A delivery is in one place at a time:
 
-    add --> forming (a batch waits for company) --> ready --> a worker --> settled
-                                                      ^          |
-                                  halves, and when due|          | isolate, retry, refused
-                                                      +-- waiting<
+    add --> forming (a batch waits for company) --> ready --> under way --> settled
+     |                                                ^          ^  |
+     |                            halves, and when due|          |  | isolate, retry, refused
+     |                                                +-- waiting<--+
+     +--- nothing waits, nothing is against it ------------------+
 
 Whether anything may leave now is asked in one place, `_take`: how we stand with the destination
 (`standing.py`) and the retry budget have their say there. Each change that may let something leave calls
@@ -19,18 +20,20 @@ wait here, and a full lane gives up its oldest (SPEC: design.md Delivery).
 import asyncio
 import itertools
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Literal
 
 from sgtm.delivery.clock import Alarm, Clock
 from sgtm.delivery.delivery import Batch, Delivery, oldest_s
 from sgtm.delivery.errors import SendError
+from sgtm.delivery.exchange import Again, Came
 from sgtm.delivery.judge import Attempt, judge_answer, judge_error, request_of
 from sgtm.delivery.queue import LaneLimits, LaneQueue
 from sgtm.delivery.retry import backoff_s, bounded_wait_s, retry_after_s
 from sgtm.delivery.sender import Sender
 from sgtm.delivery.settling import Settling
 from sgtm.delivery.standing import LaneState, Standing
-from sgtm.messages import Outcome
+from sgtm.messages import Outcome, VendorAnswer
 
 MAX_TIMEOUT_S = 60.0
 """Hard ceiling of one attempt (SPEC: R95, R255)."""
@@ -62,8 +65,8 @@ class Lane:
         self._limits = limits
         self._queue = LaneQueue(limits, clock, self._wake)
         self._under_way: set[Batch] = set()
-        self._workers: set[asyncio.Task[None]] = set()
-        self._resting: list[asyncio.Future[Batch]] = []
+        self._waiting: set[asyncio.Task[None]] = set()
+        """For answers to what could not be started here and now."""
         self._standing = Standing(destination, credential, clock.now())
         self._alarm: Alarm | None = None
         self._alarm_at = 0.0
@@ -78,6 +81,9 @@ class Lane:
         delivery.deadline_s = now + left_s
         if left_s <= 0:
             self._give_up(delivery, "expired")
+            return
+        if self._is_free(now) and not delivery.has_company:
+            self._leave(Batch([delivery]), now)
             return
         if self._hands_back and (why := self._turns_away(delivery, now)):
             self._settling.handed_back(delivery, self._key, why)
@@ -124,26 +130,26 @@ class Lane:
         """Let no batch wait for company any longer."""
         self._queue.flush()
 
+    def _is_free(self, now: float) -> bool:
+        """Nothing waits for its turn and nothing is against a request: it needs no place in the queue."""
+        has_room = len(self._under_way) < self._limits.concurrency
+        return has_room and not self._queue.count and self._standing.is_clear(now)
+
     def _wake(self) -> None:
-        """Give work to as many workers as there is work and room for."""
-        while self._resting or len(self._workers) < self._limits.concurrency:
-            batch = self._take()
+        """Let leave what may, while there is room."""
+        while len(self._under_way) < self._limits.concurrency:
+            now = self._clock.now()
+            batch = self._take(now)
             if batch is None:
                 break
-            if self._resting:
-                self._resting.pop().set_result(batch)
-            else:
-                worker = asyncio.get_running_loop().create_task(self._work(batch))
-                self._workers.add(worker)
-                worker.add_done_callback(self._workers.discard)
+            self._leave(batch, now)
         if self._queue.count:
             self._set_alarm()
 
-    def _take(self) -> Batch | None:
-        """The next batch that may leave now; it is under way from here on."""
+    def _take(self, now: float) -> Batch | None:
+        """The next batch that may leave now."""
         if not self._queue.count:
             return None
-        now = self._clock.now()
         while self._standing.allows(now):
             if self._may_retry(now):
                 batch = self._queue.take_due()
@@ -155,7 +161,6 @@ class Lane:
                 self._give_up(delivery, "expired")
             if batch.deliveries:
                 self._standing.circuit.sends()
-                self._under_way.add(batch)
                 return batch
         return None
 
@@ -187,46 +192,65 @@ class Lane:
 
     # -- one attempt -----------------------------------------------------------------------------
 
-    async def _work(self, batch: Batch | None) -> None:
-        while True:
-            await self._send(batch or await self._rest())
-            batch = self._take()  # a worker at rest holds on to nothing: not a hit, not its container
-            self._wake()
-
-    async def _send(self, batch: Batch) -> None:
-        began = self._clock.now()
-        attempt = await self._attempt(list(batch.deliveries))
-        if attempt.answer is not None or attempt.is_transient:  # else nothing was sent
-            self._settling.answered(self.destination, self._clock.now() - began, is_done=attempt.is_done)
-        self._under_way.discard(batch)
-        self._apply(batch, attempt)
-
-    async def _rest(self) -> Batch:
-        resting: asyncio.Future[Batch] = asyncio.get_running_loop().create_future()
-        self._resting.append(resting)
-        return await resting
-
-    async def _attempt(self, deliveries: list[Delivery]) -> Attempt:
-        """Send them in one request. Raises nothing but cancellation."""
+    def _leave(self, batch: Batch, now: float) -> None:
+        """Send it in one request: at once where the sender can, without a task; otherwise a task waits."""
+        deliveries = batch.deliveries
         request = request_of(deliveries)
         if isinstance(request, Outcome):
-            return Attempt([request] * len(deliveries))
+            self._apply(batch, Attempt([request] * len(deliveries)), now)
+            return
         for delivery in deliveries:
             delivery.begins(self._clock.unix_micros)
         self._settling.sends(deliveries[0].tag, request)
-        try:
-            answer = await self._sender.send(request, min(deliveries[0].rules.timeout_s, MAX_TIMEOUT_S))
-        except SendError as error:
-            outcomes = [judge_error(error, delivery.request) for delivery in deliveries]
-            return Attempt(outcomes, error=type(error).__name__, is_transient=error.is_transient)
-        except Exception as error:
-            name = type(error).__name__
-            return Attempt([Outcome("retry", f"the sender raised {name}")] * len(deliveries), error=name)
-        return Attempt(judge_answer(deliveries, answer), answer)
+        self._under_way.add(batch)
+        batch.began = now
+        timeout_s = min(deliveries[0].rules.timeout_s, MAX_TIMEOUT_S)
+        batch.started = self._sender.start(request, timeout_s, partial(self._came, batch))
+        if batch.started is None:
+            self._wait_for(batch, partial(self._sender.send, request, timeout_s))
 
-    def _apply(self, batch: Batch, attempt: Attempt) -> None:
-        """Each delivery goes where its outcome sends it."""
+    def _wait_for(self, batch: Batch, send: Again) -> None:
+        task = asyncio.get_running_loop().create_task(self._wait(batch, send))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _wait(self, batch: Batch, send: Again) -> None:
+        try:
+            came: VendorAnswer | Exception = await send()
+        except Exception as error:
+            came = error
+        self._ended(batch, came)
+
+    def _came(self, batch: Batch, came: Came) -> None:
+        """Called by the sender, once, for what was started."""
+        batch.started = None
+        if isinstance(came, (VendorAnswer, SendError)):
+            self._ended(batch, came)
+        else:
+            self._wait_for(batch, came)
+
+    def _ended(self, batch: Batch, came: VendorAnswer | Exception) -> None:
+        """What was under way has ended so. Its place goes to the next."""
         now = self._clock.now()
+        attempt = self._attempt(batch.deliveries, came)
+        if attempt.answer is not None or attempt.is_transient:  # else nothing was sent
+            self._settling.answered(self.destination, now - batch.began, is_done=attempt.is_done)
+        self._under_way.discard(batch)
+        self._apply(batch, attempt, now)
+        if self._queue.count:
+            self._wake()
+
+    def _attempt(self, deliveries: list[Delivery], came: VendorAnswer | Exception) -> Attempt:
+        if isinstance(came, VendorAnswer):
+            return Attempt(judge_answer(deliveries, came), came)
+        name = type(came).__name__
+        if isinstance(came, SendError):
+            outcomes = [judge_error(came, delivery.request) for delivery in deliveries]
+            return Attempt(outcomes, error=name, is_transient=came.is_transient)
+        return Attempt([Outcome("retry", f"the sender raised {name}")] * len(deliveries), error=name)
+
+    def _apply(self, batch: Batch, attempt: Attempt, now: float) -> None:
+        """Each delivery goes where its outcome sends it."""
         pairs = list(zip(batch.deliveries, attempt.outcomes, strict=True))
         again: list[Delivery] = []
         doubtful: list[tuple[Delivery, Outcome]] = []
@@ -281,7 +305,7 @@ class Lane:
         middle = len(doubtful) // 2
         for half in (doubtful[middle:], doubtful[:middle]):
             if half:
-                self._queue.put_first(Batch((delivery for delivery, _ in half), is_isolated=True))
+                self._queue.put_first(Batch([delivery for delivery, _ in half], is_isolated=True))
 
     def _asked_to_wait(self, now: float, attempt: Attempt) -> float:
         """Seconds that the vendor asked for; the whole lane keeps to it (SPEC: R97)."""
@@ -335,14 +359,18 @@ class Lane:
         )
 
     async def close(self) -> None:
-        """Stop the workers; whatever is not settled is handed back."""
+        """Stop; whatever is not settled is handed back."""
         if self._alarm is not None:
             self._alarm.cancel()
-        workers = list(self._workers)
-        for worker in workers:
-            worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-        under_way = [delivery for batch in self._under_way for delivery in batch.deliveries]
+        left = [delivery for batch in self._under_way for delivery in batch.deliveries]
+        left += self._queue.take_all()
+        for batch in self._under_way:
+            if batch.started is not None:
+                batch.started.cancel()
         self._under_way.clear()
-        for delivery in under_way + self._queue.take_all():
+        waiting = list(self._waiting)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        for delivery in left:
             self._settling.handed_back(delivery, self._key, "the process is going down")

@@ -15,11 +15,12 @@ from types import MappingProxyType
 from sgtm.delivery.connection import Connection
 from sgtm.delivery.dialing import Dialer
 from sgtm.delivery.egress import Passage
-from sgtm.delivery.errors import ConnectFailed, Disconnected
+from sgtm.delivery.errors import ConnectFailed, Disconnected, SendError
+from sgtm.delivery.exchange import Again, Exchange, OnEnd
 from sgtm.delivery.http_sender import HttpSender
 from sgtm.delivery.pool import Pool
-from sgtm.delivery.request_writer import Written, origin_of, request_bytes
-from sgtm.messages import VendorAnswer
+from sgtm.delivery.request_writer import Written, origin_of, request_bytes, write_request
+from sgtm.messages import OutgoingRequest, VendorAnswer
 
 Origin = tuple[str, str, int]
 MAX_UNUSED_POOLS = 1_000
@@ -41,6 +42,43 @@ class LeanSender(HttpSender):
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
         if self._dialer is not None:
             await self._dialer.names.settle()
+
+    def start(self, request: OutgoingRequest, timeout_s: float, on_end: OnEnd) -> Exchange | None:
+        """Over a connection that rests. What takes more than one write (a new connection, an access token, a
+        proxy) or is refused is for `send`, which says why."""
+        use = request.credential
+        if self._is_closed or self._egress.proxy is not None or (use is not None and use.made_by is not None):
+            return None
+        try:
+            origin = origin_of(request.url)
+            pool = self._pools.get(origin)
+            if pool is None or not pool.has_idle:
+                return None
+            self._egress.admit_host(origin[1], origin[2])
+            written = write_request(request, self.credentials)
+            data = request_bytes(written, origin, request.body, to_proxy=False)
+        except SendError:
+            return None
+        connection = pool.take()
+        if connection is None:
+            return None
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        again = partial(self._again, origin) if request.can_be_repeated and connection.is_used else None
+        exchange = Exchange(data, on_end, deadline, request.method == "HEAD", again)
+        connection.start(exchange)
+        return exchange
+
+    def _again(self, origin: Origin, exchange: Exchange) -> Again | None:
+        """Nothing of an answer came: over a new connection, unless there are to be no more."""
+        return None if self._is_closed else partial(self._once_more, origin, exchange)
+
+    async def _once_more(self, origin: Origin, exchange: Exchange) -> VendorAnswer:
+        passage = self._egress.admit_host(origin[1], origin[2])
+        pool = self._pools.get(origin) or self._new_pool(origin)
+        connection = await self._open(pool, origin, passage, exchange.deadline, is_to_be_new=True)
+        return await connection.exchange(
+            exchange.request, is_head=exchange.is_head, deadline=exchange.deadline
+        )
 
     async def _exchange(
         self, written: Written, body: bytes, timeout_s: float, can_be_repeated: bool

@@ -45,6 +45,11 @@ class Pool:
         """Whether it holds nothing."""
         return not (self._open or self._dialing or self._waiters)
 
+    @property
+    def has_idle(self) -> bool:
+        """Whether a connection rests, as far as can be known."""
+        return bool(self._idle)
+
     def take(self) -> Connection | None:
         """A connection that rests, if there is one."""
         now = self._loop.time()

@@ -1,4 +1,6 @@
-"""Sender: one method that takes an outgoing request to its vendor and brings the answer back.
+"""Sender: takes an outgoing request to its vendor and brings the answer back.
+
+`start` where that needs one write and nothing to wait for, without a task or a future; otherwise `send`.
 
 Lanes, tests and benchmarks know only the protocol (`http_sender.py`) and the closed list of errors
 (`errors.py`), so any of the senders can take the place of the other unseen. Here it is chosen.

@@ -71,6 +71,10 @@ class Standing:
 
     # -- what may leave --------------------------------------------------------------------------
 
+    def is_clear(self, now: float) -> bool:
+        """Whether there is nothing to consider: the destination takes requests, of every tag."""
+        return self.circuit.state == "closed" and now >= self.paused_until and not self._refusals
+
     def allows(self, now: float) -> bool:
         """Whether a request may leave now."""
         return now >= self.paused_until and self.circuit.allows(now)

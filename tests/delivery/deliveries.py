@@ -11,11 +11,12 @@ import msgspec
 from sgtm.component import Component, read_status
 from sgtm.delivery.credentials import Credentials, CredentialSource
 from sgtm.delivery.egress import Egress
+from sgtm.delivery.errors import SendError
 from sgtm.delivery.lanes import Delivery, DeliveryRules, Lanes
 from sgtm.delivery.lean_sender import LeanSender
 from sgtm.delivery.pooled_sender import PooledSender
 from sgtm.demo.vendor import Vendor
-from sgtm.messages import CredentialUse, Outcome, OutgoingRequest
+from sgtm.messages import CredentialUse, Outcome, OutgoingRequest, VendorAnswer
 from sgtm.observability.metrics import Counters
 from sgtm.observability.walk import WalkedDelivery
 
@@ -78,6 +79,29 @@ async def until(condition, timeout_s=30.0):
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.001)
+
+
+async def exchanged(sender, request, timeout_s):
+    """The answer, as lanes get it: started where that can be, otherwise awaited."""
+    ended = asyncio.get_running_loop().create_future()
+    is_inside = True
+
+    def on_end(came):
+        assert not is_inside, "called from within"
+        ended.set_result(came)
+
+    started = sender.start(request, timeout_s, on_end)
+    is_inside = False
+    if started is None:
+        return await sender.send(request, timeout_s)
+    try:
+        came = await ended
+    except asyncio.CancelledError:
+        started.cancel()
+        raise
+    if isinstance(came, SendError):
+        raise came
+    return came if isinstance(came, VendorAnswer) else await came()
 
 
 class FakeClock:

@@ -1,5 +1,6 @@
 import asyncio
 from collections import Counter
+from functools import partial
 
 from delivery.deliveries import NOON_MICROS, FakeClock, make_component, meta_envelope
 from hypothesis import given
@@ -12,6 +13,7 @@ from sgtm.delivery.errors import (
     CredentialRefused,
     Disconnected,
     Refused,
+    SendError,
     TimedOut,
     TokenUnavailable,
 )
@@ -28,10 +30,26 @@ ERRORS = (
 
 
 class ScriptedSender:
-    """Answers as the script says, each time after letting others run."""
+    """Answers as the script says, each time after letting others run; now and then it starts at once what
+    does not raise, and then may say that it has to be sent again."""
 
-    def __init__(self, script):
-        self.script, self.sent = list(script), []
+    def __init__(self, script, starts=()):
+        self.script, self.sent, self.starts = list(script), [], list(starts)
+
+    def start(self, request, timeout_s, on_end):
+        if not self.starts or not self.starts.pop():
+            return None
+        says = self.script.pop() if self.script else "done"
+        started = ScriptedStart()
+        if says == "each":
+            came = partial(self.send, request, timeout_s)
+        elif isinstance(says, type) and issubclass(says, SendError):
+            came = says("said so")
+        else:
+            came = VendorAnswer(200, (("retry-after", "7"),) if says == "retry" else (), str(says).encode())
+        if says != "hang":
+            asyncio.get_running_loop().call_soon(lambda: started.is_cancelled or on_end(came))
+        return started
 
     async def send(self, request, timeout_s):
         says = self.script.pop() if self.script else "done"
@@ -43,6 +61,14 @@ class ScriptedSender:
             raise says("said so")
         headers = (("retry-after", "7"),) if says == "retry" else ()
         return VendorAnswer(200, headers, says.encode())
+
+
+class ScriptedStart:
+    is_cancelled = False
+
+    def cancel(self):
+        assert not self.is_cancelled
+        self.is_cancelled = True
 
 
 def read(answer, requests):
@@ -67,15 +93,22 @@ actions = st.lists(
 )
 
 
-@given(actions, answers, st.integers(1, 3), st.integers(1, 12), st.booleans())
+@given(
+    actions,
+    answers,
+    st.lists(st.booleans(), max_size=40),
+    st.integers(1, 3),
+    st.integers(1, 12),
+    st.booleans(),
+)
 def test_each_delivery_is_settled_exactly_once_and_nothing_is_left(
-    actions, answers, concurrency, max_queued, hands_back
+    actions, answers, starts, concurrency, max_queued, hands_back
 ):
     async def main():
         clock, settled = FakeClock(), Counter()
         taken = []
         lanes = Lanes(
-            ScriptedSender(answers),
+            ScriptedSender(answers, starts),
             Counters(),
             clock=clock,
             chance=lambda: 0.5,

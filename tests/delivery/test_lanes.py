@@ -403,6 +403,9 @@ async def test_a_read_that_says_nonsense_loses_nothing(said):
 
 async def test_a_sender_that_breaks_its_contract_loses_nothing():
     class Broken:
+        def start(self, request, timeout_s, on_end):
+            return None
+
         async def send(self, request, timeout_s):
             raise KeyError("secret text")
 

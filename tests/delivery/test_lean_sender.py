@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from delivery.deliveries import to_loopback, until
+from delivery.deliveries import exchanged, to_loopback, until
 from delivery.test_egress import Answering, Listening
 
 from sgtm.delivery import dialing, names, pool
@@ -95,7 +95,8 @@ async def lean(**said):
 
 
 async def ask(sender, url, timeout_s=5.0, **said):
-    answer = await sender.send(OutgoingRequest(said.pop("method", "POST"), url, **said), timeout_s)
+    send = exchanged if said.pop("starts", True) else LeanSender.send
+    answer = await send(sender, OutgoingRequest(said.pop("method", "POST"), url, **said), timeout_s)
     return answer.status, answer.body
 
 
@@ -230,10 +231,11 @@ def once_then_silent_close(first):
     return talk
 
 
-async def test_a_request_that_met_a_closing_connection_is_sent_once_more():
+@pytest.mark.parametrize("starts", [True, False])
+async def test_a_request_that_met_a_closing_connection_is_sent_once_more(starts):
     async with Script(once_then_silent_close(b"")) as server, lean() as sender:
         for _ in range(3):
-            assert await ask(sender, server.url) == (200, b"ok")
+            assert await ask(sender, server.url, starts=starts) == (200, b"ok")
         assert server.connections == 2
 
 
@@ -248,7 +250,8 @@ async def test_not_if_it_cannot_be_repeated_or_an_answer_had_begun(begun, said):
         assert server.connections == 1
 
 
-async def test_it_is_not_sent_a_third_time():
+@pytest.mark.parametrize("starts", [True, False])
+async def test_it_is_not_sent_a_third_time(starts):
     async def talk(number, reader, writer):
         await heard(reader)
         if number == 1:
@@ -256,9 +259,9 @@ async def test_it_is_not_sent_a_third_time():
             await heard(reader)
 
     async with Script(talk) as server, lean() as sender:
-        assert await ask(sender, server.url) == (200, b"ok")
+        assert await ask(sender, server.url, starts=starts) == (200, b"ok")
         with pytest.raises(Disconnected):
-            await ask(sender, server.url)
+            await ask(sender, server.url, starts=starts)
         assert server.connections == 2
 
 
