@@ -55,6 +55,15 @@ class _Token(Struct, frozen=True):
     """As RE2 reads it; of a literal: the character itself."""
 
 
+class Row(Struct, frozen=True):
+    """Characters in a row, each out of a class, and whether they must stand at an end."""
+
+    classes: tuple[str, ...]
+    """One for each character, as RE2 writes it."""
+    is_start: bool
+    is_end: bool
+
+
 class Syntax(Struct, frozen=True):
     """A pattern, read."""
 
@@ -62,13 +71,15 @@ class Syntax(Struct, frozen=True):
     """The same for RE2."""
     branches: tuple[Branch, ...] | None
     """What it comes down to where it is nothing but literal texts, else None."""
+    row: Row | None
+    """What it comes down to where it is a fixed number of characters (`^[0-9a-f]{64}$`), else None."""
 
 
 def read_pattern(text: str) -> Syntax:
     """Read a pattern in JavaScript's syntax. Raises PatternError for what RE2 cannot do."""
     tokens = _Reader(text).tokens()
     source = "".join(_quoted(token.text) if token.kind == "literal" else token.text for token in tokens)
-    return Syntax(source, _branches(tokens))
+    return Syntax(source, _branches(tokens), _row(tokens))
 
 
 def error_at(position: int, what: str, mend: str) -> PatternError:
@@ -300,3 +311,41 @@ def _branch(symbols: _Symbols) -> Branch:
     if any(len(symbol) > 1 for symbol in inner):
         raise _NotLiteralError
     return Branch("".join(inner), is_start, is_end)
+
+
+# -- what is a fixed number of characters --------------------------------------------------------
+
+MAX_ROW = 256
+_SETS = ("\\d", "\\D", "\\w", "\\W")
+_COUNT = re.compile(r"\{(\d{1,4})\}\??")
+
+
+def _row(tokens: list[_Token]) -> Row | None:
+    """The row of characters that the pattern is, or None."""
+    is_start = tokens[:1] == [_Token("start", "^")]
+    is_end = tokens[-1:] == [_Token("end", "$")]
+    classes: list[str] = []
+    before = ""
+    for token in tokens[is_start : len(tokens) - is_end]:
+        if token.kind == "quantifier":
+            count = _COUNT.fullmatch(token.text)
+            if not before or count is None or not 1 <= int(count.group(1)) <= MAX_ROW:
+                return None
+            classes += [before] * (int(count.group(1)) - 1)
+            before = ""
+            continue
+        before = _class_of(token)
+        classes.append(before)
+        if not before or len(classes) > MAX_ROW:
+            return None
+    return Row(tuple(classes), is_start, is_end) if 0 < len(classes) <= MAX_ROW else None
+
+
+def _class_of(token: _Token) -> str:
+    """The class of one character; empty for what is no single character."""
+    if token.kind == "literal":
+        return _quoted(token.text)
+    is_class = token.kind == "any" or (
+        token.kind == "other" and (token.text[0] == "[" or token.text in _SETS)
+    )
+    return token.text if is_class else ""

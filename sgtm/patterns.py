@@ -12,7 +12,8 @@ from functools import lru_cache, reduce
 import re2
 from msgspec import Struct
 
-from sgtm.pattern_syntax import Branch, PatternError, error_at, read_pattern
+from sgtm._fast.patterns import find_row
+from sgtm.pattern_syntax import Branch, PatternError, Row, Syntax, error_at, read_pattern
 
 __all__ = [
     "Found",
@@ -56,9 +57,10 @@ class Found(Struct, frozen=True):
 class Pattern:
     """A compiled pattern; `compile_pattern` makes one."""
 
-    __slots__ = ("_groups", "_options", "equals", "is_quick", "matches", "source")
+    __slots__ = ("_groups", "_options", "equals", "is_quick", "matches", "row", "source")
 
-    def __init__(self, source: str, branches: tuple[Branch, ...] | None, ignore_case: bool, memory: int):
+    def __init__(self, source: str, syntax: Syntax, ignore_case: bool, memory: int):
+        branches = syntax.branches
         self.source = source
         """The pattern as RE2 reads it, flags included."""
         self._options = _options(memory)
@@ -71,27 +73,57 @@ class Pattern:
         """It needs no search, only string tests."""
         self.equals = _equals(branches) if branches is not None and not ignore_case else frozenset()
         """Where it is nothing but some whole texts (`^(a|b)$`): these texts."""
+        self.row = _row_of(syntax.row, ignore_case) if syntax.row else None
+        """Where it is a fixed number of characters: what `find_row` takes to find it in a text of ASCII."""
 
     def finds(self, text: str) -> Iterator[Found]:
         """All places where it is found, from the left, none in another. Half a surrogate pair in `text`
         counts as U+FFFD."""
-        if self._groups is None:
-            self._groups = _compiled(self.source, self._options)
-        for match in self._groups.finditer(_without_surrogates(text)):
-            yield Found(match.start(), match.end(), match.groups())
+        if text.isascii():
+            return self._finds_in_ascii(text)
+        return self._finds(_without_surrogates(text))
 
     def find(self, text: str) -> Found | None:
         """The first of these places."""
-        if not text.isascii():
-            return next(self.finds(text), None)
+        return next(self.finds(text), None)
+
+    def _finds(self, text: str) -> Iterator[Found]:
         if self._groups is None:
             self._groups = _compiled(self.source, self._options)
+        for match in self._groups.finditer(text):
+            yield Found(match.start(), match.end(), match.groups())
+
+    def _finds_in_ascii(self, text: str) -> Iterator[Found]:
         # PERF: the wrapper's search costs more than twice the search itself; places in ASCII are bytes
-        spans = self._groups._regexp.Match(_ANYWHERE, text.encode(), 0, len(text))
-        start, end = spans[0]
-        if start < 0:
-            return None
-        return Found(start, end, tuple([text[a:b] if a >= 0 else None for a, b in spans[1:]]))
+        at, search = 0, self._search_in(text)
+        while (found := search(at)) is not None:
+            yield found
+            if at == len(text):
+                break
+            at = found.end + (found.end == at)
+
+    def _search_in(self, text: str) -> Callable[[int], Found | None]:
+        """The first place from somewhere on."""
+        if self.row is not None:
+            row = self.row
+            size = len(row[0]) // 16
+
+            def search_row(at: int) -> Found | None:
+                place = find_row(text, *row, at)
+                return Found(place, place + size, ()) if place >= 0 else None
+
+            return search_row
+        if self._groups is None:
+            self._groups = _compiled(self.source, self._options)
+        match, encoded = self._groups._regexp.Match, text.encode()
+
+        def search(at: int) -> Found | None:
+            (start, end), *groups = match(_ANYWHERE, encoded, at, len(encoded))
+            if start < 0:
+                return None
+            return Found(start, end, tuple([text[a:b] if a >= 0 else None for a, b in groups]))
+
+        return search
 
     def replace_all(self, text: str, replacement: str) -> str:
         """`text` with every match replaced, as JavaScript's `replace` with the flag g does: in the
@@ -129,7 +161,7 @@ def compile_pattern(
     syntax = read_pattern(f"^{text}$" if full_match else text)
     source = f"(?i){syntax.source}" if ignore_case else syntax.source
     try:
-        return Pattern(source, syntax.branches, ignore_case, memory)
+        return Pattern(source, syntax, ignore_case, memory)
     except re2.error as error:
         raise _explained(error, text) from None
 
@@ -259,6 +291,25 @@ def _explained(error: Exception, text: str) -> PatternError:
     if at >= 0:
         return error_at(at, what, "RE2 takes no such pattern")
     return PatternError(what, where="the pattern", mend="RE2 takes no such pattern")
+
+
+_ASCII = "".join(map(chr, range(128)))
+_FEW_PLACES = 4
+"""A longer row that may stand anywhere is RE2's: each place would take so many steps."""
+
+
+def _row_of(row: Row, ignore_case: bool) -> tuple[bytes, bool, bool] | None:
+    """A row as `find_row` takes it; what a class holds of ASCII is asked of RE2. Raises re2.error."""
+    if not (row.is_start or row.is_end) and len(row.classes) > _FEW_PLACES:
+        return None
+    bits = {one: _bits_of(f"(?i){one}" if ignore_case else one) for one in set(row.classes)}
+    return b"".join(bits[one] for one in row.classes), row.is_start, row.is_end
+
+
+@lru_cache(maxsize=256)
+def _bits_of(one: str) -> bytes:
+    found = _compiled(one, _options(MAX_MEMORY)).finditer(_ASCII)
+    return sum(1 << place.start() for place in found).to_bytes(16, "little")
 
 
 # -- string tests --------------------------------------------------------------------------------

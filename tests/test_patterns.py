@@ -166,10 +166,22 @@ def test_every_match_is_replaced_as_javascript_does(pattern, text, replacement, 
 
 
 @pytest.mark.parametrize("text", ["", "no", "a1", "xa12b", "äa12", "a1 a2", "\ud800a1"])
-def test_the_first_place_is_the_first_of_all_places(text):
-    for source in ("a(\\d)(x)?", "(é)|a", "$", "b*"):
+def test_all_places_are_those_of_re2(text):
+    for source in ("a(\\d)(x)?", "(é)|a", "$", "b*", "[a2]", "^[xa]", "[a\\d]{2}$", "^a\\d{1}$", ".\\D", "^"):
         pattern = compile_pattern(source)
+        found = re2.finditer(source, text.replace("\ud800", "\ufffd"))
+        places = [(one.start(), one.end(), one.groups()) for one in found]
+        assert [(one.start, one.end, one.groups) for one in pattern.finds(text)] == places
         assert pattern.find(text) == next(pattern.finds(text), None)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "length"),
+    [("^[A-Fa-f0-9]{64}$", 64), (":", 1), (r"\d\w{2}x$", 4), ("[a-z]{5}", None), ("a+", None), ("^$", None)],
+)
+def test_a_fixed_number_of_characters_is_known_as_a_row(pattern, length):
+    row = compile_pattern(pattern).row
+    assert (row and len(row[0]) // 16) == length
 
 
 def test_a_replacement_that_grows_without_bounds_is_an_error():

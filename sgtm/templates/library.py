@@ -15,11 +15,10 @@ from sgtm._fast.sandbox_convert import copy_value, to_text
 from sgtm._fast.sandbox_functions import FUNCTIONS, hashed
 from sgtm._fast.sandbox_json import adopted, stringify
 from sgtm._fast.sandbox_values import Callable, HostObject, Native, Regex, Run, ScriptError
-from sgtm.patterns import PatternError
 from sgtm.templates.addresses import parsed_url, registrable_domain_of
 from sgtm.templates.arguments import Arguments, argument, refused
 from sgtm.templates.numbers import MATH
-from sgtm.templates.patterns import compiled, finds
+from sgtm.templates.patterns import PATTERNS
 from sgtm.templates.promises import PROMISE
 
 # -- values ------------------------------------------------------------------------------------------
@@ -189,22 +188,14 @@ def _sha256(run: Run, args: Arguments) -> Any:
 
 def _create_regex(run: Run, args: Arguments) -> Regex | None:
     text, flags = to_text(run, argument(args, 0)), argument(args, 1)
-    flags = flags if isinstance(flags, str) else ""
-    run.charge(50 + len(text))
-    try:
-        return Regex(f"/{text}/{flags}", compiled(text, "i" in flags), "g" in flags)
-    except PatternError:
-        return None
+    return PATTERNS.create(run, text, flags if isinstance(flags, str) else "")
 
 
 def _test_regex(run: Run, args: Arguments) -> bool:
     regex, text = argument(args, 0), argument(args, 1)
     if not isinstance(regex, Regex) or not isinstance(text, str):
         raise refused("testRegex", args)
-    start = regex.last_index if regex.is_global else 0
-    found = next((one for one in finds(run, regex, text) if one.start >= start), None)
-    regex.last_index = found.end if found else 0
-    return found is not None
+    return PATTERNS.test(run, regex, text)
 
 
 def _parse_url(run: Run, args: Arguments) -> Any:

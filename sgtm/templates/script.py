@@ -10,9 +10,9 @@ from sgtm._fast.sandbox_functions import Require
 from sgtm._fast.sandbox_statements import Function, start
 from sgtm._fast.sandbox_values import FatalError, LimitError, Run, SandboxError
 from sgtm.errors import SgtmError
-from sgtm.templates import patterns
 from sgtm.templates import syntax as tree
 from sgtm.templates.compile import compile_function
+from sgtm.templates.patterns import PATTERNS
 from sgtm.templates.scope import resolve_names
 from sgtm.templates.statements import parse_script
 from sgtm.templates.syntax import place_of
@@ -52,7 +52,7 @@ class Limits(Struct, frozen=True):
             depth=self.call_depth,
             nesting=_NESTING,
             promises=self.pending_promises,
-            patterns=patterns,
+            patterns=PATTERNS,
             tick=tick,
         )
 
