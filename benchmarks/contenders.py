@@ -125,22 +125,33 @@ def started(
 ) -> Iterator[Contender]:
     """A server process on one core (None: wherever it likes) that says its address in its first lines,
     unless it is known. It trusts who vouches for its vendor."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command,
         cwd=ROOT,
         env={**os.environ, **SECRETS, **_trust_in(vendor), **(environment or {})},
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    try:
-        os.sched_setaffinity(process.pid, set(_CORES) if core is None else {core})
-        yield Contender(name, url or _read_url(process), process.pid, vendor)
-    finally:
-        process.terminate()
+    ) as process:
+        assert process.stderr is not None
+        emptied = threading.Thread(target=process.stderr.read, daemon=True)
         try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
+            os.sched_setaffinity(process.pid, set(_CORES) if core is None else {core})
+            url = url or _read_url(process)
+            emptied.start()  # the pipe never fills
+            yield Contender(name, url, process.pid, vendor)
+        finally:
+            _end(process)
+            if emptied.ident is not None:
+                emptied.join(10)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _trust_in(vendor: StartedStandIn | None) -> dict[str, str]:
@@ -155,7 +166,6 @@ def _read_url(process: subprocess.Popen[str]) -> str:
     for line in process.stderr:
         at = line.find("http://127.0.0.1:")
         if at >= 0:
-            threading.Thread(target=process.stderr.read, daemon=True).start()  # the pipe never fills
             return line[at:].split('"')[0].split()[0]
     raise SystemExit(f"{process.args!r} did not start")
 
@@ -207,19 +217,26 @@ def started_node(name: str, kind: str, vendor: StartedStandIn | None = None) -> 
 def started_nginx(name: str) -> Iterator[Contender]:
     """nginx that returns 204, one worker."""
     program = shutil.which("nginx") or "/usr/sbin/nginx"
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-        found.close()
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "nginx.conf")
         path.write_text(NGINX.format(folder=folder, port=port))
         with started(name, program, "-c", str(path), url=f"http://127.0.0.1:{port}") as contender:
-            _wait_for(port)
+            wait_for(port)
             yield contender
 
 
-def _wait_for(port: int) -> None:
-    for _ in range(200):
+def free_port() -> int:
+    """A port that nobody listens on, for servers that must be told one."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+    return port
+
+
+def wait_for(port: int) -> None:
+    """Until somebody listens there, for a while."""
+    for _ in range(1_000):
         with socket.socket() as probe:
             probe.settimeout(0.05)
             if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -1,11 +1,13 @@
 """Line-up: who takes part in `benchmarks.load`.
 
 Servers that answer and do nothing else, ours without tags, and those that do the whole job for two vendors,
-over plain HTTP or TLS. Node, nginx and the other tag managers come with `--peers`.
+over plain HTTP or TLS. Node, nginx and what of the other tag managers is on npm come with `--peers`, the rest
+of them with `--peer-source`.
 """
 
 import argparse
 from contextlib import ExitStack
+from pathlib import Path
 
 from benchmarks.contenders import (
     AWAITED,
@@ -19,6 +21,9 @@ from benchmarks.contenders import (
     started_yardstick,
 )
 from benchmarks.stand_in import started_stand_in
+from benchmarks.tag_managers import started_walkeros, started_webcm
+
+WITH_SOURCE = {"walkerOS": started_walkeros, "WebCM": started_webcm}
 
 
 def start_all(stack: ExitStack, options: argparse.Namespace) -> list[Contender]:
@@ -69,4 +74,10 @@ def start_jobs(stack: ExitStack, delay_ms: int, options: argparse.Namespace) -> 
     if options.peers:
         jobs.append(enter(started_node(f"Node, undici{name}", "undici", vendor)))
         jobs.append(enter(started_node(f"Node, fetch{name}", "fetch", vendor)))
+        jobs.append(enter(started_walkeros(f"walkerOS, npm{name}", vendor)))
+    for text in options.peer_source:
+        peer, _, folder = text.partition("=")
+        if peer not in WITH_SOURCE:
+            raise SystemExit(f"--peer-source {text}: it is one of {', '.join(WITH_SOURCE)}, as NAME=FOLDER")
+        jobs.append(enter(WITH_SOURCE[peer](peer + name, vendor, Path(folder))))
     return jobs

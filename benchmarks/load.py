@@ -40,6 +40,7 @@ from urllib.parse import urlsplit
 import uvloop
 from msgspec import Struct
 
+from benchmarks import delivered
 from benchmarks.contenders import OTHER_CORES, Contender
 from benchmarks.hits import make_hits
 from benchmarks.interleaved import ratio, turns
@@ -129,6 +130,17 @@ async def run_round(contender: Contender, hits: Sequence[bytes], connections: in
 # -- the run -------------------------------------------------------------------------------------
 
 
+async def check(contenders: list[Contender]) -> list[delivered.Row]:
+    """What the vendors get of one hit."""
+    query = make_hits(1)[0]
+    rows = []
+    for contender in contenders:
+        if contender.vendor is not None:
+            await run_round(contender, [contender.wire(query)], connections=1, seconds=0.0)
+            rows += delivered.rows_of(contender, query)
+    return rows
+
+
 async def compare(contenders: list[Contender], options: argparse.Namespace) -> None:
     """All rounds; each contender meets a short warm-up first."""
     queries = make_hits(500)
@@ -201,7 +213,14 @@ def main() -> int:
     parser.add_argument(
         "--contender", action="append", default=[], metavar="NAME=URL", help="a running server"
     )
-    parser.add_argument("--peers", action="store_true", help="Node and nginx too (needs node, npm, nginx)")
+    parser.add_argument("--peers", action="store_true", help="Node, nginx, walkerOS (needs node, npm, nginx)")
+    parser.add_argument(
+        "--peer-source",
+        action="append",
+        default=[],
+        metavar="NAME=FOLDER",
+        help="walkerOS or WebCM, built there (see benchmarks/tag_managers.py)",
+    )
     parser.add_argument("--container", type=Path, help="container.yaml of another server of ours")
     parser.add_argument("--vendor-ms", type=int, nargs="*", default=[0, 50], help="delays of the vendors")
     parser.add_argument("--vendor-tls", action="store_true", help="the vendors speak TLS (whole jobs only)")
@@ -213,9 +232,12 @@ def main() -> int:
     os.sched_setaffinity(0, OTHER_CORES)
     with ExitStack() as stack:
         contenders = start_all(stack, options)
+        told = uvloop.run(check(contenders))
         uvloop.run(compare(contenders, options))
         rows = rows_of(contenders)
+    delivered.report(told)
     report(rows)
+    save("load", told, sys.argv[1:], "delivered")
     save("load", rows, sys.argv[1:], "load_tls" if options.vendor_tls else "load")
     return int(any(row.wrong or not row.hits for row in rows))
 

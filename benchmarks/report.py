@@ -14,6 +14,7 @@ from benchmarks.results import FOLDER, Kept, read
 TITLES = {
     "load": "At full speed: CPU of a hit, times the first",
     "load_tls": "The whole job with vendors over TLS: CPU of a hit, times the first",
+    "delivered": "What the vendors get of a purchase",
     "latency": "Latency from the moment a hit was due",
     "growth": "What grows, and what it costs",
     "scaling": "Workers, memory, start",
@@ -27,7 +28,7 @@ BARS = {
     "scaling": "value",
     "webhook": "x_first",
 }
-"""The column that is drawn."""
+"""The column that is drawn; where none is named, nothing is."""
 OURS, OTHERS = "#2563eb", "#94a3b8"
 STYLE = """\
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
@@ -70,7 +71,8 @@ def page(kept: list[Kept]) -> Iterator[str]:
     yield "<h1>Benchmarks</h1>"
     for one in kept:
         yield f"<h2>{escape(TITLES[one.name])}</h2><p><small>{escape(provenance(one))}</small></p>"
-        yield bars(one)
+        if one.name in BARS:
+            yield bars(one)
         columns = list(one.rows[0])
         yield "<table><tr>" + "".join(f"<th>{escape(column)}" for column in columns) + "</tr>"
         for row in one.rows:

@@ -23,7 +23,7 @@ from msgspec import Struct
 
 PATIENCE_S = 20.0
 PLAIN = b"HTTP/1.1 204 No Content\r\n\r\n"
-_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.I)
+_FRAMING = re.compile(rb"\r\n(?:content-length: *([0-9]+)|transfer-encoding: *chunked)", re.I)
 
 
 class Arrived(Struct):
@@ -55,9 +55,8 @@ class StandIn(asyncio.Protocol):
         """Answer every request that is complete."""
         buffer = self._buffer + data if self._buffer else data
         while (end := buffer.find(b"\r\n\r\n")) >= 0:
-            length = _LENGTH.search(buffer, 0, end)
-            size = end + 4 + (int(length[1]) if length else 0)
-            if len(buffer) < size:
+            size = _size(buffer, end)
+            if size is None or len(buffer) < size:
                 break
             self._answer(buffer[:size], buffer[: buffer.find(b"\r\n")])
             buffer = buffer[size:]
@@ -84,6 +83,21 @@ class StandIn(asyncio.Protocol):
             asyncio.get_running_loop().call_later(self._delay_s, self._transport.write, answer)
         else:
             self._transport.write(answer)
+
+
+def _size(buffer: bytes, end: int) -> int | None:
+    """Of the request whose head ends there; None: not all of its chunks are here."""
+    framing, at = _FRAMING.search(buffer, 0, end), end + 4
+    if framing is None:
+        return at
+    if framing[1] is not None:
+        return at + int(framing[1])
+    while (line_end := buffer.find(b"\r\n", at)) >= 0:
+        size = int(buffer[at:line_end], 16)
+        at = line_end + 4 + size
+        if size == 0:
+            return at
+    return None
 
 
 def _ok(body: bytes) -> bytes:
