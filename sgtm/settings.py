@@ -213,6 +213,13 @@ class Settings(Struct, frozen=True, kw_only=True):
             "docs/templates.md says what each limit counts."
         ),
     ] = 1_000_000
+    template_cpu_ms: Annotated[
+        Count,
+        Meta(
+            description="Milliseconds of the processor that one run of a gallery template may take; "
+            "looked at about every 1,000 steps."
+        ),
+    ] = 50
     template_call_depth: Annotated[
         Count, Meta(description="Functions of a template that may call one another.", le=1_000)
     ] = 200

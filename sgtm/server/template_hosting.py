@@ -34,9 +34,8 @@ class TemplateHosting:
         """Serve the templates of this container. What they have stored stays when another takes its place."""
         if container.surroundings is not None:
             counters = None if container.is_preview else self._counters
-            container.surroundings.use(
-                self._limits, self._stores, counters, time.perf_counter, self._services
-            )
+            clock, processor = time.perf_counter, time.thread_time
+            container.surroundings.use(self._limits, self._stores, counters, clock, self._services, processor)
 
 
 def account_of(settings: Settings) -> dict[str, CredentialSource]:

@@ -19,6 +19,7 @@ from sgtm.messages import Ask, Failed, Listener, VendorAnswer
 from sgtm.templates.apis.guard import PermissionRefused
 from sgtm.templates.code import Code
 from sgtm.templates.host import EventCallback, Host
+from sgtm.templates.processor import ProcessorTime
 from sgtm.templates.script import SETTING_OF, require_of
 from sgtm.templates.surroundings import Surroundings
 
@@ -43,7 +44,9 @@ class TemplateRun(Listener):
         self._code, self._surroundings, self.host, self._shape = code, surroundings, host, shape
         limits = surroundings.limits
         self.wall_s = limits.wall_s
-        self._run: Run = limits.start()
+        processor = surroundings.processor
+        self._processor = None if processor is None else ProcessorTime(limits.cpu_ms, processor)
+        self._run: Run = limits.start(self._processor)
         self._run.host = host
         self._open = 0
         """Requests whose answers are awaited."""
@@ -129,8 +132,9 @@ class TemplateRun(Listener):
         """Count the run once it has come to its end."""
         if not self._is_counted and self.is_over:
             self._is_counted = True
-            has_failed = bool(self.failure) or self.host.succeeded is False
-            self._surroundings.ended(self._code.name, self._seconds, has_failed=has_failed, limit=self.limit)
+            self._surroundings.ended(self._code.name, self._seconds)
+            if self.failure or self.host.succeeded is False:
+                self._surroundings.failed(self._code.name, self.limit)
             if log.isEnabledFor(logging.DEBUG):  # whoever asks for that much sees what templates see (R229)
                 for line in self.host.log:
                     log.debug("template wrote", extra={"template": self._code.name, "line": line})
@@ -143,6 +147,8 @@ class TemplateRun(Listener):
             return
         clock = self._surroundings.clock
         began = clock() if clock is not None else 0.0
+        if self._processor is not None:
+            self._processor.looked_at = None
         try:
             function()
             self._run.drain()
@@ -170,6 +176,10 @@ class TemplateRun(Listener):
         why = f"beyond the limit {SETTING_OF.get(limit, limit)}" if limit else kind
         self.failure, self.limit = f"{place}: {why}", limit
         self.host.log.append(f"error: {place}: {said}"[:MAX_CONSOLE_LINE])
+        if (
+            self._is_counted and self.host.succeeded is not False
+        ):  # a callback, after its code and all answers
+            self._surroundings.failed(self._code.name, limit)
 
 
 def _nobody(answer: VendorAnswer | Failed) -> None:

@@ -29,6 +29,8 @@ class Limits(Struct, frozen=True):
     """Characters of one text."""
     text_total: int = 16 << 20
     """Characters of all texts that are made."""
+    cpu_ms: int = 50
+    """Milliseconds of the processor, where whoever runs it has a clock for that (`ProcessorTime`)."""
     elements: int = 100_000
     """Members of all lists and objects that are made."""
     pending_promises: int = 100

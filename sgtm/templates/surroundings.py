@@ -45,6 +45,8 @@ class Surroundings:
         """By template."""
         self.counters: Counters | None = None
         self.clock: Callable[[], float] | None = None
+        self.processor: Callable[[], float] | None = None
+        """Seconds that this thread has had of the processor; None: nobody looks at `cpu_ms`."""
         self.services = Services()
         self.hears_ends = False
         """Whether any of its templates wants to hear when the tags of an event have ended."""
@@ -59,11 +61,12 @@ class Surroundings:
         counters: Counters | None = None,
         clock: Callable[[], float] | None = None,
         services: Services = NO_SERVICES,
+        processor: Callable[[], float] | None = None,
     ) -> None:
         """Be served with these from now on. `stores` outlive the container: a reload keeps what templates
         have kept."""
         self.limits, self.stores, self.counters, self.clock = limits, stores, counters, clock
-        self.services = services
+        self.services, self.processor = services, processor
 
     def previews(self) -> None:
         """The version is only previewed."""
@@ -100,13 +103,15 @@ class Surroundings:
         found = self._shared.get(id(request))
         return {} if found is None else found[0].console
 
-    def ended(self, template: str, seconds: float, *, has_failed: bool, limit: str) -> None:
-        """A run has ended that had the processor for so long: count it."""
-        if self.counters is None:
-            return
-        self.counters.add("sgtm_template_runs_total", template)
-        self.counters.add("sgtm_template_seconds_total", template, seconds)
-        if has_failed:
+    def ended(self, template: str, seconds: float) -> None:
+        """A run has ended that took so long: count it."""
+        if self.counters is not None:
+            self.counters.add("sgtm_template_runs_total", template)
+            self.counters.add("sgtm_template_seconds_total", template, seconds)
+
+    def failed(self, template: str, limit: str) -> None:
+        """A run has failed, if at a limit then at this one: count it."""
+        if self.counters is not None:
             self.counters.add("sgtm_template_failures_total", template)
-        if limit:
-            self.counters.add("sgtm_template_limits_total", f"{template}/{limit}")
+            if limit:
+                self.counters.add("sgtm_template_limits_total", f"{template}/{limit}")

@@ -62,7 +62,7 @@ async def test_whatever_goes_wrong_in_a_template_fails_its_tag_alone(serve, vend
         for index, kind in enumerate(HOSTILE)
     ]
     tags += [sender(f"{vendor.url}/good"), plain(f"{vendor.url}/plain", event="{{Event Name}}")]
-    served = await serve(container(templates, variables=(), tags=tags))
+    served = await serve(container(templates, variables=(), tags=tags), template_cpu_ms=60_000)
     assert await order(session, served) < 300
     assert [one.json()["name"] for one in await vendor.wait_for(1, "/good")] == ["order"]
     assert [one.json() for one in await vendor.wait_for(1, "/plain")] == [{"event": "order"}]
@@ -80,6 +80,18 @@ async def test_whatever_goes_wrong_in_a_template_fails_its_tag_alone(serve, vend
     assert "jo@shop" not in caplog.text
     assert await order(session, served) < 300
     assert await vendor.wait_for(2, "/good"), "the worker lives"
+
+
+async def test_a_run_that_takes_too_long_of_the_processor_ends(serve, session):
+    # SPEC: reliability 4.2
+    looping = {"name": "Loop", "type": "Loop"}
+    code = hostile("while (true) {}")
+    served = await serve(
+        container({"Loop": code}, variables=(), tags=[looping]), template_cpu_ms=1, template_steps=10**12
+    )
+    assert await order(session, served) < 300
+    assert "beyond the limit template_cpu_ms" in (await reasons(served))["Loop"]
+    assert served.worker.counters.value("sgtm_template_limits_total", "Loop/cpu_ms") == 1
 
 
 async def test_a_vendor_that_hangs_ends_the_run_at_its_wall_time(serve, vendor, session):
