@@ -43,6 +43,7 @@ class AnswerReader:
         "_parser",
         "_size",
         "_status",
+        "_tail",
         "_unmoved_bytes",
         "has_begun",
         "is_complete",
@@ -57,7 +58,7 @@ class AnswerReader:
         """A request is about to leave; its answer is next. To HEAD there is no body."""
         self._is_for_head = is_for_head
         self._size = self._interim = self._kept_bytes = self._unmoved_bytes = 0
-        self._fault = ""
+        self._fault, self._tail = "", b""
         self._body: list[bytes] = []
         self.has_begun = False
         """Whether a byte of the answer came."""
@@ -78,8 +79,10 @@ class AnswerReader:
         self._size += len(data)
         self._moved = False
         is_proper = self._parse(data)
+        if self._is_for_head:
+            self._tail = (self._tail + data[-4:])[-4:]
         if self.is_complete:
-            self.may_go_on = self.may_go_on and is_proper
+            self.may_go_on = self.may_go_on and is_proper and self._tail in (b"", b"\r\n\r\n")
         elif not is_proper:
             raise BadAnswer(self._fault or "the answer is not proper HTTP")
         elif self._size > MAX_READ_BYTES:
@@ -162,6 +165,11 @@ class AnswerReader:
         self._interim += 1
         if status == 101 or self._interim > MAX_INTERIM:
             self._stop("the answer switches protocols" if status == 101 else "too many answers of 1xx")
+
+    def on_chunk_header(self) -> None:
+        """The size of a chunk, which a parser that has a body to wait for reads in silence."""
+        if self.is_complete:
+            raise _Stop
 
     def on_body(self, data: bytes) -> None:
         """A part of the body; the first 1 MB is kept."""

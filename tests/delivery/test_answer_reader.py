@@ -84,8 +84,12 @@ def test_head_has_no_body_whatever_its_length_says_and_the_next_answer_has(head)
     assert read(EARLY + head, is_for_head=True, reader=reader)[2]
 
 
-def test_a_body_after_head_is_not_read_and_the_connection_is_of_no_use():
-    assert read(OK, is_for_head=True) == (200, b"", False)
+@pytest.mark.parametrize(
+    "sent", [OK, *(CHUNKED + more for more in (b"2", b"2\r\n", b"2\r\n\r\n", b"0\r\n\r\n", b"2;x\r\n\r\n"))]
+)
+def test_a_body_after_head_is_not_read_and_the_connection_is_of_no_use(sent):
+    assert read(sent, is_for_head=True) == (200, b"", False)
+    assert read(sent[:30], sent[30:], is_for_head=True) == (200, b"", False)
 
 
 @pytest.mark.parametrize("more", [b"x", OK, b"HTTP/1.1 200 O", b"\r\n\r\nHTTP/1.1 408 Time\r\n\r\n", b"\0"])
