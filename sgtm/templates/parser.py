@@ -95,7 +95,10 @@ class ExpressionParser(Cursor, ABC):
         if not isinstance(target, (tree.Name, tree.Member)):
             self.refuse("what stands left of = cannot be assigned", target, "assign a variable or a member")
         self.advance()
-        return tree.Assign(target.at, "", target, self.assignment())
+        self.deeper()
+        value = self.assignment()
+        self.shallower()
+        return tree.Assign(target.at, "", target, value)
 
     def _binary(self, lowest: int) -> Node:
         left = self._unary()

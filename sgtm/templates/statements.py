@@ -8,7 +8,12 @@ from sgtm.templates.syntax import Node
 def parse_script(source: str, parameters: list[str], first_line: int = 1) -> tree.Function:
     """The script as the body of a function with these parameters. Raises ScriptSyntaxError."""
     parser = StatementParser(source, first_line)
-    body = tree.Block(0, parser.script())
+    try:
+        body = tree.Block(0, parser.script())
+    except (
+        RecursionError
+    ):  # each level of operators in each level of parentheses takes some of Python's stack
+        parser.refuse("nested too deep", parser.token, "split it into functions")
     return tree.Function(0, "", [tree.Name(0, name) for name in parameters], body, False)
 
 

@@ -26,13 +26,15 @@ class Token(Struct, frozen=True):
 
 _TOKEN = re.compile(
     r"""
-    (?P<space>[\s\ufeff]+ | //[^\n\r\u2028\u2029]* | /\*[^*]*\*+(?:[^/*][^*]*\*+)*/ | <!--[^\n]*)
+    (?P<space>[\t-\r\x20\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+
+      | (?://|<!--)[^\n\r\u2028\u2029]* | /\*[^*]*\*+(?:[^/*][^*]*\*+)*/)
   | (?P<name>[^\W\d]\w* | \$[\w$]* | [^\W\d][\w$]*)
-  | (?P<number>0[xX][0-9a-fA-F]+ | 0[oO][0-7]+ | 0[bB][01]+ | (?:\d+\.?\d* | \.\d+)(?:[eE][+-]?\d+)?)
+  | (?P<number>0[xX][0-9a-fA-F]+ | 0[oO][0-7]+ | 0[bB][01]+
+      | (?:[0-9]+\.?[0-9]* | \.[0-9]+)(?:[eE][+-]?[0-9]+)?)
   | (?P<text>"[^"\\\n\r]*(?:\\[\s\S][^"\\\n\r]*)*" | '[^'\\\n\r]*(?:\\[\s\S][^'\\\n\r]*)*')
   | (?P<sign>>>>= | \.\.\. | === | !== | >>> | <<= | >>= | \*\*= | &&= | \|\|= | \?\?= | => | == | != | <=
-      | >= | && | \|\| | \?\? | \?\.(?!\d) | \+\+ | -- | \+= | -= | \*= | /= | %= | &= | \|= | \^= | << | >>
-      | \*\* | /(?!\*) | [{}()\[\];,<>+\-*%&|^!~?:=.])
+      | >= | && | \|\| | \?\? | \?\.(?![0-9]) | \+\+ | -- | \+= | -= | \*= | /= | %= | &= | \|= | \^= | <<
+      | >> | \*\* | /(?!\*) | [{}()\[\];,<>+\-*%&|^!~?:=.])
     """,
     re.VERBOSE,
 )
@@ -66,6 +68,8 @@ def tokens_of(source: str, first_line: int = 1) -> list[Token]:
         if kind == "name":
             rest = _NAME_REST.match(source, found.end())
             text += rest.group() if rest else ""
+            if not text.isascii() and not text.replace("$", "_").isidentifier():
+                _refuse(source, at, first_line)
         tokens.append(_token(kind, text, at, newline, source, first_line))
         at += len(text)
         newline = False

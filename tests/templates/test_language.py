@@ -108,6 +108,12 @@ def test_a_script_gives_what_the_spec_says(source, expected):
         ("1 = a", 1, "cannot be assigned", "variable"),
         ("\\u0061 = 1", 1, "escapes in names", "letter"),
         ("return [1,,2]", 1, "gap", "undefined"),
+        ("return ٣", 1, "no meaning here", "leave it out"),
+        ("var ²a", 1, "no meaning here", "leave it out"),
+        ("return\x1c1", 1, "no meaning here", "leave it out"),
+        ("<!-- a\rreturn (", 1, "where a value is expected", "before"),
+        ("a ? b : c = " * 3000 + "d", 1, "nested more than 64 deep", "functions"),
+        ("1||1&&1|1^1&1==1<1<<1+1*(" * 60 + "1" + ")" * 60, 1, "nested too deep", "functions"),
     ],
 )
 def test_what_is_outside_the_dialect_is_refused_with_line_construct_and_remedy(source, line, what, mend):
