@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants timing slow soak workers chaos durability corpus check clean
+.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants timing slow soak workers chaos durability corpus fuzz check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -92,6 +92,14 @@ chaos: fast  ## faults of disk, process and broker, at length: kills, power cuts
 COUNT ?= 1000000
 corpus: fast  ## a million mutants of HTTP requests, read with the edge, without it, and by h11 (COUNT=; 15 min)
 	$(BIN)/python tests/two_ways.py --count $(COUNT)
+
+FUZZED := build/fuzz/lib
+CLANG ?= $(firstword $(foreach name,clang clang-14,$(shell command -v $(name))))
+fuzz: SECONDS = 60
+fuzz: fast  ## what reads bytes of strangers, guided by coverage (SECONDS= for each reader, TARGETS= some of them)
+	$(BIN)/python -m pip install --quiet --group fuzz
+	$(if $(CLANG),CC=$(CLANG) LDSHARED="$(CLANG) -shared" SGTM_FUZZ=1 $(BIN)/python setup.py --quiet build --build-base build/fuzz --build-lib $(FUZZED),@echo "no clang, so only Python guides the search: apt-get install clang")
+	$(BIN)/python tests/fuzz/guided.py $(if $(CLANG),--core $(FUZZED)) --seconds $(SECONDS) $(TARGETS)
 
 SECONDS ?= 1800
 soak: fast  ## half an hour of mixed load (SECONDS=), then a million addresses and ids: nothing grows

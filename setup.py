@@ -3,6 +3,7 @@
 Plain build: -O3. Environment variables choose the others, one at a time:
 SGTM_DEBUG     -O0 -g3, all of Cython's run-time checks
 SGTM_SANITIZE  AddressSanitizer and UndefinedBehaviorSanitizer (see `make sanitize`)
+SGTM_FUZZ      what `make fuzz` wants: clang's AddressSanitizer, and its counters for libFuzzer
 SGTM_COVERAGE  line tracing for coverage.py's Cython plugin
 SGTM_ANNOTATE  an HTML page beside each .pyx: yellow lines call into Python
 """
@@ -15,8 +16,8 @@ from Cython.Compiler import Options
 from setuptools import Extension, setup
 
 Options.warning_errors = True
-DEBUG, SANITIZE, COVERAGE, ANNOTATE = (
-    bool(os.environ.get(f"SGTM_{name}")) for name in ("DEBUG", "SANITIZE", "COVERAGE", "ANNOTATE")
+DEBUG, SANITIZE, FUZZ, COVERAGE, ANNOTATE = (
+    bool(os.environ.get(f"SGTM_{name}")) for name in ("DEBUG", "SANITIZE", "FUZZ", "COVERAGE", "ANNOTATE")
 )
 
 HARDENING = ["-fstack-protector-strong", "-D_FORTIFY_SOURCE=2", "-Wformat", "-Werror=format-security"]
@@ -26,6 +27,9 @@ if DEBUG:
 if SANITIZE:
     flags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
     compile_args, link_args = ["-O1", "-g", "-fno-omit-frame-pointer", *flags], flags
+if FUZZ:
+    compile_args = ["-O1", "-g", "-fno-omit-frame-pointer", "-w", "-fsanitize=address,fuzzer-no-link"]
+    link_args = []  # atheris brings the runtime
 if COVERAGE:
     macros = [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
 
