@@ -38,11 +38,13 @@ from benchmarks.contenders import (
     started_sgtm,
     started_yardstick,
 )
-from benchmarks.hits import make_hits, wire_of
+from benchmarks.hits import make_hits
 from benchmarks.interleaved import turns
-from benchmarks.load import run_round
+from benchmarks.line_up import add_peer_options, start_from_source
+from benchmarks.load import is_whole, run_round
 from benchmarks.results import save
 from benchmarks.stand_in import Arrived, started_stand_in
+from benchmarks.tag_managers import started_walkeros
 
 CONNECTIONS = 64
 LOW_RATE = 200.0
@@ -69,6 +71,7 @@ class Line(asyncio.Protocol):
 
     def __init__(self, generator: "Arrivals") -> None:
         self._generator = generator
+        self._buffer = b""
         self.due = 0.0
 
     def connection_made(self, transport: Any) -> None:
@@ -82,8 +85,11 @@ class Line(asyncio.Protocol):
         self._transport.write(hit)
 
     def data_received(self, data: bytes) -> None:
-        """Its answer."""
-        self._generator.answered(self, is_right=data.startswith(b"HTTP/1.1 20"))
+        """Its answer, or a piece of it."""
+        self._buffer += data
+        if is_whole(self._buffer):
+            is_right, self._buffer = self._buffer.startswith(b"HTTP/1.1 20"), b""
+            self._generator.answered(self, is_right=is_right)
 
     def close(self) -> None:
         """The end."""
@@ -112,14 +118,14 @@ class Arrivals:
 
     def _next(self) -> None:
         now = self._loop.time()
-        while self._due <= now:
-            if self._due > self._until:
-                self._end_if_over()
-                return
+        while self._due <= min(now, self._until):
             self._late.append(self._due)
             self._due += self._chance.expovariate(self._rate)
         self._send()
-        self._loop.call_at(self._due, self._next)
+        if now < self._due:
+            self._loop.call_at(self._due, self._next)
+        else:
+            self._end_if_over()
 
     def _send(self) -> None:
         while self._late and self.free:
@@ -193,6 +199,8 @@ def start_all(stack: ExitStack, options: argparse.Namespace) -> list[Contender]:
         contenders.append(enter(started_sgtm(f"sgtm, sqlite, {name}", CONTAINER + tags, vendor, more=())))
         if options.peers:
             contenders.append(enter(started_node(f"Node, undici, {name}", "undici", vendor)))
+            contenders.append(enter(started_walkeros(f"walkerOS, npm, {name}", vendor)))
+        contenders += start_from_source(stack, f", {name}", vendor, options)
     return contenders
 
 
@@ -211,15 +219,16 @@ def fdatasync_p99_ms(folder: Path, times: int = 300) -> float:
 
 async def compare(contenders: list[Contender], options: argparse.Namespace) -> list[Row]:
     """Capacity first, then every rate, in turns."""
-    hits = [wire_of(hit) for hit in make_hits(500)]
+    queries = make_hits(500)
+    hits = {contender.wire: [contender.wire(query) for query in queries] for contender in contenders}
     for contender in turns(contenders, 3, "capacity", 120.0):
-        await run_round(contender, hits, CONNECTIONS, 1.0)
+        await run_round(contender, hits[contender.wire], CONNECTIONS, 1.0)
     asked = [(contender, f"{share} %", share / 100) for contender in contenders for share in options.shares]
     asked += [(contender, "at 200/s", 0.0) for contender in contenders]
     found: dict[tuple[str, str], list[Row]] = {}
     for number, (contender, rate, share) in enumerate(turns(asked, options.rounds, "latency", LIMIT_S)):
         hits_s = share * statistics.median(contender.rates) if share else LOW_RATE
-        row = await at_rate(contender, hits_s, options.seconds, hits, number)
+        row = await at_rate(contender, hits_s, options.seconds, hits[contender.wire], number)
         found.setdefault((contender.name, rate), []).append(row)
     return [
         median_of(contender.name, rate, found[contender.name, rate])
@@ -247,7 +256,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--shares", type=int, nargs="*", default=[25, 50, 80], help="percent of capacity")
     parser.add_argument("--vendor-ms", type=int, nargs="*", default=[0, 100], help="delays of the vendors")
-    parser.add_argument("--peers", action="store_true", help="Node too")
+    add_peer_options(parser)
     options = parser.parse_args()
     os.sched_setaffinity(0, OTHER_CORES)
     with ExitStack() as stack:

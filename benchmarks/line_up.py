@@ -20,7 +20,7 @@ from benchmarks.contenders import (
     started_sgtm,
     started_yardstick,
 )
-from benchmarks.stand_in import started_stand_in
+from benchmarks.stand_in import StartedStandIn, started_stand_in
 from benchmarks.tag_managers import started_walkeros, started_webcm
 
 WITH_SOURCE = {"walkerOS": started_walkeros, "WebCM": started_webcm}
@@ -75,9 +75,29 @@ def start_jobs(stack: ExitStack, delay_ms: int, options: argparse.Namespace) -> 
         jobs.append(enter(started_node(f"Node, undici{name}", "undici", vendor)))
         jobs.append(enter(started_node(f"Node, fetch{name}", "fetch", vendor)))
         jobs.append(enter(started_walkeros(f"walkerOS, npm{name}", vendor)))
+    return jobs + start_from_source(stack, name, vendor, options)
+
+
+def start_from_source(
+    stack: ExitStack, name: str, vendor: StartedStandIn, options: argparse.Namespace
+) -> list[Contender]:
+    """The tag managers of `--peer-source`."""
+    jobs = []
     for text in options.peer_source:
         peer, _, folder = text.partition("=")
         if peer not in WITH_SOURCE:
             raise SystemExit(f"--peer-source {text}: it is one of {', '.join(WITH_SOURCE)}, as NAME=FOLDER")
-        jobs.append(enter(WITH_SOURCE[peer](peer + name, vendor, Path(folder))))
+        jobs.append(stack.enter_context(WITH_SOURCE[peer](peer + name, vendor, Path(folder))))
     return jobs
+
+
+def add_peer_options(parser: argparse.ArgumentParser) -> None:
+    """`--peers` and `--peer-source`."""
+    parser.add_argument("--peers", action="store_true", help="Node, nginx, walkerOS (needs node, npm, nginx)")
+    parser.add_argument(
+        "--peer-source",
+        action="append",
+        default=[],
+        metavar="NAME=FOLDER",
+        help=f"{' or '.join(WITH_SOURCE)}, built there (see benchmarks/tag_managers.py)",
+    )

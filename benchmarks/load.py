@@ -44,7 +44,7 @@ from benchmarks import delivered
 from benchmarks.contenders import OTHER_CORES, Contender
 from benchmarks.hits import make_hits
 from benchmarks.interleaved import ratio, turns
-from benchmarks.line_up import start_all
+from benchmarks.line_up import add_peer_options, start_all
 from benchmarks.results import save
 from benchmarks.stand_in import Arrived
 
@@ -74,12 +74,11 @@ class Visitor(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Judge an answer, send the next hit."""
         self._buffer += data
-        head, separator, rest = self._buffer.partition(b"\r\n\r\n")
-        if not separator or len(rest) < _content_length(head):
+        if not is_whole(self._buffer):
             return
-        self._buffer = b""
         self.answered += 1
-        self.wrong += not head.startswith(self._right)
+        self.wrong += not self._buffer.startswith(self._right)
+        self._buffer = b""
         now = time.perf_counter()
         self._latencies.append((now - self._sent_at) * 1000)
         if now < self._until:
@@ -98,10 +97,13 @@ class Visitor(asyncio.Protocol):
         self._transport.write(next(self._hits))
 
 
-def _content_length(head: bytes) -> int:
+def is_whole(answer: bytes) -> bool:
+    """Whether all of its body is there; of a known length, or empty."""
+    head, separator, body = answer.partition(b"\r\n\r\n")
     lower = head.lower()
     at = lower.find(b"\r\ncontent-length:")
-    return int(lower[at + 17 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+    length = int(lower[at + 17 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+    return bool(separator) and len(body) >= length
 
 
 async def run_round(contender: Contender, hits: Sequence[bytes], connections: int, seconds: float) -> None:
@@ -213,14 +215,7 @@ def main() -> int:
     parser.add_argument(
         "--contender", action="append", default=[], metavar="NAME=URL", help="a running server"
     )
-    parser.add_argument("--peers", action="store_true", help="Node, nginx, walkerOS (needs node, npm, nginx)")
-    parser.add_argument(
-        "--peer-source",
-        action="append",
-        default=[],
-        metavar="NAME=FOLDER",
-        help="walkerOS or WebCM, built there (see benchmarks/tag_managers.py)",
-    )
+    add_peer_options(parser)
     parser.add_argument("--container", type=Path, help="container.yaml of another server of ours")
     parser.add_argument("--vendor-ms", type=int, nargs="*", default=[0, 50], help="delays of the vendors")
     parser.add_argument("--vendor-tls", action="store_true", help="the vendors speak TLS (whole jobs only)")
