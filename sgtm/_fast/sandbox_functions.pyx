@@ -2,6 +2,7 @@
 
 from binascii import b2a_base64
 
+from cpython.object cimport PyObject
 from libc.math cimport floor, isnan
 from msgspec import UNSET
 
@@ -15,8 +16,8 @@ __all__ = ["FUNCTIONS", "Require", "hashed"]
 cdef object UNDEFINED = UNSET
 
 
-cdef inline object first(list args):
-    return args[0] if args else UNDEFINED
+cdef inline object first(PyObject** args, Py_ssize_t count):
+    return <object> args[0] if count else UNDEFINED
 
 
 cdef class Require(Callable):
@@ -26,8 +27,8 @@ cdef class Require(Callable):
     def __init__(self, table, refuse):
         self.name, self.table, self.refuse = "require", table, refuse
 
-    cdef object call(self, Run run, list args):
-        name = first(args)
+    cdef object invoke(self, Run run, PyObject** args, Py_ssize_t count):
+        name = first(args, count)
         found = self.table.get(name) if type(name) is str else None
         run.charge(2)
         return self.refuse(name) if found is None else found
@@ -37,9 +38,9 @@ cdef class GetType(Callable):
     def __init__(self):
         self.name = "getType"
 
-    cdef object call(self, Run run, list args):
+    cdef object invoke(self, Run run, PyObject** args, Py_ssize_t count):
         run.charge(1)
-        value = first(args)
+        value = first(args, count)
         if value is None:
             return "null"
         return "array" if type(value) is list else type_of(value)
@@ -49,26 +50,26 @@ cdef class MakeString(Callable):
     def __init__(self):
         self.name = "makeString"
 
-    cdef object call(self, Run run, list args):
+    cdef object invoke(self, Run run, PyObject** args, Py_ssize_t count):
         run.charge(1)
-        return text_of(run, first(args))
+        return text_of(run, first(args, count))
 
 
 cdef class MakeNumber(Callable):
     def __init__(self):
         self.name = "makeNumber"
 
-    cdef object call(self, Run run, list args):
+    cdef object invoke(self, Run run, PyObject** args, Py_ssize_t count):
         run.charge(1)
-        return number(double_of(run, first(args)))
+        return number(double_of(run, first(args, count)))
 
 
 cdef class MakeInteger(Callable):
     def __init__(self):
         self.name = "makeInteger"
 
-    cdef object call(self, Run run, list args):
-        cdef double value = double_of(run, first(args))
+    cdef object invoke(self, Run run, PyObject** args, Py_ssize_t count):
+        cdef double value = double_of(run, first(args, count))
         run.charge(1)
         # halves go up; beyond 2**52 there are none, and a half added would round
         if isnan(value):
@@ -91,8 +92,8 @@ cdef class Sha256Sync(Callable):
     def __init__(self):
         self.name = "sha256Sync"
 
-    cdef object call(self, Run run, list args):
-        return hashed(run, first(args), args[1] if len(args) > 1 else UNDEFINED)
+    cdef object invoke(self, Run run, PyObject** args, Py_ssize_t count):
+        return hashed(run, first(args, count), <object> args[1] if count > 1 else UNDEFINED)
 
 
 FUNCTIONS = {

@@ -3,11 +3,13 @@ the run before it works."""
 
 from functools import cmp_to_key
 
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.object cimport PyObject
 from msgspec import UNSET
 
 from sgtm._fast.sandbox_convert cimport double_of, int_of, key_of, same, text_of, truth
 from sgtm._fast.sandbox_text cimport Method, _Entry, clamped, entry, first, n_to_string, second, string_method
-from sgtm._fast.sandbox_values cimport Callable, HostObject, Opaque, Promise, Run
+from sgtm._fast.sandbox_values cimport Callable, HostObject, Opaque, Promise, Run, listed
 
 from sgtm._fast.sandbox_values import ScriptError
 
@@ -19,8 +21,8 @@ cdef object UNDEFINED = UNSET
 # -- objects, promises -------------------------------------------------------------------------------------
 
 
-cdef object has_own(Run run, object this, list args):
-    cdef str key = text_of(run, first(args))
+cdef object has_own(Run run, object this, PyObject** args, Py_ssize_t count):
+    cdef str key = text_of(run, first(args, count))
     if type(this) is dict:
         return key in <dict> this
     if key == "length" or (run.named is not None and (id(this), key) in run.named):
@@ -28,13 +30,13 @@ cdef object has_own(Run run, object this, list args):
     return key.isdecimal() and len(key) < 11 and str(int(key)) == key and int(key) < len(<list> this)
 
 
-cdef object promise_method(Run run, Promise this, str name, list args):
+cdef object promise_method(Run run, Promise this, str name, PyObject** args, Py_ssize_t count):
     if name == "then":
-        return this.then(first(args), second(args))
+        return this.then(first(args, count), second(args, count))
     if name == "catch":
-        return this.then(UNDEFINED, first(args))
+        return this.then(UNDEFINED, first(args, count))
     if name == "finally":
-        return this.then(_Finally(first(args), True), _Finally(first(args), False))
+        return this.then(_Finally(first(args, count), True), _Finally(first(args, count), False))
     raise not_a_function(name)
 
 
@@ -78,8 +80,8 @@ cdef class _Constant(Callable):
 # -- arrays ----------------------------------------------------------------------------------------------
 
 
-cdef Callable callback(list args):
-    if not args or not isinstance(args[0], Callable):
+cdef Callable callback(PyObject** args, Py_ssize_t count):
+    if not count or not isinstance(<object> args[0], Callable):
         raise ScriptError("the callback is not a function")
     return <Callable> args[0]
 
@@ -88,10 +90,10 @@ cdef bint is_frozen(Run run, object values):
     return run.frozen is not None and id(values) in run.frozen
 
 
-cdef object a_concat(Run run, object this, list args):
+cdef object a_concat(Run run, object this, PyObject** args, Py_ssize_t count):
     cdef list result = list(<list> this)
     run.make_elements(len(result))
-    for value in args:
+    for value in listed(args, count):
         if type(value) is list:
             run.make_elements(len(<list> value))
             result.extend(<list> value)
@@ -101,17 +103,21 @@ cdef object a_concat(Run run, object this, list args):
     return result
 
 
-cdef object each(Run run, list this, list args, int what):
+cdef object each(Run run, list this, PyObject** args, Py_ssize_t count, int what):
     # every 0, some 1, forEach 2, map 3, filter 4: members that are there at the start, unless they go.
-    cdef Callable function = callback(args)
+    cdef Callable function = callback(args, count)
     cdef Py_ssize_t index, length = len(this)
-    cdef list result = []
+    cdef list result = None if what <= 2 else []
+    cdef PyObject* given[3]
+    cdef object place
     run.charge(length)
     for index in range(length):
-        if index >= len(this):
+        if index >= PyList_GET_SIZE(this):
             break
         value = this[index]
-        answer = function.call(run, [value, index, this])
+        place = index
+        given[0], given[1], given[2] = <PyObject*> value, <PyObject*> place, <PyObject*> this
+        answer = function.invoke(run, given, 3)
         if what == 3:
             run.make_elements(1)
             result.append(answer)
@@ -124,32 +130,34 @@ cdef object each(Run run, list this, list args, int what):
     return UNDEFINED if what == 2 else result if what > 2 else what == 0
 
 
-cdef object a_every(Run run, object this, list args):
-    return each(run, this, args, 0)
+cdef object a_every(Run run, object this, PyObject** args, Py_ssize_t count):
+    return each(run, this, args, count, 0)
 
 
-cdef object a_some(Run run, object this, list args):
-    return each(run, this, args, 1)
+cdef object a_some(Run run, object this, PyObject** args, Py_ssize_t count):
+    return each(run, this, args, count, 1)
 
 
-cdef object a_for_each(Run run, object this, list args):
-    return each(run, this, args, 2)
+cdef object a_for_each(Run run, object this, PyObject** args, Py_ssize_t count):
+    return each(run, this, args, count, 2)
 
 
-cdef object a_map(Run run, object this, list args):
-    return each(run, this, args, 3)
+cdef object a_map(Run run, object this, PyObject** args, Py_ssize_t count):
+    return each(run, this, args, count, 3)
 
 
-cdef object a_filter(Run run, object this, list args):
-    return each(run, this, args, 4)
+cdef object a_filter(Run run, object this, PyObject** args, Py_ssize_t count):
+    return each(run, this, args, count, 4)
 
 
-cdef object folded(Run run, list this, list args, int step):
-    cdef Callable function = callback(args)
+cdef object folded(Run run, list this, PyObject** args, Py_ssize_t count, int step):
+    cdef Callable function = callback(args, count)
     cdef Py_ssize_t index = 0 if step > 0 else len(this) - 1, left = len(this)
+    cdef PyObject* given[4]
+    cdef object place
     run.charge(left)
-    if len(args) > 1:
-        result = args[1]
+    if count > 1:
+        result = <object> args[1]
     elif left:
         result = this[index]
         index += step
@@ -158,35 +166,38 @@ cdef object folded(Run run, list this, list args, int step):
         raise ScriptError("reduce of an empty array with no initial value")
     while left:
         if 0 <= index < len(this):
-            result = function.call(run, [result, this[index], index, this])
+            value, place = this[index], index
+            given[0], given[1] = <PyObject*> result, <PyObject*> value
+            given[2], given[3] = <PyObject*> place, <PyObject*> this
+            result = function.invoke(run, given, 4)
         index += step
         left -= 1
     return result
 
 
-cdef object a_reduce(Run run, object this, list args):
-    return folded(run, this, args, 1)
+cdef object a_reduce(Run run, object this, PyObject** args, Py_ssize_t count):
+    return folded(run, this, args, count, 1)
 
 
-cdef object a_reduce_right(Run run, object this, list args):
-    return folded(run, this, args, -1)
+cdef object a_reduce_right(Run run, object this, PyObject** args, Py_ssize_t count):
+    return folded(run, this, args, count, -1)
 
 
-cdef object a_index_of(Run run, object this, list args):
+cdef object a_index_of(Run run, object this, PyObject** args, Py_ssize_t count):
     cdef list values = this
     cdef Py_ssize_t index
-    wanted = first(args)
+    wanted = first(args, count)
     run.charge(len(values) >> 1)
-    for index in range(clamped(run, second(args), len(values), 0), len(values)):
+    for index in range(clamped(run, second(args, count), len(values), 0), len(values)):
         if same(values[index], wanted):
             return index
     return -1
 
 
-cdef object a_last_index_of(Run run, object this, list args):
+cdef object a_last_index_of(Run run, object this, PyObject** args, Py_ssize_t count):
     cdef list values = this
-    cdef long long index = int_of(run, second(args), len(values) - 1) if len(args) > 1 else len(values) - 1
-    wanted = first(args)
+    cdef long long index = int_of(run, second(args, count), len(values) - 1) if count > 1 else len(values) - 1
+    wanted = first(args, count)
     run.charge(len(values) >> 1)
     index = min(index + len(values) if index < 0 else index, len(values) - 1)
     while index >= 0:
@@ -196,8 +207,8 @@ cdef object a_last_index_of(Run run, object this, list args):
     return -1
 
 
-cdef object a_join(Run run, object this, list args):
-    cdef str between = "," if first(args) is UNDEFINED else text_of(run, first(args))
+cdef object a_join(Run run, object this, PyObject** args, Py_ssize_t count):
+    cdef str between = "," if first(args, count) is UNDEFINED else text_of(run, first(args, count))
     cdef list parts = []
     cdef long long length = 0
     cdef str text
@@ -210,73 +221,75 @@ cdef object a_join(Run run, object this, list args):
     return between.join(parts)
 
 
-cdef object a_pop(Run run, object this, list args):
+cdef object a_pop(Run run, object this, PyObject** args, Py_ssize_t count):
     return UNDEFINED if not (<list> this) or is_frozen(run, this) else (<list> this).pop()
 
 
-cdef object a_shift(Run run, object this, list args):
+cdef object a_shift(Run run, object this, PyObject** args, Py_ssize_t count):
     run.charge(len(<list> this) >> 6)
     return UNDEFINED if not (<list> this) or is_frozen(run, this) else (<list> this).pop(0)
 
 
-cdef object a_push(Run run, object this, list args):
+cdef object a_push(Run run, object this, PyObject** args, Py_ssize_t count):
+    cdef Py_ssize_t index
     if not is_frozen(run, this):
-        run.make_elements(len(args))
-        (<list> this).extend(args)
+        run.make_elements(count)
+        for index in range(count):
+            (<list> this).append(<object> args[index])
     return len(<list> this)
 
 
-cdef object a_unshift(Run run, object this, list args):
+cdef object a_unshift(Run run, object this, PyObject** args, Py_ssize_t count):
     if not is_frozen(run, this):
-        run.make_elements(len(args))
+        run.make_elements(count)
         run.charge(len(<list> this) >> 6)
-        (<list> this)[0:0] = args
+        (<list> this)[0:0] = listed(args, count)
     return len(<list> this)
 
 
-cdef object a_reverse(Run run, object this, list args):
+cdef object a_reverse(Run run, object this, PyObject** args, Py_ssize_t count):
     run.charge(len(<list> this) >> 3)
     if not is_frozen(run, this):
         (<list> this).reverse()
     return this
 
 
-cdef object a_slice(Run run, object this, list args):
+cdef object a_slice(Run run, object this, PyObject** args, Py_ssize_t count):
     cdef Py_ssize_t length = len(<list> this)
-    cdef Py_ssize_t start = clamped(run, first(args), length, 0), end = clamped(
-        run, second(args), length, length)
+    cdef Py_ssize_t start = clamped(run, first(args, count), length, 0), end = clamped(
+        run, second(args, count), length, length)
     run.make_elements(max(0, end - start))
     return (<list> this)[start:end] if start < end else []
 
 
-cdef object a_splice(Run run, object this, list args):
+cdef object a_splice(Run run, object this, PyObject** args, Py_ssize_t count):
     cdef list values = this, gone
-    cdef Py_ssize_t length = len(values), start, count
-    if not args or is_frozen(run, this):
+    cdef Py_ssize_t length = len(values), start, removed
+    if not count or is_frozen(run, this):
         return []
-    start = clamped(run, args[0], length, 0)
-    count = length - start if len(args) < 2 else max(0, min(int_of(run, args[1], 0), length - start))
-    run.make_elements(count + max(0, len(args) - 2))
+    start = clamped(run, <object> args[0], length, 0)
+    removed = length - start if count < 2 else max(0, min(int_of(run, <object> args[1], 0), length - start))
+    run.make_elements(removed + max(0, count - 2))
     run.charge(length >> 6)
-    gone = values[start:start + count]
-    values[start:start + count] = args[2:]
+    gone = values[start:start + removed]
+    values[start:start + removed] = listed(args, count)[2:]
     return gone
 
 
-cdef object a_sort(Run run, object this, list args):
+cdef object a_sort(Run run, object this, PyObject** args, Py_ssize_t count):
     cdef list values, rest
     cdef Callable function
-    if first(args) is not UNDEFINED and not isinstance(first(args), Callable):
+    if first(args, count) is not UNDEFINED and not isinstance(first(args, count), Callable):
         raise ScriptError("the comparator is not a function")
     rest = [value for value in <list> this if value is UNDEFINED]
     values = [value for value in <list> this if value is not UNDEFINED]
     run.make_elements(len(<list> this))
     run.charge(len(values) * len(values).bit_length())
-    if first(args) is UNDEFINED:
+    if first(args, count) is UNDEFINED:
         values = [value for _, value in sorted(
             [(text_of(run, value), value) for value in values], key=_text_of_pair)]
     else:
-        function = args[0]
+        function = <Callable> args[0]
         values.sort(key=cmp_to_key(lambda left, right: double_of(run, function.call(run, [left, right]))))
     if not is_frozen(run, this):
         (<list> this)[:] = values + rest
@@ -287,7 +300,7 @@ def _text_of_pair(pair):
     return pair[0]
 
 
-cdef object any_to_string(Run run, object this, list args):
+cdef object any_to_string(Run run, object this, PyObject** args, Py_ssize_t count):
     return text_of(run, this)
 
 
@@ -309,6 +322,15 @@ cdef Method array_method(str name) noexcept:
     return NULL if found is None else (<_Entry> found).method
 
 
+cdef Method record_method(str name) noexcept:
+    # of an object that has no member of that name
+    if name == "hasOwnProperty":
+        return has_own
+    if name == "toString":
+        return any_to_string
+    return NULL
+
+
 def names():
     return list(ARRAY)
 
@@ -317,7 +339,7 @@ cdef object not_a_function(object name):
     return ScriptError(f"{name:.60} is not a function")
 
 
-cdef object call_method(Run run, object this, object key, list args):
+cdef object call_method(Run run, object this, object key, PyObject** args, Py_ssize_t count):
     # A method by name, wherever the quick ways of the call node do not lead.
     cdef str name = key_of(run, key)
     cdef Method method = NULL
@@ -326,29 +348,27 @@ cdef object call_method(Run run, object this, object key, list args):
     if type(this) is dict:
         found = (<dict> this).get(name)
         if isinstance(found, Callable):
-            return (<Callable> found).call(run, args)
-        if found is None and name == "hasOwnProperty" and name not in <dict> this:
-            method = has_own
-        elif found is None and name == "toString" and name not in <dict> this:
-            method = any_to_string
+            return (<Callable> found).invoke(run, args, count)
+        if found is None and name not in <dict> this:
+            method = record_method(name)
     elif type(this) is list:
         found = None if name in ARRAY else (<list> this)[int(name)] if has_index(this, name) else None
         if isinstance(found, Callable):
-            return (<Callable> found).call(run, args)
+            return (<Callable> found).invoke(run, args, count)
         method = array_method(name)
     elif type(this) is str:
         method = string_method(name)
     elif isinstance(this, Promise):
-        return promise_method(run, this, name, args)
+        return promise_method(run, this, name, args, count)
     elif isinstance(this, HostObject):
         found = (<HostObject> this).members.get(name)
         if isinstance(found, Callable):
-            return (<Callable> found).call(run, args)
+            return (<Callable> found).invoke(run, args, count)
     elif name == "toString":
         method = n_to_string if not isinstance(this, (Callable, Opaque)) else any_to_string
     if method == NULL:
         raise not_a_function(name)
-    return method(run, this, args)
+    return method(run, this, args, count)
 
 
 cdef bint has_index(object values, str name):

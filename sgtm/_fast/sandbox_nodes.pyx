@@ -1,51 +1,90 @@
-"""Expressions of a script, as nodes. `make_expression` makes each; statements stand in
-`sandbox_statements.pyx`. `at` is a node's place in the source."""
+"""Variables and operators of a script, as nodes; `make_node` makes each. Members and calls stand in
+`sandbox_members.pyx`, functions in `sandbox_closures.pyx`, statements in `sandbox_statements.pyx`. `at` is a
+node's place in the source. SPEC: google-runtime 5.1.
 
-cimport cython
-from cpython.dict cimport PyDict_GetItemWithError
-from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE, PyList_New, PyList_SET_ITEM
+A node gives a value by `eval`, only whether it is true by `test` (no object is made for that), and what
+leaves a block by `execute`.
+"""
+
+from cpython.list cimport PyList_New
 from cpython.long cimport PyLong_FromLongLong
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from msgspec import UNSET
 
-from sgtm._fast.sandbox_methods cimport array_method, call_method
 from sgtm._fast.sandbox_convert cimport (
-    EQUAL, GREATER, LESS, LESS_OR_EQUAL, NOT_EQUAL, NOT_SAME, SAME, arithmetic, compare, double_of, key_of,
-    loosely_same, member, number, operator_of, plus, same, set_member, truth, type_of, uint32_of,
+    EQUAL, GREATER, LESS, LESS_OR_EQUAL, NOT_EQUAL, SAME, arithmetic, compare, double_of, loosely_same, member,
+    number, operator_of, plus, same, set_member, truth, type_of, uint32_of,
 )
-from sgtm._fast.sandbox_text cimport Method, string_method
-from sgtm._fast.sandbox_values cimport Callable, HostObject, spend
+from sgtm._fast.sandbox_values cimport Run
 from sgtm._fast.sandbox_whole cimport of_whole
 
-from sgtm._fast.sandbox_values import FatalError, ScriptError
+from sgtm._fast.sandbox_values import FatalError
 
-__all__ = ["Node", "make_expression"]
+__all__ = ["Node", "make_node"]
 
 cdef object UNDEFINED = UNSET
 
 
-@cython.freelist(32)
-cdef class Frame:
-    pass
-
-
-@cython.freelist(64)
-cdef class Cell:
-    # A variable that an inner function uses too.
-    pass
-
-
 cdef class Node:
-    cdef object eval(self, Frame frame):
+    cdef object eval(self, Frame* frame):
         raise NotImplementedError
 
-    cdef int execute(self, Frame frame) except -1:
+    cdef int test(self, Frame* frame) except -1:
+        return truth(self.eval(frame))
+
+    cdef int execute(self, Frame* frame) except -1:
         self.eval(frame)
         return NORMAL
 
-    cdef int assign(self, Frame frame, object value) except -1:
+    cdef int assign(self, Frame* frame, object value) except -1:
         raise NotImplementedError
+
+
+# -- scopes --------------------------------------------------------------------------------------------
+
+
+cdef PyObject* new_scope(PyObject* outer, Py_ssize_t count) except NULL:
+    cdef list scope = PyList_New(count + 1)
+    cdef PyObject** items = sgtm_items(<PyObject*> scope)
+    cdef Py_ssize_t index
+    items[0] = outer if outer != NULL else <PyObject*> None
+    Py_INCREF(<object> items[0])
+    for index in range(1, count + 1):
+        items[index] = <PyObject*> UNDEFINED
+    sgtm_have(UNDEFINED, count)
+    Py_INCREF(scope)
+    return <PyObject*> scope
+
+
+cdef int open_scope(Frame* frame, Py_ssize_t count) except -1:
+    # Fresh variables for each turn and each entry, so that inner functions keep those of their own turn.
+    cdef PyObject* scope = new_scope(frame.scope, count)
+    Py_XDECREF(frame.scope)
+    frame.scope = scope
+    return 0
+
+
+cdef int renew_scope(Frame* frame, Py_ssize_t count, bint is_copy) except -1:
+    cdef PyObject** old = sgtm_items(frame.scope)
+    cdef PyObject* scope = new_scope(old[0], count)
+    cdef Py_ssize_t index
+    if is_copy:
+        for index in range(1, count + 1):
+            put(&sgtm_items(scope)[index], <object> old[index])
+    Py_DECREF(<object> frame.scope)
+    frame.scope = scope
+    return 0
+
+
+cdef void close_scope(Frame* frame) noexcept:
+    cdef PyObject* outer = sgtm_items(frame.scope)[0]
+    Py_INCREF(<object> outer)
+    Py_DECREF(<object> frame.scope)
+    frame.scope = outer
+
+
+# -- variables -----------------------------------------------------------------------------------------
 
 
 cdef class Literal(Node):
@@ -54,11 +93,8 @@ cdef class Literal(Node):
     def __init__(self, value):
         self.value = value
 
-    cdef object eval(self, Frame frame):
+    cdef object eval(self, Frame* frame):
         return self.value
-
-
-# -- variables -----------------------------------------------------------------------------------------
 
 
 cdef class Local(Node):
@@ -67,49 +103,39 @@ cdef class Local(Node):
     def __init__(self, slot):
         self.slot = slot
 
-    cdef object eval(self, Frame frame):
-        return frame.slots[self.slot]
+    cdef object eval(self, Frame* frame):
+        return <object> frame.slots[self.slot]
 
-    cdef int assign(self, Frame frame, object value) except -1:
-        frame.slots[self.slot] = value
+    cdef int test(self, Frame* frame) except -1:
+        return truth(<object> frame.slots[self.slot])
+
+    cdef int assign(self, Frame* frame, object value) except -1:
+        put(&frame.slots[self.slot], value)
         return 0
 
 
-cdef class LocalCell(Node):
-    cdef Py_ssize_t slot
-
-    def __init__(self, slot):
-        self.slot = slot
-
-    cdef object eval(self, Frame frame):
-        cell = frame.slots[self.slot]
-        return (<Cell> cell).value if type(cell) is Cell else UNDEFINED
-
-    cdef int assign(self, Frame frame, object value) except -1:
-        cell = frame.slots[self.slot]
-        if type(cell) is not Cell:
-            cell = frame.slots[self.slot] = Cell.__new__(Cell)
-        (<Cell> cell).value = value
-        return 0
-
-
-cdef class Outer(Node):
+cdef class Scoped(Node):
+    # A variable that an inner function uses, `level` scopes further out.
     cdef Py_ssize_t index
+    cdef int level
 
-    def __init__(self, index):
-        self.index = index
+    def __init__(self, level, index):
+        self.level, self.index = level, index
 
-    cdef object eval(self, Frame frame):
-        return (<Cell> frame.cells[self.index]).value
+    cdef object eval(self, Frame* frame):
+        return <object> sgtm_items(scope_at(frame, self.level))[self.index]
 
-    cdef int assign(self, Frame frame, object value) except -1:
-        (<Cell> frame.cells[self.index]).value = value
+    cdef int test(self, Frame* frame) except -1:
+        return truth(<object> sgtm_items(scope_at(frame, self.level))[self.index])
+
+    cdef int assign(self, Frame* frame, object value) except -1:
+        put(&sgtm_items(scope_at(frame, self.level))[self.index], value)
         return 0
 
 
 cdef class Arguments(Node):
-    cdef object eval(self, Frame frame):
-        return frame.arguments
+    cdef object eval(self, Frame* frame):
+        return <object> frame.arguments
 
 
 cdef class Undeclared(Node):
@@ -119,11 +145,11 @@ cdef class Undeclared(Node):
     def __init__(self, name):
         self.name = name
 
-    cdef object eval(self, Frame frame):
+    cdef object eval(self, Frame* frame):
         return UNDEFINED
 
-    cdef int assign(self, Frame frame, object value) except -1:
-        frame.run.at = self.at
+    cdef int assign(self, Frame* frame, object value) except -1:
+        (<Run> frame.run).at = self.at
         raise FatalError(f"{self.name} is assigned but not declared")
 
 
@@ -134,10 +160,10 @@ cdef class Constant(Node):
     def __init__(self, variable):
         self.variable = variable
 
-    cdef object eval(self, Frame frame):
+    cdef object eval(self, Frame* frame):
         return self.variable.eval(frame)
 
-    cdef int assign(self, Frame frame, object value) except -1:
+    cdef int assign(self, Frame* frame, object value) except -1:
         return 0
 
 
@@ -147,10 +173,14 @@ cdef class Assign(Node):
     def __init__(self, target, value):
         self.target, self.value = target, value
 
-    cdef object eval(self, Frame frame):
+    cdef object eval(self, Frame* frame):
         value = self.value.eval(frame)
         self.target.assign(frame, value)
         return value
+
+    cdef int execute(self, Frame* frame) except -1:
+        self.target.assign(frame, self.value.eval(frame))
+        return NORMAL
 
 
 cdef class Change(Node):
@@ -163,7 +193,7 @@ cdef class Change(Node):
         self.target, self.value = target, value
         self.operator, self.is_postfix = operator_of(operator), is_postfix
 
-    cdef object eval(self, Frame frame):
+    cdef object eval(self, Frame* frame):
         return changed(self, frame, self.target.eval(frame), UNDEFINED, UNDEFINED)
 
 
@@ -174,71 +204,100 @@ cdef class ChangeMember(Change):
         self.owner, self.key, self.value = owner, key, value
         self.operator, self.is_postfix = operator_of(operator), is_postfix
 
-    cdef object eval(self, Frame frame):
+    cdef object eval(self, Frame* frame):
         owner, key = self.owner.eval(frame), self.key.eval(frame)
-        frame.run.at = self.at
-        return changed(self, frame, member(frame.run, owner, key), owner, key)
+        (<Run> frame.run).at = self.at
+        return changed(self, frame, member(<Run> frame.run, owner, key), owner, key)
 
 
-cdef object changed(Change node, Frame frame, object old, object owner, object key):
+cdef object changed(Change node, Frame* frame, object old, object owner, object key):
+    cdef Run run = <Run> frame.run
     if node.value is None:
         if type(old) is not int:
-            old = number(double_of(frame.run, old))
-        new = arithmetic(frame.run, node.operator, old, 1)
+            old = number(double_of(run, old))
+        new = arithmetic(run, node.operator, old, 1)
     else:
-        new = arithmetic(frame.run, node.operator, old, node.value.eval(frame))
+        new = arithmetic(run, node.operator, old, node.value.eval(frame))
     if node.target is not None:
         node.target.assign(frame, new)
     else:
-        frame.run.at = node.at
-        set_member(frame.run, owner, key, new)
+        run.at = node.at
+        set_member(run, owner, key, new)
     return old if node.is_postfix else new
 
 
 # -- operators -----------------------------------------------------------------------------------------
 
+
 cdef class Sum(Node):
     # `a + b + c`, from left to right.
-    cdef list parts
+    cdef tuple kept
+    cdef PyObject** parts
+    cdef Py_ssize_t count
 
     def __init__(self, parts):
-        self.parts = parts
+        self.kept, self.count = tuple(parts), len(parts)
+        self.parts = sgtm_parts(self.kept)
 
-    cdef object eval(self, Frame frame):
+    cdef object eval(self, Frame* frame):
         cdef Py_ssize_t index
+        cdef PyObject* text
         total = (<Node> self.parts[0]).eval(frame)
-        for index in range(1, len(self.parts)):
-            total = plus(frame.run, total, (<Node> self.parts[index]).eval(frame))
+        for index in range(1, self.count):
+            part = (<Node> self.parts[index]).eval(frame)
+            if type(total) is str and type(part) is str:
+                (<Run> frame.run).make_text(len(<str> total) + len(<str> part))
+                text = <PyObject*> total
+                Py_INCREF(total)
+                total = None
+                total = sgtm_grown(text, part)
+            else:
+                total = plus(<Run> frame.run, total, part)
         return total
 
 
+cdef extern from *:
+    """
+    /* A text that nobody else has grows where it is; `left` is let go, also where it fails. */
+    static PyObject* sgtm_grown(PyObject* left, PyObject* right) {
+        PyUnicode_Append(&left, right);
+        return left;
+    }
+    """
+    object sgtm_grown(PyObject* left, object right)
+
+
 cdef class Binary(Node):
+    # All operators that need two values but === and !==.
     cdef Node left, right
     cdef int operator
 
     def __init__(self, operator, left, right):
         self.operator, self.left, self.right = operator_of(operator), left, right
 
-    cdef object eval(self, Frame frame):
+    cdef object eval(self, Frame* frame):
+        if self.operator >= SAME:
+            return self.test(frame) != 0
+        left = self.left.eval(frame)
+        return arithmetic(<Run> frame.run, self.operator, left, self.right.eval(frame))
+
+    cdef int test(self, Frame* frame) except -1:
         cdef int order
+        cdef Run run = <Run> frame.run
         left = self.left.eval(frame)
         right = self.right.eval(frame)
-        # PERF: two small whole numbers are most of what is compared and calculated
+        if self.operator < SAME:
+            return truth(arithmetic(run, self.operator, left, right))
+        if self.operator == EQUAL:
+            return loosely_same(run, left, right)
+        if self.operator == NOT_EQUAL:
+            return not loosely_same(run, left, right)
+        # PERF: two small whole numbers are most of what is compared
         if type(left) is int and type(right) is int:
             result = of_whole(self.operator, left, right)
             if result is not None:
-                return result
-        if self.operator == SAME:
-            return same(left, right)
-        if self.operator == NOT_SAME:
-            return not same(left, right)
-        if self.operator < SAME:
-            return arithmetic(frame.run, self.operator, left, right)
-        if self.operator == EQUAL:
-            return loosely_same(frame.run, left, right)
-        if self.operator == NOT_EQUAL:
-            return not loosely_same(frame.run, left, right)
-        order = compare(frame.run, left, right)
+                return result is True
+        order = compare(run, left, right)
         if self.operator == LESS:
             return order == -1
         if self.operator == LESS_OR_EQUAL:
@@ -248,21 +307,96 @@ cdef class Binary(Node):
         return order == 1 or order == 0
 
 
+cdef class Same(Node):
+    # === and !==
+    cdef Node left, right
+    cdef bint is_not
+
+    def __init__(self, is_not, left, right):
+        self.is_not, self.left, self.right = is_not, left, right
+
+    cdef object eval(self, Frame* frame):
+        return self.test(frame) != 0
+
+    cdef int test(self, Frame* frame) except -1:
+        left = self.left.eval(frame)
+        return same(left, self.right.eval(frame)) != self.is_not
+
+
+cdef class SameAs(Node):
+    # The same with a literal.
+    cdef Node left
+    cdef object right
+    cdef bint is_not, is_single
+
+    def __init__(self, is_not, left, right):
+        self.is_not, self.left, self.right = is_not, left, right
+        self.is_single = right is None or right is UNDEFINED or type(right) is bool
+
+    cdef object eval(self, Frame* frame):
+        return self.test(frame) != 0
+
+    cdef int test(self, Frame* frame) except -1:
+        left = self.left.eval(frame)
+        if self.is_single:
+            return (left is self.right) != self.is_not
+        return same(left, self.right) != self.is_not
+
+
+cdef class TypeIs(Node):
+    # `typeof x === 'text'`
+    cdef Node value
+    cdef str name
+    cdef bint is_not
+
+    def __init__(self, is_not, value, name):
+        self.is_not, self.value, self.name = is_not, value, name
+
+    cdef object eval(self, Frame* frame):
+        return self.test(frame) != 0
+
+    cdef int test(self, Frame* frame) except -1:
+        return (type_of(self.value.eval(frame)) == self.name) != self.is_not
+
+
 cdef class Logical(Node):
     # `a && b && c` or `a || b || c`.
-    cdef list parts
+    cdef tuple kept
+    cdef PyObject** parts
+    cdef Py_ssize_t last
     cdef bint is_or
 
     def __init__(self, is_or, parts):
-        self.is_or, self.parts = is_or, parts
+        self.is_or, self.kept, self.last = is_or, tuple(parts), len(parts) - 1
+        self.parts = sgtm_parts(self.kept)
 
-    cdef object eval(self, Frame frame):
-        value = UNDEFINED
-        for part in self.parts:
-            value = (<Node> part).eval(frame)
+    cdef object eval(self, Frame* frame):
+        cdef Py_ssize_t index
+        for index in range(self.last):
+            value = (<Node> self.parts[index]).eval(frame)
             if truth(value) == self.is_or:
                 return value
-        return value
+        return (<Node> self.parts[self.last]).eval(frame)
+
+    cdef int test(self, Frame* frame) except -1:
+        cdef Py_ssize_t index
+        for index in range(self.last + 1):
+            if (<Node> self.parts[index]).test(frame) == self.is_or:
+                return self.is_or
+        return not self.is_or
+
+
+cdef class Not(Node):
+    cdef Node value
+
+    def __init__(self, value):
+        self.value = value
+
+    cdef object eval(self, Frame* frame):
+        return self.value.test(frame) == 0
+
+    cdef int test(self, Frame* frame) except -1:
+        return self.value.test(frame) == 0
 
 
 cdef class Unary(Node):
@@ -270,34 +404,43 @@ cdef class Unary(Node):
     cdef int code
 
     def __init__(self, operator, value):
-        self.code, self.value = ("!", "-", "+", "~", "typeof").index(operator), value
+        self.code, self.value = ("-", "+", "~", "typeof").index(operator), value
 
-    cdef object eval(self, Frame frame):
+    cdef object eval(self, Frame* frame):
         value = self.value.eval(frame)
         if self.code == 0:
-            return not truth(value)
+            return number(-double_of(<Run> frame.run, value))
         if self.code == 1:
-            return number(-double_of(frame.run, value))
+            return number(double_of(<Run> frame.run, value))
         if self.code == 2:
-            return number(double_of(frame.run, value))
-        if self.code == 3:
-            return PyLong_FromLongLong(<int> ~uint32_of(frame.run, value))
+            return PyLong_FromLongLong(<int> ~uint32_of(<Run> frame.run, value))
         return type_of(value)
 
 
 cdef class Conditional(Node):
-    # `a ? b : c ? d : e`
-    cdef list cases
+    # `a ? b : c ? d : e`; cases: test, value, test, value, ...
+    cdef tuple kept
+    cdef PyObject** cases
+    cdef Py_ssize_t count
     cdef Node otherwise
 
     def __init__(self, cases, otherwise):
-        self.cases, self.otherwise = cases, otherwise
+        self.kept, self.count = tuple([part for case in cases for part in case]), 2 * len(cases)
+        self.cases, self.otherwise = sgtm_parts(self.kept), otherwise
 
-    cdef object eval(self, Frame frame):
-        for test, value in self.cases:
-            if truth((<Node> test).eval(frame)):
-                return (<Node> value).eval(frame)
+    cdef object eval(self, Frame* frame):
+        cdef Py_ssize_t index
+        for index in range(0, self.count, 2):
+            if (<Node> self.cases[index]).test(frame):
+                return (<Node> self.cases[index + 1]).eval(frame)
         return self.otherwise.eval(frame)
+
+    cdef int test(self, Frame* frame) except -1:
+        cdef Py_ssize_t index
+        for index in range(0, self.count, 2):
+            if (<Node> self.cases[index]).test(frame):
+                return (<Node> self.cases[index + 1]).test(frame)
+        return self.otherwise.test(frame)
 
 
 cdef class Sequence(Node):
@@ -306,160 +449,20 @@ cdef class Sequence(Node):
     def __init__(self, parts):
         self.parts = parts
 
-    cdef object eval(self, Frame frame):
+    cdef object eval(self, Frame* frame):
         value = UNDEFINED
         for part in self.parts:
             value = (<Node> part).eval(frame)
         return value
 
 
-# -- lists, objects, members -----------------------------------------------------------------------------
-
-
-cdef list values_of(list parts, Frame frame):
-    # PERF: each call makes such a list; it is as long as it gets from the start
-    cdef Py_ssize_t index, count = PyList_GET_SIZE(parts)
-    cdef list values = PyList_New(count)
-    for index in range(count):
-        value = (<Node> PyList_GET_ITEM(parts, index)).eval(frame)
-        Py_INCREF(value)
-        PyList_SET_ITEM(values, index, value)
-    return values
-
-
-cdef class ListOf(Node):
-    cdef list parts
-
-    def __init__(self, parts):
-        self.parts = parts
-
-    cdef object eval(self, Frame frame):
-        frame.run.make_elements(len(self.parts))
-        return values_of(self.parts, frame)
-
-
-cdef class ObjectOf(Node):
-    cdef list keys, parts
-
-    def __init__(self, keys, parts):
-        self.keys, self.parts = keys, parts
-
-    cdef object eval(self, Frame frame):
-        cdef dict record = {}
-        cdef Py_ssize_t index
-        frame.run.make_elements(len(self.parts))
-        for index in range(len(self.parts)):
-            record[self.keys[index]] = (<Node> self.parts[index]).eval(frame)
-        return record
-
-
-cdef class Member(Node):
-    cdef Node owner, key
-
-    def __init__(self, owner, key):
-        self.owner, self.key = owner, key
-
-    cdef object eval(self, Frame frame):
-        owner, key = self.owner.eval(frame), self.key.eval(frame)
-        frame.run.at = self.at
-        return member(frame.run, owner, key)
-
-
-cdef class NamedMember(Node):
-    cdef Node owner
-    cdef str name
-
-    def __init__(self, owner, name):
-        self.owner, self.name = owner, name
-
-    cdef object eval(self, Frame frame):
-        cdef PyObject* found
-        owner = self.owner.eval(frame)
-        if type(owner) is dict:
-            found = PyDict_GetItemWithError(owner, self.name)
-            return UNDEFINED if found == NULL else <object> found
-        frame.run.at = self.at
-        return member(frame.run, owner, self.name)
-
-
-cdef class SetMember(Node):
-    cdef Node owner, key, value
-
-    def __init__(self, owner, key, value):
-        self.owner, self.key, self.value = owner, key, value
-
-    cdef object eval(self, Frame frame):
-        owner, key = self.owner.eval(frame), self.key.eval(frame)
-        value = self.value.eval(frame)
-        frame.run.at = self.at
-        set_member(frame.run, owner, key, value)
-        return value
-
-
-# -- calls ---------------------------------------------------------------------------------------------------
-
-
-cdef class Call(Node):
-    cdef Node function
-    cdef list parts
-    cdef str text
-
-    def __init__(self, function, parts, text):
-        self.function, self.parts, self.text = function, parts, text
-
-    cdef object eval(self, Frame frame):
-        function = self.function.eval(frame)
-        cdef list args = values_of(self.parts, frame)
-        frame.run.at = self.at
-        if not isinstance(function, Callable):
-            raise ScriptError(f"{self.text} is not a function")
-        return (<Callable> function).call(frame.run, args)
-
-
-cdef class CallMember(Node):
-    cdef Node owner, key
-    cdef list parts
-    cdef str text, name
-    cdef Method of_text, of_list
-
-    def __init__(self, owner, key, name, parts, text):
-        self.owner, self.key, self.name, self.parts, self.text = owner, key, name, parts, text
-        self.of_text = self.of_list = NULL
-        if name is not None:
-            self.of_text, self.of_list = string_method(name), array_method(name)
-
-    cdef object eval(self, Frame frame):
-        cdef list args
-        owner = self.owner.eval(frame)
-        key = self.name if self.name is not None else self.key.eval(frame)
-        args = values_of(self.parts, frame)
-        frame.run.at = self.at
-        spend(frame.run, 1)
-        if type(owner) is str and self.of_text != NULL:
-            return self.of_text(frame.run, owner, args)
-        if type(owner) is list and self.of_list != NULL:
-            return self.of_list(frame.run, owner, args)
-        if type(owner) is dict or type(owner) is HostObject:
-            function = (<dict> owner if type(owner) is dict else (<HostObject> owner).members).get(
-                key_of(frame.run, key))
-            if isinstance(function, Callable):
-                return (<Callable> function).call(frame.run, args)
-        try:
-            return call_method(frame.run, owner, key, args)
-        except ScriptError as error:
-            if str(error) == f"{key_of(frame.run, key):.60} is not a function":
-                raise ScriptError(f"{self.text} is not a function") from None
-            raise
-
-
-cdef dict KINDS = {kind.__name__: kind for kind in (
-    Literal, Local, LocalCell, Outer, Arguments, Undeclared, Constant, Assign, Change, ChangeMember, Sum,
-    Binary, Logical, Unary, Conditional, Sequence, ListOf, ObjectOf, Member, NamedMember, SetMember, Call,
-    CallMember,
+KINDS = {kind.__name__: kind for kind in (
+    Literal, Local, Scoped, Arguments, Undeclared, Constant, Assign, Change, ChangeMember, Sum, Binary, Same,
+    SameAs, TypeIs, Logical, Not, Unary, Conditional, Sequence,
 )}
 
 
-def make_expression(kind, at, *parts):
+def make_node(kind, at, *parts):
     cdef Node node = KINDS[kind](*parts)
     node.at = at
     return node

@@ -1,170 +1,78 @@
-"""Statements and functions of a script, as nodes; `make_statement` makes each."""
+"""Statements of a script, as nodes: see `sandbox_nodes.pyx`.
 
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
+`size`: of the scope that a block opens, for variables of a loop that inner functions use; 0: it opens none.
+"""
+
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from msgspec import UNSET
 
-from sgtm._fast.sandbox_convert cimport same, truth
-from sgtm._fast.sandbox_nodes cimport BREAK, CONTINUE, NORMAL, RETURN, Cell, Frame, Node
-from sgtm._fast.sandbox_values cimport Callable, Opaque, Run, spend
+from sgtm._fast.sandbox_convert cimport same
+from sgtm._fast.sandbox_nodes cimport (
+    BREAK, CONTINUE, KINDS, NORMAL, RETURN, Frame, Node, close_scope, open_scope, renew_scope, sgtm_parts,
+)
+from sgtm._fast.sandbox_values cimport Opaque, Run, spend
 
-from sgtm._fast.sandbox_values import LimitError, ScriptError
+from sgtm._fast.sandbox_values import ScriptError
 
-__all__ = ["Code", "Function", "make_statement", "start"]
+__all__ = []
 
 cdef object UNDEFINED = UNSET
 
 
-cdef Cell new_cell(object value):
-    cdef Cell cell = Cell.__new__(Cell)
-    cell.value = value
-    return cell
-
-
-cdef int open_cells(Frame frame, list cells) except -1:
-    # Fresh variables for each turn and each entry, so that inner functions keep those of their own turn.
-    for slot in cells:
-        frame.slots[<Py_ssize_t> slot] = new_cell(UNDEFINED)
-    return 0
-
-
-# -- functions ---------------------------------------------------------------------------------------------
-
-
-cdef class Code:
-    """A function as compiled: what is the same for all of its closures."""
-
-    cdef str name
-    cdef Py_ssize_t parameters
-    cdef list blank, cells
-    cdef Node body
-    cdef bint uses_arguments, is_expression
-    cdef int nesting
-
-    def __init__(self, name, parameters, slots, cells, uses_arguments, nesting):
-        self.name, self.parameters, self.cells = name, parameters, cells
-        self.blank, self.uses_arguments, self.nesting = [UNDEFINED] * slots, uses_arguments, nesting
-
-    def finish(self, Node body, bint is_expression):
-        """Set the body: a function may contain itself."""
-        self.body, self.is_expression = body, is_expression
-
-
-cdef class Function(Callable):
-    """A function of a script, with the outer variables that it uses."""
-
-    cdef Code code
-    cdef tuple cells
-
-    cdef object call(self, Run run, list args):
-        cdef Code code = self.code
-        cdef Frame frame = Frame.__new__(Frame)
-        cdef Py_ssize_t index
-        spend(run, 1)
-        run.depth -= 1
-        run.nesting -= code.nesting
-        if run.depth < 0 or run.nesting < 0:
-            raise LimitError("call_depth", "functions call one another too deeply")
-        frame.run, frame.slots, frame.cells, frame.result = run, code.blank[:], self.cells, UNDEFINED
-        for index in range(min(code.parameters, len(args))):
-            frame.slots[index] = args[index]
-        if code.uses_arguments:
-            frame.arguments = list(args)
-        for slot in code.cells:
-            index = slot
-            frame.slots[index] = new_cell(frame.slots[index])
-        if code.is_expression:
-            result = code.body.eval(frame)
-        else:
-            code.body.execute(frame)
-            result = frame.result
-        run.depth += 1
-        run.nesting += code.nesting
-        return result
-
-
-cdef Function closure(Code code, tuple cells):
-    cdef Function function = Function.__new__(Function)
-    function.name, function.code, function.cells = code.name, code, cells
-    return function
-
-
-cdef class FunctionOf(Node):
-    # `own`: the slot of the name that a function expression has inside itself, or -1.
-    cdef Code code
-    cdef Py_ssize_t count, own
-    cdef Py_ssize_t* captured   # a slot of the frame, or -1 - the place among its outer variables
-
-    def __cinit__(self):
-        self.captured = NULL
-
-    def __init__(self, code, captured, own):
-        cdef Py_ssize_t index
-        self.code, self.own, self.count = code, own, len(captured)
-        self.captured = <Py_ssize_t*> PyMem_Malloc(max(1, self.count) * sizeof(Py_ssize_t))
-        if self.captured == NULL:
-            raise MemoryError
-        for index, (is_local, place) in enumerate(captured):
-            self.captured[index] = place if is_local else -1 - place
-
-    def __dealloc__(self):
-        PyMem_Free(self.captured)
-
-    cdef tuple cells(self, Frame frame):
-        cdef list cells = []
-        cdef Py_ssize_t index, place
-        for index in range(self.count):
-            place = self.captured[index]
-            cell = frame.slots[place] if place >= 0 else frame.cells[-1 - place]
-            if type(cell) is not Cell:  # its scope is not entered yet: `for (const x of [() => x])`
-                cell = frame.slots[place] = new_cell(UNDEFINED)
-            cells.append(cell)
-        return tuple(cells)
-
-    cdef object eval(self, Frame frame):
-        spend(frame.run, 1)
-        if self.own < 0:
-            return closure(self.code, self.cells(frame))
-        cell = frame.slots[self.own] = new_cell(UNDEFINED)
-        (<Cell> cell).value = function = closure(self.code, self.cells(frame))
-        return function
-
-
-# -- statements --------------------------------------------------------------------------------------------
-
-
 cdef class Block(Node):
-    cdef list cells, functions, statements
+    # `functions` are there from the start.
+    cdef tuple kept
+    cdef PyObject** statements
+    cdef Py_ssize_t size, count
+    cdef list functions
 
-    def __init__(self, cells, functions, statements):
-        self.cells, self.functions, self.statements = cells, functions, statements
+    def __init__(self, size, functions, statements):
+        self.size, self.functions = size, functions
+        self.kept, self.count = tuple(statements), len(statements)
+        self.statements = sgtm_parts(self.kept)
 
-    cdef int execute(self, Frame frame) except -1:
+    cdef int execute(self, Frame* frame) except -1:
         cdef int status
-        cdef Node node
-        if self.cells:
-            open_cells(frame, self.cells)
-        for node in self.functions:
-            node.eval(frame)
-        for node in self.statements:
-            frame.run.at = node.at
-            spend(frame.run, 1)
-            status = node.execute(frame)
+        if self.size:
+            open_scope(frame, self.size)
+            status = self.inside(frame)
+            close_scope(frame)
+            return status
+        return self.inside(frame)
+
+    cdef inline int inside(self, Frame* frame) except -1:
+        cdef int status
+        cdef Py_ssize_t index
+        cdef Run run = <Run> frame.run
+        if self.functions:
+            for node in self.functions:
+                (<Node> node).execute(frame)
+        for index in range(self.count):
+            run.at = (<Node> self.statements[index]).at
+            spend(run, 1)
+            status = (<Node> self.statements[index]).execute(frame)
             if status != NORMAL:
                 return status
         return NORMAL
 
 
 cdef class If(Node):
-    cdef list cases
+    # cases: test, statement, test, statement, ...
+    cdef tuple kept
+    cdef PyObject** cases
+    cdef Py_ssize_t count
     cdef Node otherwise
 
     def __init__(self, cases, otherwise):
-        self.cases, self.otherwise = cases, otherwise
+        self.kept, self.count = tuple([part for case in cases for part in case]), 2 * len(cases)
+        self.cases, self.otherwise = sgtm_parts(self.kept), otherwise
 
-    cdef int execute(self, Frame frame) except -1:
-        for test, node in self.cases:
-            if truth((<Node> test).eval(frame)):
-                return (<Node> node).execute(frame)
+    cdef int execute(self, Frame* frame) except -1:
+        cdef Py_ssize_t index
+        for index in range(0, self.count, 2):
+            if (<Node> self.cases[index]).test(frame):
+                return (<Node> self.cases[index + 1]).execute(frame)
         return NORMAL if self.otherwise is None else self.otherwise.execute(frame)
 
 
@@ -174,11 +82,12 @@ cdef class Return(Node):
     def __init__(self, value):
         self.value = value
 
-    cdef int execute(self, Frame frame) except -1:
-        if self.value is not None:
-            frame.result = self.value.eval(frame)
-        else:
-            frame.result = UNDEFINED
+    cdef int execute(self, Frame* frame) except -1:
+        cdef PyObject* old = frame.result
+        value = UNDEFINED if self.value is None else self.value.eval(frame)
+        Py_INCREF(value)
+        old, frame.result = frame.result, <PyObject*> value
+        Py_XDECREF(old)
         return RETURN
 
 
@@ -188,67 +97,87 @@ cdef class Leave(Node):
     def __init__(self, is_continue):
         self.status = CONTINUE if is_continue else BREAK
 
-    cdef int execute(self, Frame frame) except -1:
+    cdef int execute(self, Frame* frame) except -1:
         return self.status
 
 
 cdef class Empty(Node):
-    cdef int execute(self, Frame frame) except -1:
+    cdef int execute(self, Frame* frame) except -1:
         return NORMAL
 
 
 cdef class For(Node):
-    # for, while, do-while. `cells`: variables of the head that get a fresh copy for each turn.
-    cdef Node first, test, step, body
-    cdef list cells
+    # for, while, do-while. Variables of the head that inner functions use are copied for each turn.
+    cdef Node first, next_test, step, body
+    cdef Py_ssize_t size
     cdef bint body_first
 
-    def __init__(self, first, test, step, body, cells, body_first):
-        self.first, self.test, self.step, self.body = first, test, step, body
-        self.cells, self.body_first = cells, body_first
+    def __init__(self, first, test, step, body, size, body_first):
+        self.first, self.next_test, self.step, self.body = first, test, step, body
+        self.size, self.body_first = size, body_first
 
-    cdef int execute(self, Frame frame) except -1:
+    cdef int execute(self, Frame* frame) except -1:
+        cdef int status
+        if not self.size:
+            return self.inside(frame)
+        open_scope(frame, self.size)
+        status = self.inside(frame)
+        close_scope(frame)
+        return status
+
+    cdef int inside(self, Frame* frame) except -1:
         cdef int status
         cdef bint is_unasked = self.body_first
-        open_cells(frame, self.cells)
         if self.first is not None:
             self.first.execute(frame)
-        while is_unasked or self.test is None or truth(self.test.eval(frame)):
+        while is_unasked or self.next_test is None or self.next_test.test(frame):
             is_unasked = False
-            spend(frame.run, 1)
+            spend(<Run> frame.run, 1)
             status = self.body.execute(frame)
             if status == BREAK:
                 break
             if status == RETURN:
                 return status
-            for slot in self.cells:
-                frame.slots[<Py_ssize_t> slot] = new_cell((<Cell?> frame.slots[<Py_ssize_t> slot]).value)
+            if self.size:
+                renew_scope(frame, self.size, True)
             if self.step is not None:
-                self.step.eval(frame)
+                self.step.execute(frame)
         return NORMAL
 
 
 cdef class ForEach(Node):
     # for-in and for-of.
     cdef Node target, values, body
-    cdef list cells
+    cdef Py_ssize_t size
     cdef bint is_of
 
-    def __init__(self, target, values, body, cells, is_of):
-        self.target, self.values, self.body, self.cells, self.is_of = target, values, body, cells, is_of
+    def __init__(self, target, values, body, size, is_of):
+        self.target, self.values, self.body, self.size, self.is_of = target, values, body, size, is_of
 
-    cdef int execute(self, Frame frame) except -1:
+    cdef int execute(self, Frame* frame) except -1:
+        cdef int status
+        if not self.size:
+            return self.inside(frame)
+        open_scope(frame, self.size)
+        status = self.inside(frame)
+        close_scope(frame)
+        return status
+
+    cdef int inside(self, Frame* frame) except -1:
         cdef Py_ssize_t index = 0
+        cdef int status
+        cdef Run run = <Run> frame.run
         values = self.values.eval(frame)
-        frame.run.at = self.at
-        cdef object turns = self.members(frame.run, values) if self.is_of else names(frame.run, values)
+        run.at = self.at
+        cdef object turns = iterated(values) if self.is_of else names(run, values)
         while index < len(turns):
             value = turns[index]
             index += 1
             if not self.is_of and type(values) is dict and value not in <dict> values:
                 continue
-            spend(frame.run, 1)
-            open_cells(frame, self.cells)
+            spend(run, 1)
+            if self.size:
+                renew_scope(frame, self.size, False)
             self.target.assign(frame, value)
             status = self.body.execute(frame)
             if status == BREAK:
@@ -257,10 +186,11 @@ cdef class ForEach(Node):
                 return status
         return NORMAL
 
-    cdef object members(self, Run run, object values):
-        if type(values) is not list and type(values) is not str:
-            raise ScriptError("the value is not iterable")
-        return values
+
+cdef object iterated(object values):
+    if type(values) is not list and type(values) is not str:
+        raise ScriptError("the value is not iterable")
+    return values
 
 
 cdef list names(Run run, object values):
@@ -279,92 +209,119 @@ cdef list names(Run run, object values):
 
 cdef class Switch(Node):
     cdef Node value
-    cdef list tests, statements, cells, functions
+    cdef list tests, statements, functions
+    cdef Py_ssize_t size
 
-    def __init__(self, value, tests, statements, cells, functions):
+    def __init__(self, value, tests, statements, size, functions):
         # tests: (node or None for default, place in `statements` where its part begins)
         self.value, self.tests, self.statements = value, tests, statements
-        self.cells, self.functions = cells, functions
+        self.size, self.functions = size, functions
 
-    cdef int execute(self, Frame frame) except -1:
-        cdef Py_ssize_t place, begin = len(self.statements)
+    cdef int execute(self, Frame* frame) except -1:
         cdef int status
-        cdef Node node
         value = self.value.eval(frame)
-        open_cells(frame, self.cells)
+        if not self.size:
+            return self.inside(frame, value)
+        open_scope(frame, self.size)
+        status = self.inside(frame, value)
+        close_scope(frame)
+        return status
+
+    cdef int inside(self, Frame* frame, object value) except -1:
+        cdef Py_ssize_t place
+        cdef int status
+        cdef Run run = <Run> frame.run
         for node in self.functions:
-            node.eval(frame)
-        for test, place in self.tests:
-            if test is None:
-                begin = place
-        for test, place in self.tests:
-            if test is not None and same((<Node> test).eval(frame), value):
-                begin = place
-                break
-        for place in range(begin, len(self.statements)):
+            (<Node> node).execute(frame)
+        for place in range(self.begin(frame, value), len(self.statements)):
             node = self.statements[place]
-            frame.run.at = node.at
-            spend(frame.run, 1)
-            status = node.execute(frame)
+            run.at = (<Node> node).at
+            spend(run, 1)
+            status = (<Node> node).execute(frame)
             if status == BREAK:
                 return NORMAL
             if status != NORMAL:
                 return status
         return NORMAL
 
+    cdef Py_ssize_t begin(self, Frame* frame, object value) except -1:
+        cdef Py_ssize_t place, begin = len(self.statements)
+        for test, place in self.tests:
+            if test is None:
+                begin = place
+            elif same((<Node> test).eval(frame), value):
+                return place
+        return begin
+
 
 cdef class Try(Node):
     cdef Node body, caught, handler, last
-    cdef list cells
+    cdef Py_ssize_t size
 
-    def __init__(self, body, caught, cells, handler, last):
-        self.body, self.caught, self.cells, self.handler, self.last = body, caught, cells, handler, last
+    def __init__(self, body, caught, size, handler, last):
+        self.body, self.caught, self.size, self.handler, self.last = body, caught, size, handler, last
 
-    cdef int execute(self, Frame frame) except -1:
+    cdef int execute(self, Frame* frame) except -1:
         cdef int status, last
-        cdef int depth = frame.run.depth, nesting = frame.run.nesting
+        cdef int depth = (<Run> frame.run).depth, nesting = (<Run> frame.run).nesting
+        cdef PyObject* result
+        scope = None if frame.scope == NULL else <object> frame.scope
         try:
             status = self.tried(frame)
         except ScriptError:
             if self.last is None:
                 raise
-            frame.run.depth, frame.run.nesting = depth, nesting
+            recover(frame, depth, nesting, scope)
             status = self.last.execute(frame)
             if status != NORMAL:
                 return status
             raise
         if self.last is not None:
+            value = None if frame.result == NULL else <object> frame.result
             result = frame.result
             last = self.last.execute(frame)
             if last != NORMAL:
                 return last
-            frame.result = result
+            if result != NULL:
+                Py_INCREF(value)
+                result, frame.result = frame.result, <PyObject*> value
+                Py_XDECREF(result)
         return status
 
-    cdef int tried(self, Frame frame) except -1:
-        cdef int depth = frame.run.depth, nesting = frame.run.nesting
+    cdef int tried(self, Frame* frame) except -1:
+        cdef int depth = (<Run> frame.run).depth, nesting = (<Run> frame.run).nesting
         if self.handler is None:
             return self.body.execute(frame)
+        scope = None if frame.scope == NULL else <object> frame.scope
         try:
             return self.body.execute(frame)
         except ScriptError as error:
-            frame.run.depth, frame.run.nesting = depth, nesting
-            open_cells(frame, self.cells)
-            if self.caught is not None:
-                self.caught.assign(frame, Opaque(str(error)))
-            return self.handler.execute(frame)
+            recover(frame, depth, nesting, scope)
+            return self.handled(frame, str(error))
+
+    cdef int handled(self, Frame* frame, str text) except -1:
+        cdef int status
+        if self.size:
+            open_scope(frame, self.size)
+        if self.caught is not None:
+            self.caught.assign(frame, Opaque(text))
+        status = self.handler.execute(frame)
+        if self.size:
+            close_scope(frame)
+        return status
 
 
-cdef dict KINDS = {kind.__name__: kind for kind in (
-    FunctionOf, Block, If, Return, Leave, Empty, For, ForEach, Switch, Try,
-)}
+cdef int recover(Frame* frame, int depth, int nesting, object scope) except -1:
+    # An error has left calls and blocks open.
+    cdef PyObject* old = frame.scope
+    (<Run> frame.run).depth, (<Run> frame.run).nesting = depth, nesting
+    if scope is not None:
+        Py_INCREF(scope)
+    frame.scope = NULL if scope is None else <PyObject*> scope
+    Py_XDECREF(old)
+    return 0
 
 
-def make_statement(kind, at, *parts):
-    cdef Node node = KINDS[kind](*parts)
-    node.at = at
-    return node
-
-
-def start(Code code):
-    return closure(code, ())
+KINDS.update({kind.__name__: kind for kind in (
+    Block, If, Return, Leave, Empty, For, ForEach, Switch, Try,
+)})

@@ -1,12 +1,13 @@
 """Methods of texts and numbers: exactly Google's lists (SPEC: google-runtime 5.2), and `startsWith`, which
 templates of the gallery use. Each charges the run before it works."""
 
+from cpython.object cimport PyObject
 from libc.math cimport floor, isfinite
 from msgspec import UNSET
 
 from sgtm._fast.javascript cimport number_text
 from sgtm._fast.sandbox_convert cimport double_of, int_of, text_of
-from sgtm._fast.sandbox_values cimport Callable, Regex, Run
+from sgtm._fast.sandbox_values cimport Callable, Regex, Run, listed
 
 __all__ = ["names"]
 
@@ -29,12 +30,12 @@ cdef _Entry entry(Method method):
     return result
 
 
-cdef object first(list args):
-    return args[0] if args else UNDEFINED
+cdef object first(PyObject** args, Py_ssize_t count):
+    return <object> args[0] if count else UNDEFINED
 
 
-cdef object second(list args):
-    return args[1] if len(args) > 1 else UNDEFINED
+cdef object second(PyObject** args, Py_ssize_t count):
+    return <object> args[1] if count > 1 else UNDEFINED
 
 
 cdef Py_ssize_t clamped(Run run, object value, Py_ssize_t length, Py_ssize_t missing) except -1:
@@ -48,50 +49,50 @@ cdef Py_ssize_t clamped(Run run, object value, Py_ssize_t length, Py_ssize_t mis
 # -- text --------------------------------------------------------------------------------------------
 
 
-cdef object s_char_at(Run run, object this, list args):
-    cdef long long index = int_of(run, first(args), 0)
+cdef object s_char_at(Run run, object this, PyObject** args, Py_ssize_t count):
+    cdef long long index = int_of(run, first(args, count), 0)
     return (<str> this)[index] if 0 <= index < len(<str> this) else ""
 
 
-cdef object s_concat(Run run, object this, list args):
-    cdef list parts = [this] + [text_of(run, value) for value in args]
+cdef object s_concat(Run run, object this, PyObject** args, Py_ssize_t count):
+    cdef list parts = [this] + [text_of(run, value) for value in listed(args, count)]
     run.make_text(sum(map(len, parts)))
     return "".join(parts)
 
 
-cdef object s_index_of(Run run, object this, list args):
+cdef object s_index_of(Run run, object this, PyObject** args, Py_ssize_t count):
     cdef Py_ssize_t length = len(<str> this)
     run.charge(length >> 5)
-    return (<str> this).find(text_of(run, first(args)), max(0, min(int_of(run, second(args), 0), length)))
+    return (<str> this).find(text_of(run, first(args, count)), max(0, min(int_of(run, second(args, count), 0), length)))
 
 
-cdef object s_last_index_of(Run run, object this, list args):
-    cdef str wanted = text_of(run, first(args))
-    cdef double place = double_of(run, second(args))
+cdef object s_last_index_of(Run run, object this, PyObject** args, Py_ssize_t count):
+    cdef str wanted = text_of(run, first(args, count))
+    cdef double place = double_of(run, second(args, count))
     cdef Py_ssize_t length = len(<str> this), start
     run.charge(length >> 5)
     start = length if place != place else <Py_ssize_t> max(0.0, min(place, <double> length))
     return (<str> this).rfind(wanted, 0, start + len(wanted))
 
 
-cdef object s_match(Run run, object this, list args):
+cdef object s_match(Run run, object this, PyObject** args, Py_ssize_t count):
     run.charge(len(<str> this) >> 3)
-    return run.patterns.match(run, this, first(args))
+    return run.patterns.match(run, this, first(args, count))
 
 
-cdef object s_search(Run run, object this, list args):
+cdef object s_search(Run run, object this, PyObject** args, Py_ssize_t count):
     run.charge(len(<str> this) >> 3)
-    return run.patterns.search(run, this, first(args))
+    return run.patterns.search(run, this, first(args, count))
 
 
-cdef object s_replace(Run run, object this, list args):
+cdef object s_replace(Run run, object this, PyObject** args, Py_ssize_t count):
     cdef str text = this, wanted, new
     cdef Py_ssize_t at
-    replacement = second(args)
-    if isinstance(first(args), Regex):
+    replacement = second(args, count)
+    if isinstance(first(args, count), Regex):
         run.charge(len(text) >> 3)
-        return run.patterns.replace(run, text, first(args), replacement)
-    wanted = text_of(run, first(args))
+        return run.patterns.replace(run, text, first(args, count), replacement)
+    wanted = text_of(run, first(args, count))
     run.charge(len(text) >> 5)
     at = text.find(wanted)
     if isinstance(replacement, Callable):
@@ -108,69 +109,69 @@ cdef object s_replace(Run run, object this, list args):
     return text[:at] + new + text[at + len(wanted):]
 
 
-cdef object s_slice(Run run, object this, list args):
+cdef object s_slice(Run run, object this, PyObject** args, Py_ssize_t count):
     cdef Py_ssize_t length = len(<str> this)
-    cdef Py_ssize_t start = clamped(run, first(args), length, 0), end = clamped(
-        run, second(args), length, length)
+    cdef Py_ssize_t start = clamped(run, first(args, count), length, 0), end = clamped(
+        run, second(args, count), length, length)
     run.make_text(max(0, end - start))
     return (<str> this)[start:end] if start < end else ""
 
 
-cdef object s_substring(Run run, object this, list args):
+cdef object s_substring(Run run, object this, PyObject** args, Py_ssize_t count):
     cdef Py_ssize_t length = len(<str> this)
-    cdef Py_ssize_t start = max(0, min(int_of(run, first(args), 0), length))
-    cdef Py_ssize_t end = max(0, min(int_of(run, second(args), length), length))
+    cdef Py_ssize_t start = max(0, min(int_of(run, first(args, count), 0), length))
+    cdef Py_ssize_t end = max(0, min(int_of(run, second(args, count), length), length))
     run.make_text(abs(end - start))
     return (<str> this)[min(start, end):max(start, end)]
 
 
-cdef object s_split(Run run, object this, list args):
+cdef object s_split(Run run, object this, PyObject** args, Py_ssize_t count):
     cdef str text = this, between
-    cdef long long limit = int_of(run, second(args), LAST)
+    cdef long long limit = int_of(run, second(args, count), LAST)
     cdef list parts
-    if isinstance(first(args), Regex):
+    if isinstance(first(args, count), Regex):
         run.charge(len(text) >> 3)
-        return run.patterns.split(run, text, first(args), limit)
+        return run.patterns.split(run, text, first(args, count), limit)
     if limit == 0:
         return []
-    if first(args) is UNDEFINED:
+    if first(args, count) is UNDEFINED:
         return [text]
-    between = text_of(run, first(args))
+    between = text_of(run, first(args, count))
     run.make_text(len(text))
     run.make_elements(text.count(between) + 1 if between else len(text))
     parts = text.split(between) if between else list(text)
     return parts[:limit] if 0 <= limit < len(parts) else parts
 
 
-cdef object s_lower(Run run, object this, list args):
+cdef object s_lower(Run run, object this, PyObject** args, Py_ssize_t count):
     run.make_text(len(<str> this))
     return (<str> this).lower()
 
 
-cdef object s_upper(Run run, object this, list args):
+cdef object s_upper(Run run, object this, PyObject** args, Py_ssize_t count):
     run.make_text(len(<str> this))
     return (<str> this).upper()
 
 
-cdef object s_trim(Run run, object this, list args):
+cdef object s_trim(Run run, object this, PyObject** args, Py_ssize_t count):
     run.make_text(len(<str> this))
     return (<str> this).strip(SPACE)
 
 
-cdef object s_to_string(Run run, object this, list args):
+cdef object s_to_string(Run run, object this, PyObject** args, Py_ssize_t count):
     return this
 
 
-cdef object s_starts_with(Run run, object this, list args):
+cdef object s_starts_with(Run run, object this, PyObject** args, Py_ssize_t count):
     return (<str> this).startswith(
-        text_of(run, first(args)), max(0, min(int_of(run, second(args), 0), len(<str> this))))
+        text_of(run, first(args, count)), max(0, min(int_of(run, second(args, count), 0), len(<str> this))))
 
 
 # -- numbers and the rest ------------------------------------------------------------------------------
 
 
-cdef object n_to_string(Run run, object this, list args):
-    cdef long long radix = int_of(run, first(args), 10)
+cdef object n_to_string(Run run, object this, PyObject** args, Py_ssize_t count):
+    cdef long long radix = int_of(run, first(args, count), 10)
     cdef double value, whole, fraction
     cdef str digits = "", after = ""
     cdef int index

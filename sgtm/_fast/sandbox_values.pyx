@@ -7,13 +7,21 @@ this file. What JavaScript makes of them stands in `sandbox_convert.pyx`.
 from collections import deque
 
 cimport cython
-
+from cpython.list cimport PyList_New, PyList_SET_ITEM
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
 from msgspec import UNSET
 
 __all__ = [
     "Callable", "FatalError", "HostObject", "LimitError", "Native", "Opaque", "Promise", "Regex", "Run",
     "SandboxError", "ScriptError",
 ]
+
+cdef extern from *:
+    """
+    #define sgtm_items(list) (((PyListObject*) (list))->ob_item)
+    """
+    PyObject** sgtm_items(list)
 
 cdef object UNDEFINED = UNSET
 cdef enum:
@@ -84,13 +92,25 @@ cdef class Run:
 
 
 cdef class Callable:
-    """A function value."""
+    """A function value. Each kind has a `call` or an `invoke` of its own."""
 
     cdef object call(self, Run run, list args):
-        raise NotImplementedError
+        return self.invoke(run, sgtm_items(args), len(args))
+
+    cdef object invoke(self, Run run, PyObject** args, Py_ssize_t count):
+        return self.call(run, listed(args, count))
 
     def __call__(self, Run run, *args):
         return self.call(run, list(args))
+
+
+cdef list listed(PyObject** args, Py_ssize_t count):
+    cdef list result = PyList_New(count)
+    cdef Py_ssize_t index
+    for index in range(count):
+        Py_INCREF(<object> args[index])
+        PyList_SET_ITEM(result, index, <object> args[index])
+    return result
 
 
 cdef class Native(Callable):

@@ -1,4 +1,4 @@
-"""Which declaration each name means: every variable gets a slot of its function's frame.
+"""Which declaration each name means.
 
 let, const and functions belong to their block, var and parameters to their function. A name that no
 declaration has stays without a variable: it reads as undefined (SPEC: google-runtime 5.3).
@@ -15,7 +15,7 @@ MAX_HEIGHT = 180
 
 
 def resolve_names(script: Function, source: str, first_line: int = 1) -> list[tree.Name]:
-    """Set `variable` of every name, and the slots; returns the names that are declared nowhere."""
+    """Set `variable` of every name; returns the names that are declared nowhere."""
     resolver = _Resolver(source, first_line)
     resolver.function(script)
     return resolver.unknown
@@ -31,16 +31,15 @@ class _Resolver:
 
     def function(self, node: Function) -> None:
         if node.name and not node.is_declaration:
-            node.own = self._variable(node.name, "function", self._functions[-1])
-            node.own.is_captured = True
+            node.own = Variable(node.name, "function", self._functions[-1])
             self._scopes.append({node.name: node.own})
         node.parent = self._functions[-1] if self._functions else None
         node.variables, node.captured = [], []
         self._functions.append(node)
         scope: dict[str, Variable] = {}
         self._scopes.append(scope)
-        for slot, name in enumerate(node.parameters):
-            node.variables.append(Variable(name.name, "parameter", node, slot))
+        for name in node.parameters:
+            self._variable(name.name, "parameter", node)
             scope[name.name] = name.variable = node.variables[-1]
         for name in _vars_of(node.body):
             if name.name not in scope:
@@ -95,7 +94,7 @@ class _Resolver:
         self.visit(node.last)
 
     def _variable(self, name: str, kind: str, function: Function) -> Variable:
-        function.variables.append(Variable(name, kind, function, len(function.variables)))
+        function.variables.append(Variable(name, kind, function))
         return function.variables[-1]
 
     def _name(self, node: tree.Name) -> None:

@@ -6,8 +6,8 @@ from typing import Any, NoReturn
 
 from msgspec import Struct
 
+from sgtm._fast.sandbox_closures import Function, start
 from sgtm._fast.sandbox_functions import Require
-from sgtm._fast.sandbox_statements import Function, start
 from sgtm._fast.sandbox_values import FatalError, LimitError, Run, SandboxError
 from sgtm.errors import SgtmError
 from sgtm.templates import syntax as tree

@@ -34,7 +34,6 @@ class Variable(Struct, eq=False):
     kind: str
     """var, let, const, function, parameter."""
     function: "Function"
-    slot: int
     is_captured: bool = False
     """An inner function uses it too."""
 
@@ -147,6 +146,7 @@ class Function(Node, eq=False):
     own: Variable | None = None
     """The variable of its name, for a named function expression."""
     variables: list[Variable] = []
+    """Parameters come first."""
     captured: list[Variable] = []
     """Variables of outer functions that it or a function inside uses."""
     uses_arguments: bool = False

@@ -16,6 +16,7 @@ makes no program that shows them, and `test_meant_differences` holds each:
 - a text of more than 1,000 characters is no number (ours: reading it takes more than linear time).
 """
 
+import gc
 import json
 import math
 
@@ -26,6 +27,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from template_scripts import value_of
 
+from sgtm._fast.sandbox_closures import Function
 from sgtm._fast.sandbox_convert import to_text
 from sgtm._fast.sandbox_values import Callable, Opaque
 from sgtm.templates.script import Limits, TemplateError
@@ -216,6 +218,55 @@ def test_programs_give_what_quickjs_gives(oracle, parts):
     return [a, b, c, log, fs.map(f => f())];
     """
     assert ours(source) == oracle(source), source
+
+
+SPECIAL = [
+    # variables that inner functions use: of a function, of the turns of a loop, of a handler, of a name
+    "const fs = []; for (let i = 0; i < 3; i++) { let j = i * 2; fs.push(() => [i, j++]); i += 0; } return fs.map(f => [f(), f()])",
+    "const fs = []; for (let i = 0, n = 2; i < n; i++) { fs.push(() => i++ + n); } return fs.map(f => f() + f())",
+    "const fs = []; for (const k in {a: 1, b: 2}) for (const v of [1, 2]) { if (v === 2) continue; fs.push(() => k + v); } return fs.map(f => f())",
+    "const fs = []; let n = 0; while (n < 3) { const m = n; switch (n++) { case 1: let q = m; fs.push(() => q); break; default: fs.push(() => -m); } } return fs.map(f => f())",
+    "const fs = []; let n = 0; do { try { if (n === 1) null.x; const m = n; fs.push(() => m); } catch (e) { const m = 'c'; fs.push(() => m + typeof e); } finally { let m = n; fs.push(() => m); } } while (n++ < 2); return fs.map(f => f())",
+    "function out(a) { let b = 1; return function inner(c) { if (c > 2) return b; b += a + c; return inner(c + 1); } } return [out(1)(0), out('x')(0)]",
+    "const a = (x, y) => { x = x + 1; return () => y => x + y; }; return [a(1, 2)()(3), a('p', 2)()('q')]",
+    "let r = 0; const f = function (n) { r += n; { let n = 5; const g = () => n++; g(); r += g(); } return n ? f(n - 1) : r; }; return f(2)",
+    "for (let i = 0; i < 2; i++) { for (let j = 0; j < 2; j++) { let t = () => i + ':' + j; if (j === 1) return [t(), (() => t())()]; } }",
+    "const f = (a) => { try { for (const v of a) { const g = () => v; if (v > 1) return [g(), null.x]; } } catch (e) { let z = 9; const h = () => z + a.length; return h(); } }; return [f([1]), f([1, 2])]",
+    "var fs = []; for (var i = 0; i < 2; i++) { var w = i; fs.push(() => [i, w]); } return fs.map(f => f())",
+    "function f() { return g(); function g() { return typeof h + v; } var h = 1; } var v = 'v'; return f()",
+    "const f = (a, b) => { const inside = () => a + b; b = 7; return inside; }; return [f(1)(), f(1, 2, 3)()]",
+    "function f(a) { const g = () => arguments[0] + a; a = 5; return 1; } const h = function () { return arguments.length; }; return [f(1), h(1, 2, 3), h()]",
+    "const many = (a, b, c, d, e, f, g, h, i, j) => [a, b, c, d, e, f, g, h, i, j].join('-'); return [many(1, 2, 3, 4, 5, 6, 7, 8, 9, 10), many(1)]",
+    "const f = () => { let a = 1, b = 2, c = 3, d = 4, e = 5, g = 6, h = 7, i = 8, j = 9, k = 10, l = 11, m = 12, n = 13, o = 14, p = 15, q = 16, r = 17; return a + b + c + d + e + g + h + i + j + k + l + m + n + o + p + q + r; }; return f()",
+    # conditions that make no object, comparisons with what is known, texts that grow
+    "const t = [0, 1, '', 'a', null, undefined, [], {}, 0 / 0, -0, true]; return t.map(v => [!v, !!v, v && 1, v || 2, v === 1, v !== 'a', null === v, v === undefined, v !== true, typeof v === 'object', 'number' !== typeof v, v ? 1 : 2, !(v && t) ? 3 : 4])",
+    "let n = 0; const f = v => { n++; return v; }; const r = []; if (f(0) || !f(1) || (f(2) && !f(''))) r.push('x'); if (f(1) && (f(0) ? f(9) : f('q')) && !(f(1) < f(1))) r.push('y'); return [r, n]",
+    "const a = 'x'; let s = a + '-' + a + '-' + 1 + a; const keep = s + ''; s += a; let t = s; t = t + s + t; return [a, s, keep, t]",
+    "const l = [1]; const o = {k: 'v', length: 3, f: v => v * 2, hasOwnProperty: 1}; return [l.length, 'abc'.length, o.length, o.f(2), ({}).hasOwnProperty('k'), ({k: 1}).hasOwnProperty('k'), l['length'], 'abc'[1], o['k'], l[5], o[1]]",
+    "const o = {}; o.a = 1; o['b'] = 2; o['3k'] = 'c'; o.a += 5; o.n = o.n + 1; const l = []; l[0] = o.a++; return [o, l]",
+    "return [[1, 2, 3].map((v, i, all) => all.length - i * v), [1, 2, 3].reduce((a, v, i, all) => a + v * i + all.length, ''), [3, 1, 2].sort((a, b) => a - b), 'a-b'.replace('-', (m, i) => i + m)]",
+    "const f = function () {}; return [f(), (() => {})(), (() => undefined)(), [].concat(1, [2], 'x'), [1, 2].push(3, 4, 5), [0].unshift(1, 2), 'a'.concat(1, null, [2])]",
+]
+
+
+@pytest.mark.parametrize("source", SPECIAL)
+def test_what_is_compiled_specially_gives_what_quickjs_gives(oracle, source):
+    assert ours(source) == oracle(source), source
+
+
+def test_a_call_leaves_no_cycle_behind():
+    """Scopes that hold functions which were made in them are undone: the collector has nothing to do."""
+    source = "const x = 1; function f(n) { return n ? g(n - 1) : x; } function g(n) { return f(n); } const o = {}; return f(3)"
+    kept = "const f = () => [f, g]; const g = () => f; require('Promise').create(r => r(1)).then(v => f()); return 1"
+    for one in (source, kept):
+        value_of(one)
+        gc.collect()
+        gc.disable()
+        try:
+            value_of(one)
+            assert not [left for left in gc.get_objects() if isinstance(left, Function)]
+        finally:
+            gc.enable()
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,0 +1,3 @@
+"""Lists, objects, members and calls of a script, as nodes: `make_node` of sandbox_nodes makes them."""
+
+__all__: list[str] = []
