@@ -10,43 +10,33 @@ impossible; one that cannot be what its field says is dropped, never the event.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from datetime import date
-from itertools import islice
 from typing import Any
-
-from msgspec import Struct
 
 from sgtm._fast.identifiers import (
     DIGITS,
     OTHER,
     PUNCTUATION,
     SPACE,
+    Cleaned,
+    Rule,
     as_digest,
     clean,
     digits,
-    is_email,
-    sha256_hex,
-    sha256_hex_many,
+    email,
+    email_without_dots,
+    hash_fields,
+    hash_value,
+    normalise,
+    phone_digits,
+    phone_e164,
 )
 from sgtm.event import number_text, to_number
 from sgtm.place_names import COUNTRIES, REGIONS, letters_of
 
 LATEST_YEAR = 9999
-MAX_VALUES = 50
-"""Of one field of one person; nobody has more, but a body has room for tens of thousands."""
 _NOTHING = frozenset({"", "undefined", "null", "(not set)"})
-
-
-class Rule(Struct, frozen=True):
-    """How one vendor wants one field to look before it is hashed."""
-
-    normalise: Callable[[str], str | None]
-    """Gets a text that is not empty; what it returns (None or "": drop) is hashed."""
-    allows_md5: bool = True
-    """32 hex digits count as a digest. Not for ids: a UUID without dashes looks like one (T3)."""
-    begins_with_year: bool = False
-    """The result begins with a year, which must be 1900 or later and not in the future."""
 
 
 # -- what callers use --------------------------------------------------------------------------
@@ -56,39 +46,18 @@ def hash_user_data(vendor: str, field: str, value: Any, *, year: int = LATEST_YE
     """Digest of one value as `vendor` wants `field`, 64 hex digits (32 where MD5 came in); None: leave
     it out. `value`: text or number, whatever else is left out. `year`: of the event, the latest that a
     date of birth may have. Raises KeyError where the table has no such row."""
-    found = _prepare(RULES[vendor][field], value, year)
-    if found is None:
-        return None
-    text, is_digest = found
-    return text if is_digest else sha256_hex(text)
+    return hash_value(RULES[vendor][field], value, year)
 
 
 def normalise_user_data(vendor: str, field: str, value: Any, *, year: int = LATEST_YEAR) -> str | None:
     """What `hash_user_data` hashes; a digest is its own normal form."""
-    found = _prepare(RULES[vendor][field], value, year)
-    return found[0] if found else None
+    return normalise(RULES[vendor][field], value, year)
 
 
-def hash_person(
-    vendor: str, found: Mapping[str, Iterable[Any]], *, year: int = LATEST_YEAR
-) -> dict[str, list[str]]:
+def hash_person(vendor: str, found: dict[str, list[Any]], *, year: int = LATEST_YEAR) -> dict[str, list[str]]:
     """Digests of all that is known of one person: {field: values} in, {field: digests} out, each
     digest once, in order. Fields of which nothing is left are left out."""
-    rules = RULES[vendor]
-    prepared = [
-        (field, *one)
-        for field, values in found.items()
-        for value in islice(values, MAX_VALUES)
-        if (one := _prepare(rules[field], value, year))
-    ]
-    digests = iter(sha256_hex_many([text for _, text, is_digest in prepared if not is_digest]))
-    hashed: dict[str, list[str]] = {}
-    for field, text, is_digest in prepared:
-        digest = text if is_digest else next(digests)
-        known = hashed.setdefault(field, [])
-        if digest not in known:
-            known.append(digest)
-    return hashed
+    return hash_fields(RULES[vendor], found, year)
 
 
 def with_calling_code(phone: Any, calling_code: str) -> Any:
@@ -123,36 +92,7 @@ def plain_text(value: Any) -> str | None:
     return None if value.strip() in _NOTHING else value
 
 
-def _prepare(rule: Rule, value: Any, year: int) -> tuple[str, bool] | None:
-    """(text, whether it is a digest already), or None where there is nothing to send."""
-    text = plain_text(value)
-    if text is None:
-        return None
-    digest = as_digest(text, rule.allows_md5)
-    if digest:
-        return digest, True
-    normalised = rule.normalise(text)
-    if not normalised or (rule.begins_with_year and not 1900 <= int(normalised[:4]) <= year):
-        return None
-    return normalised, False
-
-
 # -- the fields, as Meta wants them ------------------------------------------------------------
-
-
-def _email(text: str) -> str | None:
-    email = clean(text, 0)
-    return email if is_email(email) else None
-
-
-def _phone_digits(text: str) -> str | None:
-    """Digits with country code, without `+` and leading zeros. An inner `(0)` stays, as at Meta."""
-    number = digits(text).lstrip("0")
-    return number if 7 <= len(number) <= 15 else None
-
-
-def _name(text: str) -> str:
-    return clean(text, SPACE | PUNCTUATION)
 
 
 def _birth_date(text: str) -> str | None:
@@ -180,11 +120,6 @@ def _gender(text: str) -> str | None:
     return _GENDERS.get(letters_of(text))
 
 
-def _city(text: str) -> str:
-    """Letters and digits. Letters of any script stay: public rules disagree (meta-capi 4.5)."""
-    return clean(text, SPACE | PUNCTUATION | OTHER)
-
-
 def _region(text: str) -> str:
     """Code of a US state or Canadian province; elsewhere the whole name."""
     letters = letters_of(text)
@@ -201,14 +136,6 @@ def _country(text: str) -> str | None:
     return COUNTRIES.get(letters) or COUNTRIES.get(letters.removeprefix("the"))
 
 
-def _id(text: str) -> str:
-    return clean(text, SPACE)
-
-
-def _first(count: int) -> Callable[[str], str]:
-    return lambda text: _name(text)[:count]
-
-
 def _number_between(low: int, high: int) -> Callable[[str], str | None]:
     """A whole number in these bounds, with leading zeros to the width of the larger."""
 
@@ -221,27 +148,6 @@ def _number_between(low: int, high: int) -> Callable[[str], str | None]:
 
 
 # -- and as Google wants them (SPEC: google-runtime 6.8) ---------------------------------------
-
-_GMAIL = ("gmail.com", "googlemail.com")
-_PHONE_MARKS = str.maketrans("", "", "-()/.+")
-
-
-def _google_email(text: str) -> str | None:
-    """Without the dots that Gmail ignores."""
-    local, _, domain = clean(text, 0).partition("@")
-    email = f"{local.replace('.', '') if domain in _GMAIL else local}@{domain}"
-    return email if is_email(email) else None
-
-
-def _google_phone(text: str) -> str | None:
-    """`+` and 10 to 15 digits; between them only what people write there."""
-    number = digits(text)
-    bare = clean(text, SPACE).translate(_PHONE_MARKS)
-    return f"+{number}" if len(number) == len(bare) and 10 <= len(number) <= 15 else None
-
-
-def _google_name(text: str) -> str:
-    return clean(text, SPACE | DIGITS | PUNCTUATION)
 
 
 def _google_place(text: str) -> str:
@@ -256,29 +162,30 @@ def _google_code(text: str) -> str:
 
 RULES: dict[str, dict[str, Rule]] = {
     "meta": {
-        "em": Rule(_email),
-        "ph": Rule(_phone_digits),
-        "fn": Rule(_name),
-        "ln": Rule(_name),
+        "em": Rule(email),
+        "ph": Rule(phone_digits),
+        "fn": Rule(Cleaned(SPACE | PUNCTUATION)),
+        "ln": Rule(Cleaned(SPACE | PUNCTUATION)),
         "db": Rule(_birth_date, begins_with_year=True),
         "ge": Rule(_gender),
-        "ct": Rule(_city),
+        # letters of any script stay: public rules disagree (meta-capi 4.5)
+        "ct": Rule(Cleaned(SPACE | PUNCTUATION | OTHER)),
         "st": Rule(_region),
         "zp": Rule(_postal_code),
         "country": Rule(_country),
-        "external_id": Rule(_id, allows_md5=False),
-        "f5first": Rule(_first(5)),
-        "f5last": Rule(_first(5)),
-        "fi": Rule(_first(1)),
+        "external_id": Rule(Cleaned(SPACE), allows_md5=False),
+        "f5first": Rule(Cleaned(SPACE | PUNCTUATION, 5)),
+        "f5last": Rule(Cleaned(SPACE | PUNCTUATION, 5)),
+        "fi": Rule(Cleaned(SPACE | PUNCTUATION, 1)),
         "dobd": Rule(_number_between(1, 31)),
         "dobm": Rule(_number_between(1, 12)),
         "doby": Rule(_number_between(1900, LATEST_YEAR), begins_with_year=True),
     },
     "google": {
-        "email_address": Rule(_google_email, allows_md5=False),
-        "phone_number": Rule(_google_phone, allows_md5=False),
-        "first_name": Rule(_google_name, allows_md5=False),
-        "last_name": Rule(_google_name, allows_md5=False),
+        "email_address": Rule(email_without_dots, allows_md5=False),
+        "phone_number": Rule(phone_e164, allows_md5=False),
+        "first_name": Rule(Cleaned(SPACE | DIGITS | PUNCTUATION), allows_md5=False),
+        "last_name": Rule(Cleaned(SPACE | DIGITS | PUNCTUATION), allows_md5=False),
         "street": Rule(_google_place, allows_md5=False),
         # sent in the clear: `normalise_user_data`
         "city": Rule(_google_place, allows_md5=False),

@@ -4,12 +4,22 @@ SPEC: ga4-protocol 1.4 and 3.1, google-runtime 6.8; what a field must look like 
 `sgtm/identifiers.py`. What cannot be what its field says is left out, never the event.
 """
 
-from base64 import urlsafe_b64encode
 from typing import Any
 from urllib.parse import quote
 
-from sgtm.identifiers import MAX_VALUES, hash_user_data, normalise_user_data
+from sgtm._fast.identifiers import hash_first, normalise, web_safe_base64
+from sgtm.identifiers import LATEST_YEAR, RULES
 
+_RULES = RULES["google"]
+_EMAIL = (_RULES["email_address"], ("sha256_email_address", "email_address", "email"))
+_PHONE = (_RULES["phone_number"], ("sha256_phone_number", "phone_number", "phone"))
+"""The first name that gives a digest; `email` and `phone` are the sites' own."""
+_HASHED = [
+    (f"sha256_{field}", _RULES[field], (f"sha256_{field}", field))
+    for field in ("first_name", "last_name", "street")
+]
+_IN_CLEAR = [(field, _RULES[field]) for field in ("city", "region", "postal_code", "country")]
+MAX_ADDRESSES = 50
 _ADDRESS_KEYS = {
     "sha256_first_name": "fn",
     "sha256_last_name": "ln",
@@ -27,19 +37,14 @@ def em_text(user_data: Any) -> str:
     `tv.1~em.<digest>~pn.<digest>~fn0.<digest>~...~co0.<country>`, digests in base64url without padding;
     "" where there is nothing to send."""
     hashed = hashed_user_data(user_data)
-    entries = [f"em.{_base64(digest)}" for digest in hashed.get("sha256_email_address", ())]
-    entries += [f"pn.{_base64(digest)}" for digest in hashed.get("sha256_phone_number", ())]
+    entries = ["tv.1"]
+    entries += [f"em.{web_safe_base64(digest)}" for digest in hashed.get("sha256_email_address", ())]
+    entries += [f"pn.{web_safe_base64(digest)}" for digest in hashed.get("sha256_phone_number", ())]
     for number, address in enumerate(hashed.get("address", ())):
-        for name, key in _ADDRESS_KEYS.items():
-            if name in address:
-                is_digest = name.startswith("sha256_")
-                value = _base64(address[name]) if is_digest else quote(address[name], safe="!'()*")
-                entries.append(f"{key}{number}.{value}")
-    return "~".join(["tv.1", *entries]) if entries else ""
-
-
-def _base64(digest: str) -> str:
-    return urlsafe_b64encode(bytes.fromhex(digest)).decode().rstrip("=")
+        for name, value in address.items():
+            text = web_safe_base64(value) if name.startswith("sha256_") else quote(value, safe="!'()*")
+            entries.append(f"{_ADDRESS_KEYS[name]}{number}.{text}")
+    return "~".join(entries) if len(entries) > 1 else ""
 
 
 def hashed_user_data(user_data: Any) -> dict[str, Any]:
@@ -50,36 +55,22 @@ def hashed_user_data(user_data: Any) -> dict[str, Any]:
     """
     if not isinstance(user_data, dict):
         return {}
-    addresses = [found for found in map(_address, _values(user_data.get("address"))) if found]
+    address = user_data.get("address")
+    several = address[:MAX_ADDRESSES] if isinstance(address, (list, tuple)) else (address,)
     made = {
-        "sha256_email_address": _digests(user_data, "email_address", "email"),
-        "sha256_phone_number": _digests(user_data, "phone_number", "phone"),
-        "address": addresses,
+        "sha256_email_address": hash_first(user_data, *_EMAIL),
+        "sha256_phone_number": hash_first(user_data, *_PHONE),
+        "address": [found for one in several if isinstance(one, dict) and (found := _address(one))],
     }
     return {name: values for name, values in made.items() if values}
 
 
-def _digests(holder: dict[str, Any], field: str, *other_names: str) -> list[str]:
-    """Digests of the first name of this field that gives any, each once, in order."""
-    for name in (f"sha256_{field}", field, *other_names):
-        digests = [hash_user_data("google", field, value) for value in _values(holder.get(name))]
-        found = [digest for digest in digests if digest]
-        if found:
-            return list(dict.fromkeys(found))
-    return []
-
-
-def _address(address: Any) -> dict[str, str]:
-    if not isinstance(address, dict):
-        return {}
-    hashed = {f"sha256_{field}": _digests(address, field) for field in ("first_name", "last_name", "street")}
-    made = {name: digests[0] for name, digests in hashed.items() if digests}
-    for field in ("city", "region", "postal_code", "country"):
-        text = normalise_user_data("google", field, address.get(field))
-        if text:
+def _address(address: dict[str, Any]) -> dict[str, str]:
+    made = {}
+    for name, rule, names in _HASHED:
+        if digests := hash_first(address, rule, names):
+            made[name] = digests[0]
+    for field, rule in _IN_CLEAR:
+        if field in address and (text := normalise(rule, address[field], LATEST_YEAR)):
             made[field] = text
     return made
-
-
-def _values(value: Any) -> list[Any]:
-    return list(value[:MAX_VALUES]) if isinstance(value, (list, tuple)) else [value]
