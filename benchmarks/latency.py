@@ -41,7 +41,7 @@ from benchmarks.contenders import (
 from benchmarks.hits import make_hits
 from benchmarks.interleaved import turns
 from benchmarks.line_up import add_peer_options, start_from_source
-from benchmarks.load import is_whole, run_round
+from benchmarks.load import is_whole, run_round, warm_up
 from benchmarks.results import save
 from benchmarks.stand_in import Arrived, started_stand_in
 from benchmarks.tag_managers import started_walkeros
@@ -221,6 +221,8 @@ async def compare(contenders: list[Contender], options: argparse.Namespace) -> l
     """Capacity first, then every rate, in turns."""
     queries = make_hits(500)
     hits = {contender.wire: [contender.wire(query) for query in queries] for contender in contenders}
+    for contender in contenders:
+        await warm_up(contender, hits[contender.wire], CONNECTIONS)
     for contender in turns(contenders, 3, "capacity", 120.0):
         await run_round(contender, hits[contender.wire], CONNECTIONS, 1.0)
     asked = [(contender, f"{share} %", share / 100) for contender in contenders for share in options.shares]
