@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants timing slow soak workers chaos durability corpus fuzz check clean
+.PHONY: help install run test fast lint types docs golden bench instructions sanitize mutants timing hostile slow soak workers chaos durability corpus fuzz check clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ instructions: fast  ## instructions per hit (valgrind) against the committed bud
 
 durability: fast  ## what it costs that nothing acknowledged is lost: sqlite over memory, in one run
 	$(BIN)/python -m benchmarks.durability
+
+hostile: fast  ## what hostile templates cost in a running server, and what they cost the others
+	$(BIN)/python -m benchmarks.hostile
 
 slow: fast  ## 2,000 slow requesters against one worker: latency of the others, memory of each
 	SLOW_CLIENTS=2000 $(BIN)/python -m pytest -q -s tests/end_to_end/test_slow_clients.py

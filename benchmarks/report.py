@@ -19,6 +19,7 @@ TITLES = {
     "growth": "What grows, and what it costs",
     "scaling": "Workers, memory, start",
     "webhook": "Signed webhooks, times the plain way",
+    "hostile": "Hostile templates, in a running server",
 }
 BARS = {
     "load": "x_first",
