@@ -10,7 +10,6 @@ cdef extern from "Python.h":
     void* PyUnicode_DATA(object) noexcept
 
 
-
 def find_row(str text not None, bytes classes not None, bint is_start, bint is_end, Py_ssize_t start):
     if not text.isascii() or start < 0:
         return -1

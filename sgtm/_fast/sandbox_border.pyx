@@ -13,13 +13,26 @@ cdef object UNDEFINED = UNSET
 cdef enum:
     MAX_DEPTH = 100     # of nested values
 
+cdef extern from *:
+    """
+    /* Whole numbers up to here are exact in a double. */
+    #define SGTM_LARGEST 9007199254740992LL
+    """
+    const long long LARGEST "SGTM_LARGEST"
+
+cdef extern from "Python.h":
+    long long PyLong_AsLongLongAndOverflow(object, int*) except? -1
+
 
 def engine_value(Run run, value):
     return entered(run, value, 0)
 
 
 cdef object entered(Run run, object value, int depth):
+    cdef list result
     if type(value) is str or type(value) is bool or value is None or value is UNDEFINED:
+        return value
+    if type(value) is int and is_exact(value):
         return value
     if isinstance(value, (int, float)):
         return number(double_of(run, value))
@@ -28,15 +41,34 @@ cdef object entered(Run run, object value, int depth):
     go_deeper(run, value, depth)
     if isinstance(value, dict):
         return entered_record(run, value, depth + 1)
-    return [entered(run, member, depth + 1) for member in value]
+    result = []
+    for member in value:
+        result.append(entered(run, member, depth + 1))
+    return result
+
+
+cdef bint is_exact(object value) except -1:
+    cdef int overflow = 0
+    cdef long long whole_number = PyLong_AsLongLongAndOverflow(value, &overflow)
+    return not overflow and -LARGEST < whole_number < LARGEST
 
 
 cdef dict entered_record(Run run, dict record, int depth):
-    cdef dict result = {}
+    # PERF: most members are texts: the whole is copied at once, and only the others are looked at
+    cdef dict result = record.copy()
     for key, member in record.items():
         if type(key) is not str:
-            key = str(key)
-        result[key] = member if type(member) is str else entered(run, member, depth)
+            return entered_with_texts(run, record, depth)
+        if type(member) is not str:
+            result[key] = entered(run, member, depth)
+    return result
+
+
+cdef dict entered_with_texts(Run run, dict record, int depth):
+    # As above, where keys are no texts.
+    cdef dict result = {}
+    for key, member in record.items():
+        result[str(key)] = entered(run, member, depth)
     return result
 
 

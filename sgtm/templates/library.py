@@ -6,12 +6,13 @@ SPEC: sandbox-api 1.5, google-runtime 5.5. Each charges the run for its argument
 import base64
 import binascii
 from typing import Any
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from msgspec import UNSET
 
-from sgtm._fast.sandbox_convert import copy_value, to_text
+from sgtm._fast.sandbox_apis import EncodeUri, ParseUrl, ToBase64
+from sgtm._fast.sandbox_convert import to_text
 from sgtm._fast.sandbox_functions import FUNCTIONS, hashed
 from sgtm._fast.sandbox_json import adopted, stringify
 from sgtm._fast.sandbox_values import Callable, HostObject, Native, Regex, Run, ScriptError
@@ -105,21 +106,7 @@ def _json_stringify(run: Run, args: Arguments) -> Any:
     return stringify(run, argument(args, 0))
 
 
-_SAFE = "-_.!~*'()"
-_SAFE_IN_URI = _SAFE + ";/?:@&=+$,#"
 _KEPT_BY_DECODE_URI = ";/?:@&=+$,#"
-
-
-def _encoder(name: str, safe: str) -> Native:
-    def encode(run: Run, args: Arguments) -> Any:
-        text = to_text(run, argument(args, 0))
-        run.make_text(3 * len(text))
-        try:
-            return quote(text, safe=safe)
-        except UnicodeEncodeError:
-            return UNSET
-
-    return Native(name, encode)
 
 
 def _decoder(name: str, kept: str) -> Native:
@@ -152,16 +139,6 @@ def _is_hex(digits: str) -> bool:
     return len(digits) == 2 and all(digit in "0123456789abcdefABCDEF" for digit in digits)
 
 
-def _to_base64(run: Run, args: Arguments) -> str:
-    text, options = to_text(run, argument(args, 0)), argument(args, 1)
-    run.make_text(2 * len(text))
-    encoded = base64.b64encode(text.encode("utf-8", "replace")).decode()
-    if isinstance(options, dict) and options.get("urlEncoding") is True:
-        return encoded.translate(_URL_SIGNS).rstrip("=")
-    return encoded
-
-
-_URL_SIGNS = str.maketrans("+/", "-_")
 _PLAIN_SIGNS = str.maketrans("-_", "+/")
 
 
@@ -198,15 +175,6 @@ def _test_regex(run: Run, args: Arguments) -> bool:
     return PATTERNS.test(run, regex, text)
 
 
-def _parse_url(run: Run, args: Arguments) -> Any:
-    text = argument(args, 0)
-    if not isinstance(text, str):
-        return UNSET
-    run.make_text(2 * len(text))
-    parsed = parsed_url(text)
-    return UNSET if parsed is None else copy_value(run, parsed)
-
-
 def _effective_domain(run: Run, args: Arguments) -> Any:
     value = argument(args, 0)
     if value is UNSET or value is None:
@@ -220,20 +188,20 @@ def _effective_domain(run: Run, args: Arguments) -> Any:
 
 _FUNCTIONS = {
     "makeTableMap": _make_table_map,
-    "toBase64": _to_base64,
     "fromBase64": _from_base64,
     "sha256": _sha256,
     "createRegex": _create_regex,
     "testRegex": _test_regex,
-    "parseUrl": _parse_url,
     "computeEffectiveTldPlusOne": _effective_domain,
 }
 
 LIBRARY: dict[str, Any] = {
     **{name: Native(name, function) for name, function in _FUNCTIONS.items()},
     **FUNCTIONS,
-    "encodeUri": _encoder("encodeUri", _SAFE_IN_URI),
-    "encodeUriComponent": _encoder("encodeUriComponent", _SAFE),
+    "toBase64": ToBase64("toBase64"),
+    "parseUrl": ParseUrl("parseUrl", parsed_url),
+    "encodeUri": EncodeUri("encodeUri", is_component=False),
+    "encodeUriComponent": EncodeUri("encodeUriComponent", is_component=True),
     "decodeUri": _decoder("decodeUri", _KEPT_BY_DECODE_URI),
     "decodeUriComponent": _decoder("decodeUriComponent", ""),
     "JSON": HostObject(

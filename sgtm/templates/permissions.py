@@ -11,6 +11,7 @@ from typing import Any
 import ada_url
 from msgspec import UNSET, Struct
 
+from sgtm._fast.sandbox_apis import Memory
 from sgtm.javascript import text_of
 from sgtm.messages import may_carry_secrets
 from sgtm.patterns import Pattern, Test, compile_pattern
@@ -33,6 +34,8 @@ class Permissions:
 
     def __init__(self, granted: dict[str, list[Permission]] | None = None) -> None:
         self.granted = granted or {}
+        self.memory = Memory()
+        """What APIs remember of names and addresses that were allowed."""
         self._rules = {name: _rule(name, many) for name, many in self.granted.items() if many}
         """PERF: what a rule reads of its parameters is read once, since templates ask for each call."""
 

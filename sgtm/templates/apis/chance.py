@@ -9,8 +9,9 @@ from typing import Any
 
 from msgspec import UNSET
 
+from sgtm._fast.sandbox_apis import GetTimestamp
 from sgtm._fast.sandbox_values import Callable, Run
-from sgtm.templates.apis.declaration import api
+from sgtm.templates.apis.declaration import api, declare
 from sgtm.templates.arguments import Arguments, argument, refused
 from sgtm.templates.host import host_of
 
@@ -43,16 +44,8 @@ def chance_of(run: Run, purpose: str) -> bytes:
     return host.request.chance(purpose) if host.event is None else host.event.chance(purpose)
 
 
-@api("getTimestampMillis")
-def get_timestamp_millis(run: Run, args: Arguments) -> int:
-    """When the request came, in milliseconds since 1970."""
-    return host_of(run).request.received_micros // 1000
-
-
-@api("getTimestamp")
-def get_timestamp(run: Run, args: Arguments) -> int:
-    """The same as getTimestampMillis; outdated."""
-    return get_timestamp_millis(run, args)
+declare(GetTimestamp("getTimestampMillis"), "When the request came, in milliseconds since 1970.")
+declare(GetTimestamp("getTimestamp"), "The same as getTimestampMillis; outdated.")
 
 
 @api("callLater")

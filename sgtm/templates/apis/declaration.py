@@ -5,6 +5,7 @@ from typing import Any, Literal, TypeVar
 
 from msgspec import Struct
 
+from sgtm._fast import sandbox_values
 from sgtm._fast.sandbox_values import Native, Run
 from sgtm.templates.arguments import Arguments
 
@@ -18,7 +19,7 @@ class Api(Struct, frozen=True):
 
     name: str
     """As templates name it; a method of an object as `Firestore.read`."""
-    native: Native
+    native: sandbox_values.Callable
     permission: str
     """Empty: it needs none."""
     kinds: tuple[Kind, ...]
@@ -41,3 +42,10 @@ def api(
         return function
 
     return declare
+
+
+def declare(
+    native: sandbox_values.Callable, summary: str, permission: str = "", *, kinds: tuple[Kind, ...] = KINDS
+) -> None:
+    """Declares a compiled API."""
+    DECLARED[native.name] = Api(native.name, native, permission, kinds, summary)

@@ -4,6 +4,7 @@ A document's id is its path, as `customers/7`: what is read can be written back 
 `disableCache` changes nothing.
 """
 
+from collections.abc import Callable as Function
 from typing import Any
 
 from msgspec import UNSET
@@ -24,17 +25,9 @@ from sgtm.protocols import firestore
 from sgtm.templates.apis.chance import chance_of
 from sgtm.templates.apis.declaration import api
 from sgtm.templates.apis.google import check_answer, credential_for, demand_in_project, project_of
-from sgtm.templates.apis.sending import (
-    DEFAULT_TIMEOUT_S,
-    Read,
-    Rejection,
-    ask,
-    count_call,
-    promised,
-    settle,
-)
+from sgtm.templates.apis.sending import DEFAULT_TIMEOUT_S, LINES, Rejection
 from sgtm.templates.arguments import Arguments, argument, refused
-from sgtm.templates.host import Failed, host_of
+from sgtm.templates.host import host_of
 
 MAX_DOCUMENTS = 300
 MAX_TRANSACTIONS, MAX_WRITES = 10, 500
@@ -84,7 +77,9 @@ def firestore_read(run: Run, args: Arguments) -> Promise:
     if not place.is_document:
         raise ScriptError("Firestore.read takes the path of a document: collection/document")
     request = _shown(run, firestore.read_request(place.base, place.steps, place.transaction(run)))
-    return promised(run, request, DEFAULT_TIMEOUT_S, lambda answer: _document(run, check_answer(run, answer)))
+    return LINES.promised(
+        run, request, DEFAULT_TIMEOUT_S, lambda answer: _document(run, check_answer(run, answer))
+    )
 
 
 def _document(run: Run, said: Any) -> dict[str, Any]:
@@ -116,7 +111,7 @@ def firestore_query(run: Run, args: Arguments) -> Promise:
             _document(run, one["document"]) for one in said if isinstance(one, dict) and "document" in one
         ]
 
-    return promised(run, _shown(run, request), DEFAULT_TIMEOUT_S, read)
+    return LINES.promised(run, _shown(run, request), DEFAULT_TIMEOUT_S, read)
 
 
 def firestore_query_request(run: Run, place: _Place, limit: int, given: Any) -> OutgoingRequest:
@@ -153,7 +148,9 @@ def firestore_write(run: Run, args: Arguments) -> Promise:
     if transaction:
         return _later(run, transaction, write, path)
     request = _shown(run, firestore.commit_request(place.base, [write]))
-    return promised(run, request, DEFAULT_TIMEOUT_S, lambda answer: (check_answer(run, answer), path)[1])
+    return LINES.promised(
+        run, request, DEFAULT_TIMEOUT_S, lambda answer: (check_answer(run, answer), path)[1]
+    )
 
 
 def _later(run: Run, transaction: str, write: dict[str, Any], path: str) -> Promise:
@@ -203,15 +200,12 @@ class _Transaction:
     def begin(self) -> None:
         self._send(firestore.begin_request(self._base, self._name), self._begun)
 
-    def _send(self, request: OutgoingRequest, read: Read) -> None:
+    def _send(self, request: OutgoingRequest, read: Function[[VendorAnswer], Any]) -> None:
         run = self._run
-        count_call(run)
+        LINES.count_call(run)
         answered = Promise(run)
         answered.then(UNSET, Native("", lambda run, args: self._fail(argument(args, 0))))
-        ask(run, _shown(run, request), DEFAULT_TIMEOUT_S, lambda said: self._answered(answered, said, read))
-
-    def _answered(self, answered: Promise, said: VendorAnswer | Failed, read: Read) -> None:
-        settle(self._run, answered, said, read)
+        LINES.settle(run, answered, _shown(run, request), DEFAULT_TIMEOUT_S, read)
 
     def _begun(self, answer: VendorAnswer) -> Any:
         said = check_answer(self._run, answer)

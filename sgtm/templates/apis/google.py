@@ -13,21 +13,15 @@ from msgspec.structs import replace
 
 from sgtm._fast.sandbox_border import house_value, whole_text
 from sgtm._fast.sandbox_convert import is_true, to_number, to_text
+from sgtm._fast.sandbox_sending import answer_body, answer_headers, reason_object
 from sgtm._fast.sandbox_values import Callable, Promise, Run, ScriptError
 from sgtm.messages import CredentialUse, GoogleServiceAccount, OutgoingRequest, VendorAnswer
 from sgtm.protocols.gtag import encode_hit
 from sgtm.templates.apis.chance import chance_of
 from sgtm.templates.apis.declaration import api
 from sgtm.templates.apis.guard import demand
-from sgtm.templates.apis.http import GoogleAuth, body_of, headers_of
-from sgtm.templates.apis.sending import (
-    DEFAULT_TIMEOUT_S,
-    MAX_TIMEOUT_S,
-    Rejection,
-    promised,
-    reason_object,
-    rejected,
-)
+from sgtm.templates.apis.http import GoogleAuth
+from sgtm.templates.apis.sending import DEFAULT_TIMEOUT_S, LINES, MAX_TIMEOUT_S, Rejection
 from sgtm.templates.arguments import Arguments, argument, refused
 from sgtm.templates.host import host_of
 
@@ -53,6 +47,12 @@ def get_google_auth(run: Run, args: Arguments) -> GoogleAuth:
         what = "getGoogleAuth: the server has no service account; set google_credentials_file"
         raise ScriptError(what)
     return GoogleAuth(credential)
+
+
+def _rejected(run: Run, reason: str) -> Promise:
+    promise = Promise(run)
+    promise.reject(reason_object(run, reason))
+    return promise
 
 
 def project_of(run: Run, options: dict[str, Any]) -> str:
@@ -115,13 +115,13 @@ def get_google_script(run: Run, args: Arguments) -> Promise:
         if answer.status != 200:
             raise Rejection(reason_object(run, "failed"))
         run.make_elements(5)
-        headers = headers_of(run, answer)
+        headers = answer_headers(run, answer)
         metadata = {
             key: headers[key] for key in ("cache-control", "expires", "last-modified") if key in headers
         }
-        return {"script": body_of(run, answer), "metadata": metadata}
+        return {"script": answer_body(run, answer), "metadata": metadata}
 
-    return promised(run, request, timeout_s, read)
+    return LINES.promised(run, request, timeout_s, read)
 
 
 @api("sendEventToGoogleAnalytics", "send_http", cost=50)
@@ -139,7 +139,7 @@ def send_event_to_google_analytics(run: Run, args: Arguments) -> Promise:
     data.pop("user_data", None)
     if not data.get("x-ga-measurement_id") or not data.get("event_name"):
         host.say("sendEventToGoogleAnalytics: not sent, it takes event_name and x-ga-measurement_id")
-        return rejected(run, "failed")
+        return _rejected(run, "failed")
     run.charge(len(data))
     target, body = encode_hit(data, url)
     run.make_text(len(target) + len(body))
@@ -152,7 +152,7 @@ def send_event_to_google_analytics(run: Run, args: Arguments) -> Promise:
         location = answer.header("location")
         return {} if location is None else {"location": location}
 
-    return promised(run, request, DEFAULT_TIMEOUT_S, read)
+    return LINES.promised(run, request, DEFAULT_TIMEOUT_S, read)
 
 
 # -- BigQuery ------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ def bigquery_insert(run: Run, args: Arguments) -> Promise:
     headers = (("Content-Type", "application/json"), ("Accept", "application/json"))
     credential = credential_for(run, BIGQUERY_SCOPE)
     request = replace(OutgoingRequest("POST", url, headers, body), credential=credential)
-    promise = promised(run, request, DEFAULT_TIMEOUT_S, lambda answer: _inserted(run, answer))
+    promise = LINES.promised(run, request, DEFAULT_TIMEOUT_S, lambda answer: _inserted(run, answer))
     if any(isinstance(argument(args, index), Callable) for index in (3, 4)):
         promise.then(argument(args, 3), argument(args, 4))
     return promise

@@ -5,12 +5,12 @@ from urllib.parse import unquote
 
 from msgspec import UNSET
 
-from sgtm._fast.sandbox_convert import is_true, to_text
+from sgtm._fast.sandbox_apis import GetCookieValues, GetRequestHeader
+from sgtm._fast.sandbox_convert import to_text
 from sgtm._fast.sandbox_values import Run
-from sgtm.cookies import read_cookies
 from sgtm.messages import NO_REQUEST, IncomingRequest
 from sgtm.protocols.query import read_query_lists
-from sgtm.templates.apis.declaration import api
+from sgtm.templates.apis.declaration import api, declare
 from sgtm.templates.apis.guard import demand
 from sgtm.templates.arguments import Arguments, argument
 from sgtm.templates.host import host_of
@@ -23,18 +23,11 @@ def _request(run: Run, api: str, *asked: str) -> IncomingRequest | None:
     return None if request is NO_REQUEST else request
 
 
-@api("getRequestHeader", "read_request")
-def get_request_header(run: Run, args: Arguments) -> Any:
-    """A header's value; of one that is repeated, all with `, ` between them."""
-    name = to_text(run, argument(args, 0)).lower()
-    request = _request(run, "getRequestHeader", "header", name)
-    if request is None:
-        return UNSET
-    run.charge(len(request.headers) >> 2)
-    key = name.encode("utf-8", "replace")
-    values = [value.decode("utf-8", "replace") for header, value in request.headers if header == key]
-    run.make_text(sum(map(len, values)))
-    return ", ".join(values) if values else UNSET
+declare(
+    GetRequestHeader("getRequestHeader", demand, NO_REQUEST),
+    "A header's value; of one that is repeated, all with `, ` between them.",
+    "read_request",
+)
 
 
 @api("getRequestBody", "read_request")
@@ -105,24 +98,16 @@ def get_remote_address(run: Run, args: Arguments) -> Any:
     return UNSET if request is None else request.remote_address
 
 
-@api("getCookieValues", "get_cookies")
-def get_cookie_values(run: Run, args: Arguments) -> list[str]:
-    """All values of a cookie, decoded unless the second argument is true; an empty array if none."""
-    name = to_text(run, argument(args, 0))
-    demand(run, "getCookieValues", "get_cookies", name, shown=f"cookie {name}")
-    request = host_of(run).request
-    run.charge(sum([len(value) for header, value in request.headers if header == b"cookie"]) >> 5)
-    values = read_cookies(request, name)
-    run.make_text(sum(map(len, values)))
-    run.make_elements(len(values))
-    return values if is_true(argument(args, 1)) else [_decoded(value) for value in values]
-
-
 def _decoded(value: str) -> str:
     """What is no escape stays as it is."""
-    if "%" not in value:
-        return value
     try:
         return unquote(value, errors="strict")
     except UnicodeDecodeError:
         return value
+
+
+declare(
+    GetCookieValues("getCookieValues", demand, _decoded),
+    "All values of a cookie, decoded unless the second argument is true; an empty array if none.",
+    "get_cookies",
+)

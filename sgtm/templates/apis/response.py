@@ -12,12 +12,13 @@ from urllib.parse import quote
 
 from msgspec import UNSET
 
+from sgtm._fast.sandbox_apis import SetCookie
 from sgtm._fast.sandbox_convert import is_true, to_number, to_text
 from sgtm._fast.sandbox_values import LimitError, Run, ScriptError
 from sgtm.cookies import CookieError, registrable_domain, set_cookie_header
 from sgtm.messages import Cookie
 from sgtm.protocols.outgoing_http import TOKEN
-from sgtm.templates.apis.declaration import api
+from sgtm.templates.apis.declaration import api, declare
 from sgtm.templates.apis.guard import MAX_SHOWN, asked_values, demand
 from sgtm.templates.arguments import Arguments, argument, refused
 from sgtm.templates.host import Host, host_of
@@ -155,9 +156,8 @@ def return_response(run: Run, args: Arguments) -> Any:
 # -- cookies -------------------------------------------------------------------------------------------
 
 
-@api("setCookie", "set_cookies", cost=10)
-def set_cookie(run: Run, args: Arguments) -> Any:
-    """Sets a cookie; its value is encoded unless the fourth argument is true."""
+def _set_cookie(run: Run, args: Arguments) -> Any:
+    """What `SetCookie` remembers for the next time."""
     name, value = to_text(run, argument(args, 0)), to_text(run, argument(args, 1))
     given = argument(args, 2)
     options = {key.lower(): member for key, member in given.items()} if isinstance(given, dict) else {}
@@ -180,6 +180,12 @@ def set_cookie(run: Run, args: Arguments) -> Any:
     host.response.cookies.append(cookie)
     return UNSET
 
+
+declare(
+    SetCookie("setCookie", _set_cookie, Cookie, 10),
+    "Sets a cookie; its value is encoded unless the fourth argument is true.",
+    "set_cookies",
+)
 
 _SAME_SITE = {"lax": "Lax", "strict": "Strict", "none": "None"}
 
