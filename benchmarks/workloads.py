@@ -32,6 +32,7 @@ from sgtm._fast.collect import add_request_data, find_parameter, parse_collect
 from sgtm._fast.cookies import find_cookie, find_cookies
 from sgtm._fast.encode import encode_query
 from sgtm._fast.identifiers import set_variant, sha256_hex_many
+from sgtm._fast.vendor_http import authority_size, read_answer, write_request
 from sgtm.container.container import Container, ContainerClient, ContainerTag, Endpoint, Origins, View
 from sgtm.delivery.credentials import Credentials
 from sgtm.delivery.egress import Egress
@@ -69,6 +70,11 @@ from sgtm.server.reception import Reception
 from sgtm.server.watching import Runs
 from sgtm.settings import Settings
 
+GOOGLE = (
+    b"HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: *\r\nDate: Mon, 06 Jul 2026 10:00:00 GMT\r\n"
+    b"Pragma: no-cache\r\nCache-Control: no-cache, no-store, must-revalidate\r\nContent-Type: text/plain\r\n"
+    b"Cross-Origin-Resource-Policy: cross-origin\r\nServer: Golfe2\r\nContent-Length: 0\r\n\r\n"
+)
 COOKIES = dict(HEADERS)[b"cookie"]
 DIGESTED: list[bytes | str] = ["john_smith@gmail.com", "16505551212", "maryjane", "oconnor", "sanfrancisco"]
 SHOP_HITS = {"page_view": "1-page_view", "purchase": "3-purchase"}
@@ -99,6 +105,16 @@ def compiled() -> Iterator[Workload]:
         add_request_data(events, HEADERS, ADDRESS, MICROS)
         return "ip_override" in events[0]
 
+    to_google = "https://region1.google-analytics.com/g/collect?" + make_hits(1)[0].decode("ascii")
+    sent = (
+        ("Content-Type", "text/plain;charset=UTF-8"),
+        ("User-Agent", dict(HEADERS)[b"user-agent"].decode()),
+    )
+
+    def write() -> bool:
+        size = authority_size(to_google)
+        return write_request("POST", to_google, size, to_google[8:size], sent, b"") is not None
+
     set_variant("portable")  # valgrind knows no SHA-NI, so every machine counts the same
     yield Workload("parse purchase", lambda: "items" in parse_collect(next(purchases), b"")[0])
     yield Workload("parse page_view", lambda: "event_name" in parse_collect(next(page_views), b"")[0])
@@ -108,6 +124,8 @@ def compiled() -> Iterator[Workload]:
     yield Workload("encode purchase", lambda: encode_query(next(data)).startswith(b"v=2&"))
     yield Workload("find a cookie", lambda: find_cookie(COOKIES, b"_fbp") is not None)
     yield Workload("find all of a cookie", lambda: len(find_cookies(COOKIES, b"_fbp")) == 1)
+    yield Workload("write a vendor's request", write)
+    yield Workload("read a vendor's answer", lambda: read_answer(GOOGLE)[0] == 204)  # type: ignore[index]
     yield Workload("five digests", lambda: len(sha256_hex_many(DIGESTED)) == 5)
 
 

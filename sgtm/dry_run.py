@@ -157,7 +157,7 @@ class NoLanes:
         """See Lanes."""
         if delivery.walked is not None and delivery.expires_micros <= self._now_micros:
             delivery.walked.outcome = Outcome("dead", "too old for the vendor")
-        if delivery.walked is not None and delivery.is_batched and delivery.component.envelope is not None:
+        if delivery.walked is not None and delivery.request.item and delivery.component.envelope is not None:
             # as it would go on the wire if it travelled alone
             delivery.walked.request = delivery.component.envelope([delivery.request])
         delivery.on_settled(DONE)

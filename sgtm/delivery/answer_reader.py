@@ -1,5 +1,7 @@
 """Read a vendor's answer: llhttp (through httptools) finds its parts, the limits are ours.
 
+What is plain and all there is read before by `_fast/vendor_http.pyx`, to the same result.
+
 An answer has one meaning or is a BadAnswer. Whether its connection may be used again is said beside it:
 only after a complete message with nothing behind it. SPEC: reliability 3, rule 8.
 """

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from sgtm._fast.vendor_http import read_answer
 from sgtm.delivery.answer_reader import AnswerReader
 from sgtm.delivery.errors import BadAnswer, Disconnected, SendError, TimedOut
 from sgtm.delivery.exchange import Came, Exchange
@@ -33,7 +34,8 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_free, self._on_lost = on_free, on_lost
-        self._reader = AnswerReader()
+        self._reader: AnswerReader | None = None
+        """Made for the first answer that is not plain."""
         self._is_reading = False
         """Whether some of the answer came, and its reader has begun."""
         self._transport: Any = None
@@ -130,25 +132,34 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             self.abort()
             return
+        if not (self._is_reading or exchange.is_head) and (plain := read_answer(data)) is not None:
+            status, headers, body, may_go_on = plain
+            self._settle(exchange, VendorAnswer(status, headers, body), may_go_on)
+        else:
+            self._read(exchange, data)
+
+    def _read(self, exchange: Exchange, data: bytes) -> None:
+        """Some of an answer that is not plain, or not all of it."""
+        reader = self._reader = self._reader or AnswerReader()
         if not self._is_reading:
             self._is_reading = True
-            self._reader.begin(is_for_head=exchange.is_head)
+            reader.begin(is_for_head=exchange.is_head)
         failure = None
         try:
-            is_complete = self._reader.feed(data)
+            is_complete = reader.feed(data)
         except BadAnswer as error:
             failure = error
         if failure is not None:
             self._fail(exchange, failure)
         elif is_complete:
-            self._settle(exchange, self._reader.answer(), self._reader.may_go_on)
+            self._settle(exchange, reader.answer(), reader.may_go_on)
 
     def eof_received(self) -> bool:
         """The peer has said all. Over TLS (uvloop's) it has said so itself: a connection that was cut off
         is only lost (RFC 9112, 9.8)."""
-        exchange = self._exchange
-        if exchange is not None and self._is_reading and self._reader.finish():
-            self._settle(exchange, self._reader.answer(), self._reader.may_go_on)
+        exchange, reader = self._exchange, self._reader
+        if exchange is not None and reader is not None and self._is_reading and reader.finish():
+            self._settle(exchange, reader.answer(), reader.may_go_on)
         return False
 
     def connection_lost(self, error: Exception | None) -> None:

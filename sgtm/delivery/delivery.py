@@ -91,23 +91,18 @@ class Delivery(Struct, eq=False):
     last_answer: bytes = b""
     """The beginning of the latest answer that did not do."""
 
-    def begins(self, now_micros: Callable[[], int]) -> None:
-        """It is sent once more."""
-        self.attempts += 1
+    def begins(self, now_micros: int) -> None:
+        """It is sent once more, and somebody is told."""
+        self.begun_micros = now_micros
         if self.walked is not None:
-            self.walked.begins(now_micros())
-        if self.trace is not None:
-            self.begun_micros = now_micros()
-
-    @property
-    def is_batched(self) -> bool:
-        """Its tag makes one request of many such."""
-        return bool(self.request.item) and self.component.envelope is not None
+            self.walked.begins(now_micros)
 
     @property
     def has_company(self) -> bool:
-        """It may travel in one request with others."""
-        return self.is_batched and not (self.walked is not None and self.walked.is_alone)
+        """It may travel in one request with others: its tag makes one of many such."""
+        if not self.request.item or self.component.envelope is None:
+            return False
+        return self.walked is None or not self.walked.is_alone
 
     @property
     def batch_key(self) -> BatchKey:
@@ -136,15 +131,16 @@ class Batch:
     """One or many deliveries for one request. It is in one place at a time: forming, ready, waiting
     for its retry, or under way."""
 
-    __slots__ = ("alarm", "began", "deliveries", "is_isolated", "item_bytes", "key", "started")
+    __slots__ = ("alarm", "began", "deliveries", "is_isolated", "item_bytes", "key", "max_batch", "started")
 
     def __init__(self, deliveries: list[Delivery], *, is_isolated: bool = False) -> None:
         self.deliveries = deliveries
         first = deliveries[0]
         self.key: BatchKey | None = None
         self.item_bytes = 0
+        self.max_batch = 1
         if first.has_company:
-            self.key = first.batch_key
+            self.key, self.max_batch = first.batch_key, first.max_batch
             self.item_bytes = sum(delivery.item_bytes for delivery in deliveries)
         self.is_isolated = is_isolated
         """Part of a batch with a bad event in it: never joined with others again."""
@@ -162,22 +158,17 @@ class Batch:
             return self.deliveries[0].attempts
         return max(delivery.attempts for delivery in self.deliveries)
 
-    @property
-    def is_full(self) -> bool:
-        """No other delivery fits."""
-        return len(self.deliveries) >= self.deliveries[0].max_batch
-
     def fits(self, item_bytes: int, count: int = 1) -> bool:
         """Whether `count` more deliveries of `item_bytes` in all can travel with these."""
         return (
-            len(self.deliveries) + count <= self.deliveries[0].max_batch
+            len(self.deliveries) + count <= self.max_batch
             and self.item_bytes + item_bytes <= MAX_BATCH_BYTES - _ENVELOPE_BYTES
         )
 
-    def add(self, delivery: Delivery) -> None:
+    def add(self, delivery: Delivery, item_bytes: int) -> None:
         """Take one more (`fits` said yes)."""
         self.deliveries.append(delivery)
-        self.item_bytes += delivery.item_bytes
+        self.item_bytes += item_bytes
 
     def can_take_over(self, other: "Batch") -> bool:
         """Whether all of `other` can travel with these."""

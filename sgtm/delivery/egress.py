@@ -39,6 +39,7 @@ KEPT_IDLE_S = 30.0
 PORTS = frozenset({80, 443})
 _SAME_LINE_AFTER_S = 60.0
 _MAX_LINES = 1_000
+_MAX_LET_IN = 1_000
 
 _SCOPE = Denied("scope id or no address", "", is_final=True)
 _METADATA_NAME = Denied("cloud metadata", "", is_final=True)
@@ -88,6 +89,7 @@ class Egress:
         self._networks: list[Network] = [one for one in read if not isinstance(one, str)]
         self._hosts = frozenset(one for one in read if isinstance(one, str) and one[0] != "*")
         self._suffixes = tuple(one[1:] for one in read if isinstance(one, str) and one[0] == "*")
+        self._let_in: set[tuple[str, int]] = set()
         self.use_destinations(destinations)
         self._is_airgapped = is_airgapped
         self._listener = (ipaddress.ip_address(listener[0]), listener[1]) if listener else None
@@ -100,6 +102,7 @@ class Egress:
     def use_destinations(self, destinations: Iterable[tuple[str, int]]) -> None:
         """The (host, port) that containers name, from now on."""
         self._destinations = frozenset((_bare(host), port) for host, port in destinations)
+        self._let_in.clear()
 
     def connector(self, connections: int, tls: ssl.SSLContext) -> aiohttp.TCPConnector:
         """A pool of connections behind this door, `connections` to one host at most."""
@@ -135,7 +138,15 @@ class Egress:
         if self.proxy is not None:
             self._admit_to_proxy(passage)
         _passage.set(passage)
+        if len(self._let_in) >= _MAX_LET_IN:
+            self._let_in.clear()
+        self._let_in.add((host, port))
         return passage
+
+    def would_admit(self, host: str, port: int) -> bool:
+        """Whether `admit_host` has let this in and would again: all that a request has to know that needs no
+        new connection. False: ask."""
+        return (host, port) in self._let_in
 
     def _admit_to_proxy(self, passage: Passage) -> None:
         """What can be judged before the proxy looks a name up: an address that is written out, and the

@@ -27,9 +27,9 @@ from sgtm.delivery.clock import Alarm, Clock
 from sgtm.delivery.delivery import Batch, Delivery, oldest_s
 from sgtm.delivery.errors import SendError
 from sgtm.delivery.exchange import Again, Came
-from sgtm.delivery.judge import Attempt, judge_answer, judge_error, request_of
+from sgtm.delivery.judge import Attempt, asked_wait_s, judge, judge_answer, request_of
 from sgtm.delivery.queue import LaneLimits, LaneQueue
-from sgtm.delivery.retry import backoff_s, bounded_wait_s, retry_after_s
+from sgtm.delivery.retry import backoff_s
 from sgtm.delivery.sender import Sender
 from sgtm.delivery.settling import Settling
 from sgtm.delivery.standing import LaneState, Standing
@@ -39,8 +39,6 @@ MAX_TIMEOUT_S = 60.0
 """Hard ceiling of one attempt (SPEC: R95, R255)."""
 _LOOK_AGAIN_S = 60.0
 _BUDGET_WAIT_S = 0.1
-BACKLOG = 1_000
-"""Records that are read again stop at so many deliveries in the queue: what comes now goes first."""
 
 
 class Lane:
@@ -82,7 +80,7 @@ class Lane:
         if left_s <= 0:
             self._give_up(delivery, "expired")
             return
-        if self._is_free(now) and not delivery.has_company:
+        if not self._queue.count and not delivery.has_company and self._is_free(now):
             self._leave(Batch([delivery]), now)
             return
         if self._hands_back and (why := self._turns_away(delivery, now)):
@@ -103,37 +101,28 @@ class Lane:
 
     def _turns_away(self, delivery: Delivery, now: float) -> str:
         """Why the delivery should wait outside; "" when there is a use for it."""
-        if why := self._wants_nothing_of(delivery.tag, now):
+        if why := self._standing.why_not(delivery.tag, now, self._queue.count):
             return why
         if self._queue.is_full_for(delivery) or (delivery.is_again and self.is_busy):
             return "the lane is full"
         return ""
 
-    def _wants_nothing_of(self, tag: str, now: float) -> str:
-        standing = self._standing
-        if standing.is_shut(now) or (standing.is_on_trial and self._queue.count):
-            return f"the destination is shut: {standing.circuit.reason}".removesuffix(": ")
-        return "the destination refuses the tag" if standing.turns_away(tag, now) else ""
-
     def wants(self, tag: str) -> bool:
         """Whether there is a use and room for a record of the tag that waits outside."""
-        return not self.is_busy and not self._wants_nothing_of(tag, self._clock.now())
+        return not (self.is_busy or self._standing.why_not(tag, self._clock.now(), self._queue.count))
 
     @property
     def is_busy(self) -> bool:
         """Whether what waits outside should go on waiting."""
-        queue, limits = self._queue, self._limits
-        is_long = queue.count >= min(BACKLOG, limits.max_queued)
-        return is_long or 2 * queue.size_bytes >= limits.max_queued_bytes
+        return self._queue.is_long
 
     def flush(self) -> None:
         """Let no batch wait for company any longer."""
         self._queue.flush()
 
     def _is_free(self, now: float) -> bool:
-        """Nothing waits for its turn and nothing is against a request: it needs no place in the queue."""
-        has_room = len(self._under_way) < self._limits.concurrency
-        return has_room and not self._queue.count and self._standing.is_clear(now)
+        """Nothing is against a request: if none waits for its turn, it needs no place in the queue."""
+        return len(self._under_way) < self._limits.concurrency and self._standing.is_clear(now)
 
     def _wake(self) -> None:
         """Let leave what may, while there is room."""
@@ -151,7 +140,8 @@ class Lane:
         if not self._queue.count:
             return None
         while self._standing.allows(now):
-            if self._may_retry(now):
+            due = self._queue.next_due
+            if due is not None and due <= now and self._standing.may_retry(now):
                 batch = self._queue.take_due()
             elif self._queue.has_ready:
                 batch = self._queue.take_ready()
@@ -163,10 +153,6 @@ class Lane:
                 self._standing.circuit.sends()
                 return batch
         return None
-
-    def _may_retry(self, now: float) -> bool:
-        due = self._queue.next_due
-        return due is not None and due <= now and self._standing.may_retry(now)
 
     def _set_alarm(self) -> None:
         """Ring when time alone can change what may leave, and at least once a minute, for expiry."""
@@ -191,7 +177,6 @@ class Lane:
         self._wake()
 
     # -- one attempt -----------------------------------------------------------------------------
-
     def _leave(self, batch: Batch, now: float) -> None:
         """Send it in one request: at once where the sender can, without a task; otherwise a task waits."""
         deliveries = batch.deliveries
@@ -200,7 +185,9 @@ class Lane:
             self._apply(batch, Attempt([request] * len(deliveries)), now)
             return
         for delivery in deliveries:
-            delivery.begins(self._clock.unix_micros)
+            delivery.attempts += 1
+            if delivery.walked is not None or delivery.trace is not None:
+                delivery.begins(self._clock.unix_micros())
         self._settling.sends(deliveries[0].tag, request)
         self._under_way.add(batch)
         batch.began = now
@@ -231,33 +218,43 @@ class Lane:
 
     def _ended(self, batch: Batch, came: VendorAnswer | Exception) -> None:
         """What was under way has ended so. Its place goes to the next."""
-        now = self._clock.now()
-        attempt = self._attempt(batch.deliveries, came)
-        if attempt.answer is not None or attempt.is_transient:  # else nothing was sent
-            self._settling.answered(self.destination, now - batch.began, is_done=attempt.is_done)
+        now, deliveries = self._clock.now(), batch.deliveries
         self._under_way.discard(batch)
-        self._apply(batch, attempt, now)
+        if isinstance(came, VendorAnswer):
+            said = judge_answer(deliveries, came)
+            if isinstance(said, Outcome) and said.kind == "done":
+                self._all_done(batch, said, came, now)
+            else:
+                each = said if isinstance(said, list) else [said] * len(deliveries)
+                self._apply(batch, Attempt(each, came), now)
+        else:
+            self._apply(batch, judge(deliveries, came), now)
         if self._queue.count:
             self._wake()
 
-    def _attempt(self, deliveries: list[Delivery], came: VendorAnswer | Exception) -> Attempt:
-        if isinstance(came, VendorAnswer):
-            return Attempt(judge_answer(deliveries, came), came)
-        name = type(came).__name__
-        if isinstance(came, SendError):
-            outcomes = [judge_error(came, delivery.request) for delivery in deliveries]
-            return Attempt(outcomes, error=name, is_transient=came.is_transient)
-        return Attempt([Outcome("retry", f"the sender raised {name}")] * len(deliveries), error=name)
+    def _all_done(self, batch: Batch, outcome: Outcome, answer: VendorAnswer, now: float) -> None:
+        """What `_apply` comes to for nearly every answer."""
+        standing, settling = self._standing, self._settling
+        settling.answered(self.destination, now - batch.began, is_done=True)
+        standing.went_well(now, is_retry=batch.attempts > 1)
+        if standing.has_refused:
+            for delivery in batch.deliveries:
+                standing.accepted(delivery.tag)
+        settling.all_done(batch.deliveries, outcome, answer, self.destination)
 
     def _apply(self, batch: Batch, attempt: Attempt, now: float) -> None:
         """Each delivery goes where its outcome sends it."""
+        if attempt.was_sent:
+            self._settling.answered(self.destination, now - batch.began, is_done=attempt.is_done)
         pairs = list(zip(batch.deliveries, attempt.outcomes, strict=True))
         again: list[Delivery] = []
         doubtful: list[tuple[Delivery, Outcome]] = []
         self._standing.tell(now, attempt, is_retry=batch.attempts > 1)
-        wait_s = self._asked_to_wait(now, attempt)
+        wait_s = asked_wait_s(attempt, self._clock.unix_micros() / 1_000_000)
+        if wait_s:
+            self._standing.pause(now + wait_s)
         for delivery, outcome in pairs:
-            self._settling.judged(delivery, outcome, attempt, self.destination)
+            self._settling.judged(delivery, outcome, self.destination, attempt.answer, attempt.error)
             match outcome.kind:
                 case "done":
                     self._standing.accepted(delivery.tag)
@@ -307,22 +304,9 @@ class Lane:
             if half:
                 self._queue.put_first(Batch([delivery for delivery, _ in half], is_isolated=True))
 
-    def _asked_to_wait(self, now: float, attempt: Attempt) -> float:
-        """Seconds that the vendor asked for; the whole lane keeps to it (SPEC: R97)."""
-        waits = [outcome.retry_after_s for outcome in attempt.outcomes if outcome.kind == "retry"]
-        asked = [bounded_wait_s(seconds) for seconds in waits if seconds is not None]
-        if waits and attempt.answer is not None:
-            header = attempt.answer.header("retry-after")
-            asked.append(retry_after_s(header, self._clock.unix_micros() / 1_000_000) or 0.0)
-        wait_s = max(asked, default=0.0)
-        if wait_s:
-            self._standing.pause(now + wait_s)
-        return wait_s
-
     def _give_up(self, delivery: Delivery, why: str) -> None:
-        kind: Literal["refused", "dead"] = (
-            "refused" if delivery.tag in self._standing.refused_tags else "dead"
-        )
+        is_refused = delivery.tag in self._standing.refused_tags
+        kind: Literal["refused", "dead"] = "refused" if is_refused else "dead"
         latest = delivery.last_reason or self._standing.circuit.reason
         self._settling.dead(
             delivery, self.destination, Outcome(kind, f"{why}; latest: {latest}" if latest else why)
@@ -340,22 +324,12 @@ class Lane:
 
     def state(self) -> LaneState:
         """For operators."""
-        now, standing = self._clock.now(), self._standing
         here = itertools.chain(self._queue, *(batch.deliveries for batch in self._under_way))
-        return LaneState(
-            destination=self.destination,
-            credential=self.credential,
-            state="shut" if standing.is_on_trial else "paused" if now < standing.paused_until else "open",
-            reason=standing.circuit.reason,
-            next_try_in_s=max(0.0, standing.shut_until - now),
+        return self._standing.state(
+            self._clock.now(),
             queued=self._queue.count,
             in_flight=sum(len(batch.deliveries) for batch in self._under_way),
-            refused_tags=tuple(standing.refused_tags),
             oldest_s=oldest_s(here, self._clock.unix_micros()),
-            done=standing.done,
-            failed=standing.failed,
-            last_error=standing.last_error,
-            last_error_s=now - standing.last_error_at if standing.last_error else 0.0,
         )
 
     async def close(self) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable
 
+from sgtm._fast.vendor_http import authority_size
 from sgtm.delivery.clock import Clock, LoopClock
 from sgtm.delivery.delivery import Delivery, DeliveryRules
 from sgtm.delivery.errors import Refused
@@ -54,6 +55,8 @@ class Lanes:
         self._clock = clock or LoopClock()
         self._settling = Settling(counters, self._clock, on_dead, journal)
         self._lanes: dict[_Key, Lane] = {}
+        self._known: dict[tuple[str, CredentialUse | None], Lane] = {}
+        """The same, by what stands before a URL's path, so that it is read once."""
         self._max_lanes = max_lanes
         self._retired: set[asyncio.Task[None]] = set()
         self._is_closed = False
@@ -65,21 +68,33 @@ class Lanes:
 
     def deliver(self, delivery: Delivery) -> None:
         """Take one delivery; its `on_settled` is called exactly once. Never raises, never waits."""
-        self._settling.took()
+        self._settling.pending += 1
         if self._is_closed:
             self._settling.handed_back(delivery, (), "the process is going down")
             return
+        request = delivery.request
+        authority = request.url[: authority_size(request.url)]
+        lane = self._known.get((authority, request.credential)) or self._find_lane(delivery, authority)
+        if lane is not None:
+            lane.add(delivery)
+
+    def _find_lane(self, delivery: Delivery, authority: str) -> Lane | None:
+        """Where it goes, which `authority` says if it is not empty; None: nowhere, and it is given up."""
+        request = delivery.request
         try:
-            origin = origin_of(delivery.request.url)
+            origin = origin_of(request.url)
         except Refused as error:
             self._settling.dead(delivery, "", Outcome("dead", f"Refused: {error}"))
-            return
-        key = (*origin, delivery.request.credential)
+            return None
+        key = (*origin, request.credential)
         lane = self._lanes.get(key) or self._new_lane(key)
         if lane is None:
             self._settling.dead(delivery, origin[1], Outcome("dead", "too many destinations"))
-            return
-        lane.add(delivery)
+        elif authority:
+            if len(self._known) >= self._max_lanes:
+                self._known.clear()
+            self._known[authority, request.credential] = lane
+        return lane
 
     def wants(self, hold: Hold) -> bool:
         """Whether there is a use and room for a record that waits for this."""
@@ -114,6 +129,7 @@ class Lanes:
         self._is_closed = True
         await asyncio.gather(*(lane.close() for lane in self._lanes.values()), *self._retired)
         self._lanes.clear()
+        self._known.clear()
         if self._journal is not None:
             await self._journal.close()
 
@@ -140,6 +156,7 @@ class Lanes:
         key = min(idle, key=lambda pair: pair[1].is_shut)[0] if idle else None
         if key is None:
             return False
+        self._known.clear()
         closing = asyncio.get_running_loop().create_task(self._lanes.pop(key).close())
         self._retired.add(closing)
         closing.add_done_callback(self._retired.discard)

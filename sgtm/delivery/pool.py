@@ -33,8 +33,8 @@ class Pool:
         self._open: set[Connection] = set()
         self._dialing = 0
         """Places that are taken by connections which are being made."""
-        self._idle: dict[Connection, float] = {}
-        """Since when; the latest is last."""
+        self.idle: dict[Connection, float] = {}
+        """Those that rest, as far as can be known, and since when; the latest is last."""
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()
         """None: there is a place for a connection of one's own."""
         self._sweeping: asyncio.TimerHandle | None = None
@@ -45,16 +45,11 @@ class Pool:
         """Whether it holds nothing."""
         return not (self._open or self._dialing or self._waiters)
 
-    @property
-    def has_idle(self) -> bool:
-        """Whether a connection rests, as far as can be known."""
-        return bool(self._idle)
-
     def take(self) -> Connection | None:
         """A connection that rests, if there is one."""
         now = self._loop.time()
-        while self._idle:
-            connection, since = self._idle.popitem()
+        while self.idle:
+            connection, since = self.idle.popitem()
             if connection.is_open and now < since + KEPT_IDLE_S:
                 return connection
             connection.abort()
@@ -138,13 +133,13 @@ class Pool:
             if not waiter.done():
                 waiter.set_result(connection)
                 return
-        self._idle[connection] = now
+        self.idle[connection] = now
         if self._sweeping is None:
             self._sweeping = self._loop.call_later(KEPT_IDLE_S, self._sweep)
 
     def _lost(self, connection: Connection) -> None:
         self._open.discard(connection)
-        self._idle.pop(connection, None)
+        self.idle.pop(connection, None)
         self._give_places()
         if self._is_closed and not self._open:
             self._gone.set()
@@ -159,8 +154,8 @@ class Pool:
     def _sweep(self) -> None:
         """Close what has rested for too long, or is too old; look again while anything rests."""
         now = self._loop.time()
-        for connection, since in list(self._idle.items()):
+        for connection, since in list(self.idle.items()):
             if now >= min(since + KEPT_IDLE_S, connection.good_until):
-                del self._idle[connection]
+                del self.idle[connection]
                 connection.abort()
-        self._sweeping = self._loop.call_later(KEPT_IDLE_S / 2, self._sweep) if self._idle else None
+        self._sweeping = self._loop.call_later(KEPT_IDLE_S / 2, self._sweep) if self.idle else None

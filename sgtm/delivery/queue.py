@@ -17,6 +17,9 @@ from msgspec import Struct
 from sgtm.delivery.clock import Clock
 from sgtm.delivery.delivery import Batch, BatchKey, Delivery
 
+BACKLOG = 1_000
+"""Deliveries that are enough to do for a while."""
+
 
 class LaneLimits(Struct, frozen=True):
     """Bounds of each lane."""
@@ -42,7 +45,8 @@ class LaneQueue:
 
     def add(self, delivery: Delivery) -> None:
         """Take a new delivery: ready at once, or in a batch that waits for company."""
-        self._count(delivery, 1)
+        self.count += 1
+        self.size_bytes += delivery.size_bytes
         if delivery.has_company:
             self._join(delivery)
         else:
@@ -64,9 +68,9 @@ class LaneQueue:
             self._formed(batch)
 
     def _join(self, delivery: Delivery) -> None:
-        key = delivery.batch_key
+        key, item_bytes = delivery.batch_key, delivery.item_bytes
         batch = self._forming.get(key)
-        if batch is not None and not batch.fits(delivery.item_bytes):
+        if batch is not None and not batch.fits(item_bytes):
             self._formed(batch)
             batch = None
         if batch is None:
@@ -74,8 +78,8 @@ class LaneQueue:
             linger_s = delivery.rules.linger_ms / 1_000
             batch.alarm = self._clock.call_at(self._clock.now() + linger_s, lambda: self._formed(new))
         else:
-            batch.add(delivery)
-        if batch.is_full:
+            batch.add(delivery, item_bytes)
+        if len(batch.deliveries) >= batch.max_batch:
             self._formed(batch)
 
     def _formed(self, batch: Batch) -> None:
@@ -127,6 +131,13 @@ class LaneQueue:
         is_full = self.count >= limits.max_queued
         return is_full or self.size_bytes + delivery.size_bytes > limits.max_queued_bytes
 
+    @property
+    def is_long(self) -> bool:
+        """Records that are read again stop here: what comes now goes first."""
+        limits = self._limits
+        is_long = self.count >= min(BACKLOG, limits.max_queued)
+        return is_long or 2 * self.size_bytes >= limits.max_queued_bytes
+
     def take_oldest(self) -> Delivery | None:
         """What has waited longest for its turn (but for batches that are forming: `flush` first)."""
         if not self._ready:
@@ -137,7 +148,8 @@ class LaneQueue:
         delivery = batch.pop_first()
         if not batch.deliveries:
             self._ready.popleft()
-        self._count(delivery, -1)
+        self.count -= 1
+        self.size_bytes -= delivery.size_bytes
         return delivery
 
     def take_all(self) -> list[Delivery]:
@@ -162,10 +174,6 @@ class LaneQueue:
         self._count_all(batch, -1)
         return batch
 
-    def _count(self, delivery: Delivery, sign: int) -> None:
-        self.count += sign
-        self.size_bytes += sign * delivery.size_bytes
-
     def _count_all(self, batch: Batch, sign: int) -> None:
-        for delivery in batch.deliveries:
-            self._count(delivery, sign)
+        self.count += sign * len(batch.deliveries)
+        self.size_bytes += sign * sum([delivery.size_bytes for delivery in batch.deliveries])

@@ -1,4 +1,5 @@
-"""What may be written to a vendor's socket: one function, every request passes it.
+"""What may be written to a vendor's socket: one function, every request passes it, or its compiled form for
+what is plain (`_fast/vendor_http.pyx`), which writes the same bytes or leaves it to this one.
 
 SPEC: reliability 3, rule 7: tokens, no control characters, framing headers are ours alone, the
 target is percent-encoded and never decoded again. The credential enters here and nowhere else.
@@ -44,16 +45,29 @@ def write_request(request: OutgoingRequest, credentials: Credentials, token: str
     `token` is the access token, where the credential is made and not a secret itself.
     Raises Refused or CredentialMissing."""
     method, url, headers = write_parts(request.method, request.url, request.headers)
-    use = request.credential
-    if use is not None:
-        credential = credentials.value(use.name) if token is None else token
-        url = _put(use, use.prefix, credential, url, headers)
-        proof = use.proof
-        if proof is not None:
-            secret = credentials.value(proof.name)
-            proved = hmac.digest(secret.encode(), credential.encode(), "sha256").hex()
-            url = _put(proof, "", proved, url, headers)
+    if request.credential is not None:
+        url = put_credential(request.credential, credentials, url, headers, token)
     return method, url, headers
+
+
+def put_credential(
+    use: CredentialUse,
+    credentials: Credentials,
+    url: str,
+    headers: list[tuple[str, str]],
+    token: str | None = None,
+) -> str:
+    """Put a credential in its place: among the headers, or into the URL that is returned.
+
+    Raises Refused or CredentialMissing."""
+    credential = credentials.value(use.name) if token is None else token
+    url = _put(use, use.prefix, credential, url, headers)
+    proof = use.proof
+    if proof is not None:
+        secret = credentials.value(proof.name)
+        proved = hmac.digest(secret.encode(), credential.encode(), "sha256").hex()
+        url = _put(proof, "", proved, url, headers)
+    return url
 
 
 def write_parts(method: str, url: str, headers: Sequence[tuple[str, str]]) -> Written:
@@ -69,12 +83,10 @@ def write_parts(method: str, url: str, headers: Sequence[tuple[str, str]]) -> Wr
 def request_bytes(written: Written, origin: tuple[str, str, int], body: bytes, *, to_proxy: bool) -> bytes:
     """All of a request, for one write. A proxy is told the whole URL. Raises Refused."""
     method, url, headers = written
-    scheme, host, port = origin
-    host = host.rstrip(".")
-    authority = host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
+    authority = authority_of(origin)
     target = target_of(url)
     if to_proxy:
-        target = f"{scheme}://{authority}{target}"
+        target = f"{origin[0]}://{authority}{target}"
     lines = [f"{method} {target} HTTP/1.1\r\nHost: {authority}\r\n"]
     accepts = False
     for name, value in headers:
@@ -86,6 +98,13 @@ def request_bytes(written: Written, origin: tuple[str, str, int], body: bytes, *
     with suppress(UnicodeEncodeError):
         return "".join(lines).encode() + body
     raise Refused("a header holds what is no text", where="headers", mend="write text")
+
+
+def authority_of(origin: tuple[str, str, int]) -> str:
+    """What the Host header says."""
+    scheme, host, port = origin
+    host = host.rstrip(".")
+    return host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
 
 
 def target_of(url: str) -> str:

@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 
 from sgtm.delivery.clock import Clock
 from sgtm.delivery.delivery import Delivery, HandedBack
 from sgtm.delivery.journal import GIVEN_UP, MAX_REASON, Journal, Noted
-from sgtm.delivery.judge import Attempt
 from sgtm.delivery.letter import MAX_ANSWER_BYTES, Death
-from sgtm.messages import Outcome, OutgoingRequest
+from sgtm.messages import Outcome, OutgoingRequest, VendorAnswer
 from sgtm.observability.metrics import Counters
 from sgtm.observability.trace import TagTrace, Try
 
@@ -27,43 +26,66 @@ class Settling:
         self, counters: Counters, clock: Clock, on_dead: OnDead | None, journal: Journal | None = None
     ) -> None:
         self.pending = 0
-        """Deliveries taken and not settled."""
+        """Deliveries taken and not settled; who takes one counts it here."""
         self._counters, self._clock, self._on_dead = counters, clock, on_dead
         self._journal = journal
+        self._sent = counters.counts("sgtm_vendor_requests_total")
+        self._sent_bytes = counters.counts("sgtm_vendor_request_bytes_total")
+        self._done = counters.counts("sgtm_deliveries_done_total")
         self._nothing_pending: asyncio.Future[None] | None = None
         self._said: dict[tuple[str, str, str], tuple[float, int]] = {}
-
-    def took(self) -> None:
-        """A delivery came in."""
-        self.pending += 1
 
     def sends(self, tag: str, request: OutgoingRequest) -> None:
         """An attempt begins."""
         size_bytes = len(request.url) + len(request.body)
-        self._counters.add("sgtm_vendor_requests_total", tag)
-        self._counters.add("sgtm_vendor_request_bytes_total", tag, size_bytes)
+        if tag in self._sent_bytes:
+            self._sent[tag] += 1
+            self._sent_bytes[tag] += size_bytes
+        else:
+            self._counters.add("sgtm_vendor_requests_total", tag)
+            self._counters.add("sgtm_vendor_request_bytes_total", tag, size_bytes)
 
     def answered(self, destination: str, seconds: float, *, is_done: bool) -> None:
         """A request took so long; `is_done`: the vendor accepted all of it."""
         self._counters.observe("sgtm_delivery_seconds", seconds, destination)
         self._counters.add("sgtm_attempts_total", f"{destination}/{'done' if is_done else 'failed'}")
 
-    def judged(self, delivery: Delivery, outcome: Outcome, attempt: Attempt, destination: str) -> None:
+    def all_done(
+        self, deliveries: Sequence[Delivery], outcome: Outcome, answer: VendorAnswer, destination: str
+    ) -> None:
+        """The vendor has all of a request: what `judged` and `done` say of each."""
+        is_noted = self._journal is not None or outcome.warnings
+        for delivery in deliveries:
+            if is_noted or delivery.walked is not None or delivery.trace is not None:
+                self.judged(delivery, outcome, destination, answer)
+            tag = delivery.tag
+            if tag in self._done:
+                self._done[tag] += 1
+            else:
+                self._counters.add("sgtm_deliveries_done_total", tag)
+            self._settle(delivery, outcome)
+
+    def judged(
+        self,
+        delivery: Delivery,
+        outcome: Outcome,
+        destination: str,
+        answer: VendorAnswer | None,
+        error: str = "",
+    ) -> None:
         """An attempt ended so; for some outcomes that is not the delivery's end."""
-        answer = attempt.answer
+        status = answer.status if answer is not None else 0
         if outcome.kind != "done":
-            delivery.last_reason = outcome.reason
-            delivery.last_status = answer.status if answer is not None else 0
+            delivery.last_reason, delivery.last_status = outcome.reason, status
             delivery.last_answer = answer.body[:MAX_ANSWER_BYTES] if answer is not None else b""
         if outcome.warnings:
             self._counters.add("sgtm_tag_warnings_total", delivery.tag, len(outcome.warnings))
-        walked = delivery.walked
-        if walked is not None:
-            walked.ended(self._clock.unix_micros(), outcome, answer, attempt.error, delivery.attempts)
+        if delivery.walked is not None:
+            now = self._clock.unix_micros()
+            delivery.walked.ended(now, outcome, answer, error, delivery.attempts)
         if delivery.trace is not None:
-            self._trace(delivery.trace, delivery, outcome, attempt, destination)
+            self._trace(delivery.trace, delivery, outcome, status, error, destination)
         if self._journal is not None:
-            status = answer.status if answer is not None else 0
             self._note(self._journal, delivery, destination, status, outcome.kind, outcome.reason)
 
     def _note(
@@ -84,12 +106,17 @@ class Settling:
         journal.note(entry)
 
     def _trace(
-        self, trace: TagTrace, delivery: Delivery, outcome: Outcome, attempt: Attempt, destination: str
+        self,
+        trace: TagTrace,
+        delivery: Delivery,
+        outcome: Outcome,
+        status: int,
+        error: str,
+        destination: str,
     ) -> None:
         begun = delivery.begun_micros
         took = max(0, self._clock.unix_micros() - begun)
-        status = attempt.answer.status if attempt.answer is not None else 0
-        told = Try(destination, delivery.attempts, begun, took, outcome.kind, status, attempt.error)
+        told = Try(destination, delivery.attempts, begun, took, outcome.kind, status, error)
         trace.tried(told)
 
     def retries(self, delivery: Delivery) -> None:

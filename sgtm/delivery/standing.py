@@ -88,6 +88,14 @@ class Standing:
         """Whether the next request that leaves is a probe."""
         return self.circuit.state != "closed"
 
+    def why_not(self, tag: str, now: float, queued: int) -> str:
+        """Why there is no use for another delivery of the tag, where `queued` wait; "" when there is one."""
+        if self.is_clear(now):
+            return ""
+        if self.is_shut(now) or (self.is_on_trial and queued):
+            return f"the destination is shut: {self.circuit.reason}".removesuffix(": ")
+        return "the destination refuses the tag" if self.turns_away(tag, now) else ""
+
     def may_retry(self, now: float) -> bool:
         """Whether a retry is paid for (`allows` said yes)."""
         return self.is_on_trial or self.budget.take(now)
@@ -110,9 +118,32 @@ class Standing:
         return max(self.paused_until, opens_at)
 
     @property
+    def has_refused(self) -> bool:
+        """Whether there are such tags."""
+        return bool(self._refusals)
+
+    @property
     def refused_tags(self) -> Sequence[str]:
         """Tags that the destination refuses until somebody mends something."""
         return tuple(self._refusals)
+
+    def state(self, now: float, *, queued: int, in_flight: int, oldest_s: float) -> LaneState:
+        """For operators."""
+        return LaneState(
+            destination=self._destination,
+            credential=self._credential,
+            state="shut" if self.is_on_trial else "paused" if now < self.paused_until else "open",
+            reason=self.circuit.reason,
+            next_try_in_s=max(0.0, self.shut_until - now),
+            queued=queued,
+            in_flight=in_flight,
+            refused_tags=tuple(self._refusals),
+            oldest_s=oldest_s,
+            done=self.done,
+            failed=self.failed,
+            last_error=self.last_error,
+            last_error_s=now - self.last_error_at if self.last_error else 0.0,
+        )
 
     # -- what an attempt tells -------------------------------------------------------------------
 
@@ -123,11 +154,11 @@ class Standing:
         kinds = {outcome.kind for outcome in attempt.outcomes}
         reason = attempt.outcomes[0].reason
         if kinds == {"done"}:
-            self.done += 1
-        else:
-            self.failed += 1
-            failures = (outcome.reason for outcome in attempt.outcomes if outcome.kind != "done")
-            self.last_error, self.last_error_at = next(failures), now
+            self.went_well(now, is_retry=is_retry)
+            return
+        self.failed += 1
+        failures = (outcome.reason for outcome in attempt.outcomes if outcome.kind != "done")
+        self.last_error, self.last_error_at = next(failures), now
         if kinds == {"retry"} or (attempt.is_transient and "refused" not in kinds):
             circuit.failed(now, reason)
         elif kinds == {"refused"}:
@@ -135,12 +166,19 @@ class Standing:
         elif attempt.answer is None:
             circuit.told_nothing(now)
         else:
-            circuit.succeeded(now)
-            self.budget.succeeded(is_retry=is_retry)
+            self._succeeded(now, is_retry=is_retry)
         if (before, circuit.state) == ("closed", "open"):
             log.warning("destination shut", extra={"destination": self._destination, "reason": reason})
-        elif (before, circuit.state) == ("probing", "closed"):
+
+    def went_well(self, now: float, *, is_retry: bool) -> None:
+        """An attempt ended, and the vendor accepted all of it."""
+        self.done += 1
+        self._succeeded(now, is_retry=is_retry)
+
+    def _succeeded(self, now: float, *, is_retry: bool) -> None:
+        if self.circuit.succeeded(now):
             log.info("destination open again", extra={"destination": self._destination})
+        self.budget.succeeded(is_retry=is_retry)
 
     def pause(self, until: float) -> None:
         """The vendor asks for nothing before that."""

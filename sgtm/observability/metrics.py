@@ -58,6 +58,11 @@ class Counters:
             count = values.get(label, 0)
         values[label] = count + amount
 
+    def counts(self, name: str) -> dict[str, float]:
+        """All that was counted of `name`, by label, as it goes on. Who counts for each hit adds by himself to
+        a label that is in here; a new one is for `add`. Raises KeyError for a name that nobody declared."""
+        return self._values[name]
+
     def observe(self, name: str, seconds: float, label: str = "") -> None:
         """Something took so long. Raises KeyError for a histogram that nobody declared."""
         histograms = self._histograms[name]

@@ -81,7 +81,7 @@ async def test_a_full_lane_turns_away_what_comes_and_gives_up_nothing():
 
 
 async def test_what_is_run_again_takes_no_more_than_its_share_of_the_queue(monkeypatch):
-    monkeypatch.setattr("sgtm.delivery.lane.BACKLOG", 2)
+    monkeypatch.setattr("sgtm.delivery.queue.BACKLOG", 2)
     async with bench(hands_back=True, limits=LaneLimits(concurrency=1)) as it:
         it.vendor.fail("/collect", Fault(latency_ms=100, times=1))
         new = [it.deliver() for _ in range(3)]

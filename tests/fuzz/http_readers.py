@@ -13,6 +13,7 @@ from reference import http as twin
 from two_ways import Way, disagreement, other_opinion
 
 from sgtm._fast import http
+from sgtm._fast.vendor_http import read_answer
 from sgtm.delivery.answer_reader import AnswerReader
 from sgtm.delivery.errors import BadAnswer
 from sgtm.server.proxy_protocol import MAX_V2_BYTES, read_proxy_header
@@ -121,6 +122,9 @@ def answer(data: bytes) -> None:
         whole = _answer_of([data], is_for_head)
         pieces = [data[at : at + size] for at in range(0, len(data), size)]
         assert _answer_of(pieces, is_for_head) == whole, "read otherwise in pieces"
+        plain = None if is_for_head else read_answer(data)
+        if plain is not None:
+            assert (plain[0], plain[2], plain[3]) == whole, "the scanner reads another answer"
         if isinstance(whole, tuple) and not is_for_head:
             theirs = _answer_of_h11(data)
             assert theirs in (None, whole[:2]), f"h11 reads {theirs}"
