@@ -122,7 +122,7 @@ class Arrivals:
             self._late.append(self._due)
             self._due += self._chance.expovariate(self._rate)
         self._send()
-        if now < self._due:
+        if self._due <= self._until:
             self._loop.call_at(self._due, self._next)
         else:
             self._end_if_over()
@@ -141,7 +141,7 @@ class Arrivals:
         self._end_if_over()
 
     def _end_if_over(self) -> None:
-        is_over = self._loop.time() > self._until and not self._late
+        is_over = self._due > self._until and not self._late
         if is_over and len(self.latencies_ms) == self.sent and not self.done.done():
             self.done.set_result(None)
 

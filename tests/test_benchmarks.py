@@ -1,9 +1,13 @@
-"""The servers that ours is measured against, and what is checked of them before their time counts."""
+"""The benchmarks: who ours is measured against, what is checked of them before their time counts, and that
+the load counts right."""
 
 import asyncio
 import json
 import sys
+import time
+from collections import deque
 from contextlib import ExitStack
+from itertools import repeat
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
@@ -14,7 +18,8 @@ from npm_packages import node_modules
 from benchmarks import delivered
 from benchmarks.contenders import PEERS, Contender, started, started_node, started_yardstick
 from benchmarks.hits import make_hits
-from benchmarks.load import check
+from benchmarks.latency import Arrivals
+from benchmarks.load import check, is_whole
 from benchmarks.stand_in import Arrived, StartedStandIn, started_stand_in
 from benchmarks.tag_managers import started_walkeros, started_webcm, webcm_wire
 
@@ -82,3 +87,33 @@ def test_a_folder_without_the_peer_is_named_with_what_it_lacks(tmp_path: Path) -
         pass
     with pytest.raises(SystemExit, match="google-analytics-4/dist"), started_webcm("WebCM", vendor, tmp_path):
         pass
+
+
+class Echo:
+    """A line on which every hit is answered at once."""
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        self._arrivals = arrivals
+        self.due = 0.0
+
+    def carry(self, hit: bytes, due: float) -> None:
+        self.due = due
+        asyncio.get_running_loop().call_soon(lambda: self._arrivals.answered(self, is_right=True))
+
+
+async def test_hits_that_came_due_while_the_loop_was_late_are_sent_and_the_round_ends() -> None:
+    arrivals = Arrivals(repeat(b"hit"), rate=1_000.0, seconds=0.05, seed=1)
+    arrivals.free = deque([Echo(arrivals)])
+    arrivals.start()
+    time.sleep(0.1)  # noqa: ASYNC251 -- the loop is late
+    async with asyncio.timeout(10):
+        await arrivals.done
+    # from the first hit on, as many gaps of `random.Random(1).expovariate(1_000.0)` as fit into 50 ms
+    assert arrivals.sent == len(arrivals.latencies_ms) == 53
+
+
+def test_an_answer_is_whole_with_the_last_byte_of_its_body() -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nGIF"
+    assert [is_whole(answer[:end]) for end in (10, -4, -1)] == [False, False, False]
+    assert is_whole(answer)
+    assert is_whole(b"HTTP/1.1 204 No Content\r\n\r\n")
