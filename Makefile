@@ -58,7 +58,7 @@ check: lint types test  ## what CI runs
 	$(BIN)/python -m sgtm docs --check
 
 ROUNDS ?= 9
-bench: fast  ## everything side by side in about 25 minutes (ROUNDS=), and a page of it in benchmarks/results
+bench: fast  ## everything side by side in about 35 minutes (ROUNDS=), and a page of it in benchmarks/results
 	$(BIN)/python -m benchmarks.parse
 	$(BIN)/python -m benchmarks.encode
 	$(BIN)/python -m benchmarks.hash
