@@ -14,3 +14,7 @@ def find_cookie(header: bytes, name: bytes) -> bytes | None:
 
 def find_cookies(header: bytes, name: bytes) -> list[bytes]:
     """All values of cookie `name` in the order of the header, at most `MAX_VALUES`."""
+
+def first_values(headers: tuple[tuple[bytes, bytes], ...], names: tuple[bytes, ...]) -> list[str | None]:
+    """First value of each of these cookies over all `Cookie` headers of a request (names of headers in lower
+    case), invalid UTF-8 as U+FFFD."""

@@ -73,3 +73,16 @@ def find_cookies(bytes header not None, bytes name not None):
             break
         values.append(PyBytes_FromStringAndSize(value, size))
     return values
+
+
+def first_values(tuple headers not None, tuple names not None):
+    cdef list values = [None] * len(names)
+    cdef Py_ssize_t index
+    for header, text in headers:
+        if header == b"cookie":
+            for index in range(len(names)):
+                if values[index] is None:
+                    value = find_cookie(text, names[index])
+                    if value is not None:
+                        values[index] = (<bytes>value).decode("utf-8", "replace")
+    return values

@@ -18,6 +18,7 @@ SPEC: meta-capi; requirements R124-R140, R267-R269, R303.
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -32,20 +33,11 @@ from sgtm.messages import Cookie, CredentialProof, CredentialUse, OutgoingReques
 from sgtm.tags._meta.answer import read
 from sgtm.tags._meta.browser import browser, enhancement_cookie, read_enhancement
 from sgtm.tags._meta.custom_data import custom_data, missing_of_purchase, number
-from sgtm.tags._meta.event import (
-    EVENT_NAMES,
-    ActionSource,
-    ServerEvent,
-    UserData,
-    advice,
-    encode_event,
-    match_keys,
-    seconds,
-)
+from sgtm.tags._meta.event import EVENT_NAMES, SAID, ActionSource, ServerEvent, advice, encode_event, seconds
 from sgtm.tags._meta.passed_on import limited_data_use, passed_on
-from sgtm.tags._meta.user_data import is_enough, known_person, verbatim_ids
+from sgtm.tags._meta.user_data import ORDER, is_enough, known_person, verbatim_ids
 
-__all__ = ["Parameters", "build", "check", "envelope", "match_keys", "read"]
+__all__ = ["Parameters", "build", "check", "envelope", "read"]
 
 PARTNER_AGENT = f"sgtm-{__version__}".lower()
 RENDER_BOT = "https://gtm-msr.appspot.com/"
@@ -55,10 +47,11 @@ MAX_AGE_OF_STORES_S = 62 * 86_400
 MARGIN_S = 60
 """Meta refuses an event by its clock, on arrival: we give up this much earlier."""
 _TEST_EVENT_CODE = re.compile("[A-Za-z0-9_-]{1,64}")
+_HEADERS = (("Content-Type", "application/json"),)
 _ACTION_SOURCES = frozenset(get_args(ActionSource))
 
 
-class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
+class Parameters(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """Which pixel, which token, and what may be added to the events."""
 
     pixel_id: Annotated[
@@ -140,6 +133,18 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(description="Shows the events under Test events; they count as real ones all the same.")
     ] = ""
 
+    @cached_property
+    def url(self) -> str:
+        """Where events of this pixel go."""
+        return f"{self.endpoint.rstrip('/')}/{self.api_version}/{self.pixel_id}/events"
+
+    @cached_property
+    def credential(self) -> CredentialUse:
+        """The token in its header, and what an app demands beside it."""
+        secret = self.app_secret
+        proof = CredentialProof(secret.name, "query", "appsecret_proof") if secret else None
+        return CredentialUse(self.access_token.name, "header", "Authorization", "Bearer ", proof=proof)
+
 
 def check(parameters: dict[str, Any], where: str) -> list[Problem]:
     """What the struct alone cannot find: a test code left in (R269), a token sent where events say."""
@@ -191,75 +196,68 @@ def _body(items: Sequence[bytes], shared: Mapping[str, str]) -> bytes:
 def build(event: Event, parameters: Parameters) -> TagResult:
     """Send one event to Meta, or say why Meta would refuse it."""
     warnings: list[str] = []
-    source = _action_source(event, parameters, warnings)
+    said = SAID.read(event.data)
+    source = _action_source(said, parameters, warnings)
     time = _event_time(event, warnings)
     max_age_s = MAX_AGE_OF_STORES_S if source == "physical_store" else MAX_AGE_S
     expires_micros = (time + max_age_s - MARGIN_S) * 1_000_000
     name = _event_name(event, parameters)
-    reason = _hopeless_from_the_start(event, name, expires_micros, max_age_s)
+    reason = _hopeless_from_the_start(event, said, name, expires_micros, max_age_s)
     if reason:
         return TagResult(sends_nothing_because=reason)
-    user_data, cookies = _user_data(event, parameters, source, datetime.fromtimestamp(time, UTC).year)
-    details = custom_data(event, warnings)
+    user_data, cookies = _user_data(event, said, parameters, source, time)
+    details = custom_data(event.data, warnings)
     reason = _refused_by_meta(name, user_data, details)
     if reason:
         return TagResult(cookies=cookies, warnings=tuple(warnings), sends_nothing_because=reason)
     is_of_browser = source != "business_messaging"
-    server_event = ServerEvent(
-        event_name=name,
-        event_time=time,
-        event_id=_event_id(event, name, warnings),
-        action_source=source if name != "AppendValue" else None,
-        event_source_url=event.text("page_location") if is_of_browser else None,
-        referrer_url=event.text("page_referrer") if is_of_browser else None,
-        user_data=UserData(**user_data),
-        custom_data=details or None,
-        opt_out=parameters.opt_out,
-        **dict(passed_on(event, source, warnings)),
-        **limited_data_use(
-            event,
-            parameters.data_processing_options,
-            parameters.data_processing_options_country,
-            parameters.data_processing_options_state,
-        ),
-    )
+    fields = {
+        "event_name": name,
+        "event_time": time,
+        "event_id": _event_id(said, name, warnings),
+        "action_source": source if name != "AppendValue" else None,
+        "event_source_url": said.get("page_location") if is_of_browser else None,
+        "referrer_url": said.get("page_referrer") if is_of_browser else None,
+        "user_data": user_data,
+        "custom_data": details or None,
+        "opt_out": parameters.opt_out or None,
+    }
+    passed = passed_on(said, source, warnings)
+    server_event = {key: value for key, value in fields.items() if value is not None}
+    server_event |= _limited_data_use(event, said, parameters)
+    server_event |= passed
     warnings += advice(server_event)
-    item = encode_event(server_event, warnings)
-    can_be_repeated = server_event.event_id is not None or parameters.repeats_without_event_id
-    request = _request(event, parameters, item, expires_micros, can_be_repeated=can_be_repeated)
-    return TagResult(
-        (request,), cookies=cookies, warnings=tuple(warnings), match_keys=match_keys(server_event)
-    )
+    request = _request(said, parameters, server_event, expires_micros, warnings)
+    return TagResult((request,), cookies=cookies, warnings=tuple(warnings), match_keys=tuple(user_data))
 
 
 def _request(
-    event: Event, parameters: Parameters, item: bytes, expires_micros: int, *, can_be_repeated: bool
+    said: Mapping[str, Any],
+    parameters: Parameters,
+    server_event: ServerEvent,
+    expires_micros: int,
+    warnings: list[str],
 ) -> OutgoingRequest:
     """A test event is complete; others wait as items for their envelope, which finds in `body` what it
     shall hold beside the events."""
+    item, body = encode_event(server_event, warnings), b""
     shared = {"partner_agent": f"{PARTNER_AGENT}-ee"} if parameters.enhance_events else {}
-    said = event.text("test_event_code") or ""
-    test_event_code = said if _TEST_EVENT_CODE.fullmatch(said) else parameters.test_event_code
+    of_event = said.get("test_event_code", "")
+    test_event_code = of_event if _TEST_EVENT_CODE.fullmatch(of_event) else parameters.test_event_code
     if test_event_code:
         body, item = _body([item], shared | {"test_event_code": test_event_code}), b""
-    else:
-        body = msgspec.json.encode(shared) if shared else b""
+    elif shared:
+        body = msgspec.json.encode(shared)
     return OutgoingRequest(
         "POST",
-        f"{parameters.endpoint.rstrip('/')}/{parameters.api_version}/{parameters.pixel_id}/events",
-        (("Content-Type", "application/json"),),
+        parameters.url,
+        _HEADERS,
         body,
-        _credential(parameters),
+        parameters.credential,
         item,
         expires_micros,
-        can_be_repeated,
+        "event_id" in server_event or parameters.repeats_without_event_id,
     )
-
-
-def _credential(parameters: Parameters) -> CredentialUse:
-    secret = parameters.app_secret
-    proof = CredentialProof(secret.name, "query", "appsecret_proof") if secret else None
-    return CredentialUse(parameters.access_token.name, "header", "Authorization", "Bearer ", proof=proof)
 
 
 # -- the event ---------------------------------------------------------------------------------
@@ -272,10 +270,10 @@ def _event_name(event: Event, parameters: Parameters) -> str:
     return parameters.event_names.get(event.name) or table.get(event.name, event.name)
 
 
-def _action_source(event: Event, parameters: Parameters, warnings: list[str]) -> str:
-    said = event.text("action_source")
-    if said is None or said in _ACTION_SOURCES:
-        return said or parameters.action_source
+def _action_source(said: Mapping[str, Any], parameters: Parameters, warnings: list[str]) -> str:
+    source: str = said.get("action_source", parameters.action_source)
+    if source in _ACTION_SOURCES:
+        return source
     warnings.append(f"action_source of the event is none that Meta knows; {parameters.action_source} is sent")
     return parameters.action_source
 
@@ -295,11 +293,11 @@ def _event_time(event: Event, warnings: list[str]) -> int:
     return received
 
 
-def _event_id(event: Event, name: str, warnings: list[str]) -> str | None:
+def _event_id(said: Mapping[str, Any], name: str, warnings: list[str]) -> str | None:
     """The id that Meta compares with the pixel's `eventID`: never invented (R125)."""
-    event_id = event.text("event_id")
+    event_id: str | None = said.get("event_id")
     if event_id is None:
-        event_id = event.text("transaction_id") if name == "Purchase" else None
+        event_id = said.get("transaction_id") if name == "Purchase" else None
         what = "; transaction_id stands in, if the pixel sends the same" if event_id else ""
         warnings.append(f"event_id is missing, so Meta cannot recognise the pixel's event{what}")
     if event_id is not None and len(event_id) > MAX_EVENT_ID:
@@ -307,49 +305,68 @@ def _event_id(event: Event, name: str, warnings: list[str]) -> str | None:
     return event_id
 
 
+def _limited_data_use(event: Event, said: Mapping[str, Any], parameters: Parameters) -> dict[str, Any]:
+    in_event = said.get("data_processing_options")
+    if in_event is None and parameters.data_processing_options is None:
+        return {}
+    return limited_data_use(
+        event.data,
+        in_event,
+        parameters.data_processing_options,
+        parameters.data_processing_options_country,
+        parameters.data_processing_options_state,
+    )
+
+
 # -- who ---------------------------------------------------------------------------------------
 
 
 def _user_data(
-    event: Event, parameters: Parameters, source: str, year: int
+    event: Event, said: Mapping[str, Any], parameters: Parameters, source: str, time: int
 ) -> tuple[dict[str, Any], tuple[Cookie, ...]]:
     """user_data, and the cookies to set. Consent that denies ad_storage keeps cookies out of both."""
-    raw = known_person(event, parameters.default_country_calling_code)
+    raw = known_person(event.data, parameters.default_country_calling_code)
     raw_ids = [] if parameters.hash_external_id else raw.pop("external_id", [])
-    user_data: dict[str, Any] = {
-        field: values[0] if len(values) == 1 else values
-        for field, values in hash_person("meta", raw, year=year).items()
-    }
+    user_data: dict[str, Any] = {}
+    if raw:
+        hashed = hash_person("meta", raw, year=datetime.fromtimestamp(time, UTC).year)
+        user_data = {field: found[0] if len(found) == 1 else found for field, found in hashed.items()}
     if raw_ids:
         ids = list(dict.fromkeys((plain_text(one) or "").strip() for one in raw_ids))
         user_data["external_id"] = ids[0] if len(ids) == 1 else ids
-    user_data |= verbatim_ids(event)
+    verbatim = dict(verbatim_ids(event.data))
     cookies: list[Cookie] = []
     consent = event.consent
     if parameters.enhance_events and consent.ad_storage is not False and consent.ad_user_data is not False:
         known_before = read_enhancement(event)
-        cookie = enhancement_cookie(known_before, user_data)
+        cookie = enhancement_cookie(known_before, user_data | verbatim)
         cookies += [cookie] if cookie else []
         user_data = known_before | user_data
     if source != "business_messaging":
         found, browser_cookies = browser(
             event,
+            said,
             may_store=consent.ad_storage is not False,
             extends_cookies=parameters.extend_cookies,
             generates_fbp=parameters.generate_fbp,
         )
         user_data |= found
         cookies += browser_cookies
+    user_data |= verbatim
+    if raw_ids or parameters.enhance_events:
+        user_data = {key: user_data[key] for key in ORDER if key in user_data}
     return user_data, tuple(cookies)
 
 
 # -- what Meta would refuse --------------------------------------------------------------------
 
 
-def _hopeless_from_the_start(event: Event, name: str, expires_micros: int, max_age_s: int) -> str:
+def _hopeless_from_the_start(
+    event: Event, said: Mapping[str, Any], name: str, expires_micros: int, max_age_s: int
+) -> str:
     if not name:
         return "the event has no name"
-    if (event.text("page_location") or "").startswith(RENDER_BOT):
+    if said.get("page_location", "").startswith(RENDER_BOT):
         return "the page was opened by Google's own render bot"
     if expires_micros <= event.request.received_micros:
         return f"event_time is older than {max_age_s // 86_400} days: Meta would refuse it, and its batch"
@@ -361,5 +378,5 @@ def _refused_by_meta(name: str, user_data: Mapping[str, Any], details: dict[str,
     if not is_enough(user_data):
         keys = ", ".join(sorted(user_data)) or "nothing"
         return f"not enough customer information for Meta: {keys}"
-    missing = list(missing_of_purchase(details)) if name == "Purchase" else []
+    missing = missing_of_purchase(details) if name == "Purchase" else []
     return f"a Purchase needs {' and '.join(missing)}, and none is invented" if missing else ""

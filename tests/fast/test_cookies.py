@@ -1,5 +1,7 @@
 """The compiled cookie look-up and its twin say the same about every header."""
 
+from types import ModuleType
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -71,3 +73,15 @@ def test_only_bytes_are_taken() -> None:
         fast.find_cookie("FPID=1", b"FPID")  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         fast.find_cookies(b"FPID=1", None)  # type: ignore[arg-type]
+
+
+def test_the_first_values_of_several_cookies_come_out_in_one_call(implementation: ModuleType) -> None:
+    headers = ((b"cookie", b"a=1; b=2"), (b"x", b"c=3"), (b"cookie", b"a=4; c=\xff; =5"))
+    assert implementation.first_values(headers, (b"c", b"a", b"d", b"")) == ["\ufffd", "1", None, None]
+    assert implementation.first_values((), (b"a",)) == [None]
+
+
+@given(texts=st.lists(HEADERS, max_size=3))
+def test_core_and_twin_find_the_same_first_values(texts: list[bytes]) -> None:
+    headers = tuple((b"cookie", text) for text in texts)
+    assert fast.first_values(headers, (b"a", b"_fbp")) == twin.first_values(headers, (b"a", b"_fbp"))

@@ -18,9 +18,9 @@ from sgtm.component import find
 from sgtm.demo.vendor import Vendor
 from sgtm.event import make_event, undefined
 from sgtm.messages import OutgoingRequest, VendorAnswer
-from sgtm.tags._meta.event import EVENT_NAMES, ServerEvent, UserData, seconds
+from sgtm.tags._meta.event import EVENT_NAMES, seconds
 from sgtm.tags._meta.user_data import is_enough
-from sgtm.tags.meta_conversions import build, check, envelope, match_keys, read
+from sgtm.tags.meta_conversions import build, check, envelope, read
 
 TAG = find("tag", "meta_conversions")
 REQUIRED = {"pixel_id": "1", "access_token": "META_TOKEN"}
@@ -423,9 +423,10 @@ def test_any_other_set_of_keys_is_enough(keys):
 
 def test_match_keys_are_those_that_the_event_carries():
     # R137
-    user_data = UserData(em="x", fbp="fb.1.1.1", client_user_agent="x")
-    event = ServerEvent(event_name="Purchase", event_time=1, user_data=user_data)
-    assert match_keys(event) == ("em", "client_user_agent", "fbp")
+    data = {"user_agent": "UA", "fbp": "fb.1.1.1", "email": "mary@x.example", "x-fb-ud-page_id": "1"}
+    (request,) = (result := built({"event_id": "e", **data})).requests
+    assert result.match_keys == ("em", "client_user_agent", "fbp", "page_id")
+    assert tuple(json.loads(request.item)["user_data"]) == result.match_keys
 
 
 # -- fbp, fbc: SPEC meta-capi 8 ----------------------------------------------------------------

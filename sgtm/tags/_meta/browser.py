@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from sgtm._fast.cookies import first_values
 from sgtm._fast.identifiers import as_digest
 from sgtm.cookies import read_cookie, registrable_domain
 from sgtm.event import Event
@@ -20,6 +21,8 @@ from sgtm.tags._meta.user_data import browser_address
 
 LIFE_S = 7_776_000
 """90 days."""
+_COOKIES = (b"_fbp", b"_fbc", b"_fbi")
+_NO_COOKIES = (None, None, None)
 ENHANCEMENT_COOKIE = "_gtmeec"
 ENHANCED = ("em", "ph", "ln", "fn", "ct", "st", "zp", "ge", "db", "country", "external_id")
 
@@ -32,19 +35,20 @@ MAX_ID_LENGTH = 2_000
 
 
 def browser(
-    event: Event, *, may_store: bool, extends_cookies: bool, generates_fbp: bool
+    event: Event, said: Mapping[str, Any], *, may_store: bool, extends_cookies: bool, generates_fbp: bool
 ) -> tuple[dict[str, str], list[Cookie]]:
     """Keys of user_data that the browser brings (address, user agent, fbc, fbp), and cookies to set.
 
-    Without `may_store` no cookie is read, made or set: what stands in the event and its URL remains."""
-    fbc = click_id(event, browser_id(event, "fbc", reads_cookies=may_store))
-    fbp = browser_id(event, "fbp", reads_cookies=may_store)
+    Without `may_store` no cookie is read, made or set: what stands in the event and its URL (`said`)
+    remains."""
+    in_cookies = first_values(event.request.headers, _COOKIES) if may_store else _NO_COOKIES
+    fbc = click_id(event, said, browser_id(said, "fbc", in_cookies[1], may_store=may_store))
+    fbp = browser_id(said, "fbp", in_cookies[0], may_store=may_store)
     if fbp is None and generates_fbp and may_store:
         fbp = new_browser_id(event)
-    address = browser_address(own_address(event) if may_store else None, event.text("ip_override"))
     found = {
-        "client_ip_address": address,
-        "client_user_agent": event.text("user_agent"),
+        "client_ip_address": browser_address(_own_address(in_cookies[2]), said.get("ip_override")),
+        "client_user_agent": said.get("user_agent"),
         "fbc": fbc,
         "fbp": fbp,
     }
@@ -55,29 +59,23 @@ def browser(
     return {key: value for key, value in found.items() if value}, cookies
 
 
-def browser_id(event: Event, name: str, *, reads_cookies: bool) -> str | None:
+def browser_id(said: Mapping[str, Any], name: str, in_cookie: str | None, *, may_store: bool) -> str | None:
     """The valid `fbp` or `fbc` that the event brings: override, cookie, Data Client, event data."""
-    data = event.data
-    cookie = f"_{name}"
-    common = data.get("common_cookie")
-    candidates = [
-        data.get(f"x-fb-ck-{name}"),
-        read_cookie(event.request, cookie) if reads_cookies else None,
-        common.get(cookie) if reads_cookies and isinstance(common, dict) else None,
-        data.get(name),
-    ]
-    return next((text for text in candidates if isinstance(text, str) and _is_id(text)), None)
+    common = said.get("common_cookie") if may_store else None
+    in_common = common.get(f"_{name}") if isinstance(common, dict) else None
+    for text in (said.get(f"x-fb-ck-{name}"), in_cookie, in_common, said.get(name)):
+        if isinstance(text, str) and _is_id(text):
+            return text
+    return None
 
 
-def click_id(event: Event, known: str | None) -> str | None:
+def click_id(event: Event, said: Mapping[str, Any], known: str | None) -> str | None:
     """fbc: the one that is known, unless the page came from another click.
 
     The creation time is when the click was first seen, so what is known stays while its click id is
     the same (segment 4, whatever follows)."""
-    fbclid = next(
-        filter(None, map(_fbclid, (event.text("page_location"), event.text("page_referrer")))), None
-    )
-    if fbclid is None or (known is not None and known.split(".")[3] == fbclid):
+    fbclid = _fbclid(said.get("page_location", "")) or _fbclid(said.get("page_referrer", ""))
+    if not fbclid or (known is not None and known.split(".")[3] == fbclid):
         return known
     return f"{_prefix(event)}.{fbclid}"
 
@@ -88,11 +86,10 @@ def new_browser_id(event: Event) -> str:
     return f"{_prefix(event)}.{1_000_000_000 + drawn % 1_147_483_648}"
 
 
-def own_address(event: Event) -> str:
+def _own_address(in_cookie: str | None) -> str:
     """What `_fbi` says of the browser's address, the cookie of Meta's parameter builder: `ip.appendix`."""
-    text = read_cookie(event.request, "_fbi") or ""
-    address, dot, appendix = text.rpartition(".")
-    return address if dot and not appendix.isdecimal() else text
+    address, dot, appendix = (in_cookie or "").rpartition(".")
+    return address if dot and not appendix.isdecimal() else in_cookie or ""
 
 
 # -- event enhancement -------------------------------------------------------------------------
@@ -147,9 +144,9 @@ def _prefix(event: Event) -> str:
     return f"fb.{domain.count('.')}.{event.request.received_micros // 1000}"
 
 
-def _fbclid(url: str | None) -> str | None:
+def _fbclid(url: str) -> str | None:
     """Parameter `fbclid`, decoded once and otherwise as it is: case matters."""
-    if url is None or "fbclid=" not in url:
+    if "fbclid=" not in url:
         return None
     try:
         query = urlsplit(url).query

@@ -3,51 +3,70 @@
 SPEC: meta-capi 7; requirements R129. Overrides stand under `x-fb-cd-*`.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from sgtm.event import Event, to_number
-from sgtm.identifiers import plain_text
-from sgtm.tags._meta.event import Content
+from sgtm._fast.mapping import AS_IS, NUMBER, PLAIN_TEXT, TEXT, Field, Mapping, convert
+from sgtm.messages import EventData
 
 MAX_DEPTH = 8
 """Trees from event data are cut here; nothing that Meta documents is as deep."""
-TEXTS = ("content_type", "content_name", "content_category", "status", "delivery_category", "item_number")
-NUMBERS = ("predicted_ltv", "net_revenue")
-_TEXTS = [(f"x-fb-cd-{key}", key) for key in TEXTS]
-_NUMBERS = [(f"x-fb-cd-{key}", key) for key in NUMBERS]
+VALUE = Mapping(Field("value", NUMBER, "value"), Field("currency", TEXT, "currency"))
+PRODUCT = Mapping(
+    Field("id", PLAIN_TEXT, "item_id"),
+    Field("quantity", NUMBER, "quantity", default=1),
+    Field("item_price", NUMBER, "price"),
+    Field("title", PLAIN_TEXT, "item_name"),
+    Field("description", PLAIN_TEXT, "description"),
+    Field("brand", PLAIN_TEXT, "item_brand"),
+    Field("category", PLAIN_TEXT, "item_category"),
+    Field("delivery_category", PLAIN_TEXT, "delivery_category"),
+)
+"""One product. A price of 0 is a price; quantity is 1 where it is not said, as in GA4."""
+OF_PRODUCTS = Mapping(
+    Field("contents", AS_IS, "x-fb-cd-contents"),
+    Field("content_ids", AS_IS, "x-fb-cd-content_ids"),
+    Field("content_type", PLAIN_TEXT, "x-fb-cd-content_type"),
+    Field("num_items", NUMBER, "x-fb-cd-num_items"),
+)
+"""What the event says itself instead of its products."""
+ONLY_PRODUCT = Mapping(
+    Field("content_name", PLAIN_TEXT, "item_name"), Field("content_category", PLAIN_TEXT, "item_category")
+)
+"""What an event with a single product says of it, unless the event says it itself."""
+DETAILS = Mapping(
+    Field("order_id", TEXT, "transaction_id"),
+    Field("search_string", TEXT, "search_term"),
+    *(
+        Field(key, PLAIN_TEXT, f"x-fb-cd-{key}")
+        for key in ("content_name", "content_category", "status", "delivery_category", "item_number")
+    ),
+    *(Field(key, NUMBER, f"x-fb-cd-{key}") for key in ("predicted_ltv", "net_revenue")),
+)
 
 
-def custom_data(event: Event, warnings: list[str]) -> dict[str, Any]:
+def custom_data(data: EventData, warnings: list[str]) -> dict[str, Any]:
     """custom_data without undefined keys. Own keys of the site (`custom_properties`) fill up what is
     left; they never take the place of a key that Meta knows."""
-    items = [item for item in _list(event.data.get("items")) if isinstance(item, dict)]
-    contents = _contents(event, items)
-    ids = [text for one in _list(event.data.get("x-fb-cd-content_ids")) if (text := plain_text(one))]
-    found: dict[str, Any] = {
-        "value": _value(event, warnings),
-        "currency": _currency(event, items, warnings),
-        "contents": contents or None,
-        "content_ids": ids or [text for one in contents if (text := plain_text(one.get("id")))] or None,
-        "content_type": "product" if items else None,
-        "num_items": _whole(number(event.data.get("x-fb-cd-num_items"))) or _quantity(items) or None,
-        "order_id": event.text("transaction_id"),
-        "search_string": event.text("search_term"),
-    }
+    items = [item for item in _list(data.get("items")) if isinstance(item, dict)]
+    found = VALUE.read(data)
+    if "value" not in found and convert(data.get("value"), TEXT) is not None:
+        warnings.append("value is not a number; it is left out")
+    said = found.pop("currency", None) or (convert(items[0].get("currency"), PLAIN_TEXT) if items else None)
+    if said is not None and (currency := _currency(said, warnings)):
+        found["currency"] = currency
+    overrides = OF_PRODUCTS.read(data)
+    if items or overrides:
+        found |= _products(items, overrides)
+    details = DETAILS.read(data)
     if len(items) == 1:
-        found |= {
-            "content_name": plain_text(items[0].get("item_name")),
-            "content_category": plain_text(items[0].get("item_category")),
-        }
-    data = event.data
-    found |= {key: text for source, key in _TEXTS if source in data and (text := plain_text(data[source]))}
-    found |= {key: number(data[source]) for source, key in _NUMBERS if source in data}
-    known = {key: value for key, value in found.items() if value is not None}
-    for key, value in _properties(event).items():
-        known.setdefault(key, value)
-    return known
+        details = _with_names(details, ONLY_PRODUCT.read(items[0]))
+    found |= details
+    if "custom_properties" in data:
+        own = _properties(data["custom_properties"])
+        found |= {key: value for key, value in own.items() if key not in found}
+    return found
 
 
 def json_tree(value: Any, depth: int = MAX_DEPTH) -> Any:
@@ -68,68 +87,62 @@ def json_tree(value: Any, depth: int = MAX_DEPTH) -> Any:
 
 def number(value: Any) -> int | float | None:
     """A finite number, also out of a text; None for all else, and for what no price or time can be."""
-    found = to_number(value)
-    return found if found is not None and abs(found) < 1e300 else None
+    found: int | float | None = convert(value, NUMBER)
+    return found
 
 
-def _value(event: Event, warnings: list[str]) -> int | float | None:
-    value = number(event.data.get("value"))
-    if value is None and event.text("value") is not None:
-        warnings.append("value is not a number; it is left out")
-    return value
-
-
-def _currency(event: Event, items: list[dict[str, Any]], warnings: list[str]) -> str | None:
-    """ISO 4217 in upper case, of the event or of its first product."""
-    text = event.text("currency") or (plain_text(items[0].get("currency")) if items else None)
-    if text is None:
-        return None
-    currency = text.strip().upper()
+def _currency(said: str, warnings: list[str]) -> str | None:
+    """ISO 4217 in upper case."""
+    currency = said.strip().upper()
     if len(currency) == 3 and currency.isascii() and currency.isalpha():
         return currency
     warnings.append("currency is not a code of ISO 4217; it is left out")
     return None
 
 
-def _contents(event: Event, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    override = [json_tree(one) for one in _list(event.data.get("x-fb-cd-contents")) if isinstance(one, dict)]
-    return override or [msgspec.to_builtins(content) for item in items if (content := _content(item))]
+def _products(items: list[dict[str, Any]], overrides: dict[str, Any]) -> dict[str, Any]:
+    """contents, content_ids, content_type and num_items."""
+    products = [PRODUCT.read(item) for item in items]
+    said = [json_tree(one) for one in _list(overrides.get("contents")) if isinstance(one, dict)]
+    contents = said or _contents(products)
+    quantity = sum(product["quantity"] for product in products)
+    found = {
+        "contents": contents,
+        "content_ids": _texts(overrides.get("content_ids")) or _texts([one.get("id") for one in contents]),
+        "content_type": overrides.get("content_type") or ("product" if items else None),
+        "num_items": _whole(overrides.get("num_items")) or _whole(quantity),
+    }
+    return {key: value for key, value in found.items() if value}
 
 
-def _content(item: dict[str, Any]) -> Content | None:
-    """One product; a price of 0 is a price. Quantity is 1 where it is not said, as in GA4."""
-    name = plain_text(item.get("item_name"))
-    id_ = plain_text(item.get("item_id"))
-    if not (id_ or name):
-        return None
-    return Content(
-        id=id_ or name or "",
-        quantity=_quantity_of(item),
-        item_price=number(item.get("price")),
-        title=name if id_ else None,
-        description=plain_text(item.get("description")),
-        brand=plain_text(item.get("item_brand")),
-        category=plain_text(item.get("item_category")),
-        delivery_category=plain_text(item.get("delivery_category")),
-    )
+def _contents(products: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that have an id; a name stands in for it."""
+    contents = []
+    for product in products:
+        if "id" in product:
+            contents.append(product)
+        elif "title" in product:
+            contents.append({"id": product.pop("title"), **product})
+    return contents
 
 
-def _quantity_of(item: dict[str, Any]) -> int | float:
-    quantity = number(item.get("quantity"))
-    return 1 if quantity is None else quantity
+def _texts(value: Any) -> list[str]:
+    return [text for one in _list(value) if (text := convert(one, PLAIN_TEXT))]
 
 
-def _quantity(items: list[dict[str, Any]]) -> int | None:
-    return _whole(sum(_quantity_of(item) for item in items))
+def _with_names(details: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """`details` with these names behind what every order says."""
+    known = {**names, **details}
+    first = ("order_id", "search_string", "content_name", "content_category")
+    return {key: known[key] for key in first if key in known} | details
 
 
 def _whole(found: float | None) -> int | None:
     return int(found) if found is not None and abs(found) < 1e15 else None
 
 
-def _properties(event: Event) -> dict[str, Any]:
-    properties = event.data.get("custom_properties")
-    tree = json_tree(decoded(properties) if isinstance(properties, str) else properties)
+def _properties(said: Any) -> dict[str, Any]:
+    tree = json_tree(decoded(said) if isinstance(said, str) else said)
     return tree if isinstance(tree, dict) else {}
 
 
@@ -155,6 +168,6 @@ def decoded(text: str) -> Any:
         return None
 
 
-def missing_of_purchase(data: dict[str, Any]) -> Iterator[str]:
+def missing_of_purchase(data: dict[str, Any]) -> list[str]:
     """What a Purchase must have and this one has not."""
-    return (key for key in ("value", "currency") if key not in data)
+    return [key for key in ("value", "currency") if key not in data]

@@ -1,4 +1,4 @@
-"""Meta's server event as structs, under Meta's names; what is None stays out of the JSON.
+"""Meta's server event under Meta's names: what an event says of itself, its name, advice, the last gate.
 
 SPEC: meta-capi 3 (event), 4 (user_data), 6 (names), 7 (custom_data).
 """
@@ -7,7 +7,8 @@ import re
 from typing import Any, Literal, TypeAlias
 
 import msgspec
-from msgspec import Struct
+
+from sgtm._fast.mapping import AS_IS, TEXT, Field, Mapping
 
 ActionSource: TypeAlias = Literal[
     "email",
@@ -51,101 +52,43 @@ EVENT_NAMES = {
 }
 """SPEC: meta-capi 6. A refund is no negative Purchase, so it is not here."""
 
-OneOrMany: TypeAlias = str | list[str] | None
-"""One value is a plain text, as in the official template; several are an array (meta-capi 4.1)."""
+ServerEvent: TypeAlias = dict[str, Any]
+"""One event of the array `data`, with `user_data` and `custom_data`; what is missing has no key."""
 
-
-class UserData(Struct, omit_defaults=True, kw_only=True):
-    """Who did it. The first seventeen are digests; the rest goes as it is (meta-capi 4.3, 4.4)."""
-
-    em: OneOrMany = None
-    ph: OneOrMany = None
-    fn: OneOrMany = None
-    ln: OneOrMany = None
-    db: OneOrMany = None
-    ge: OneOrMany = None
-    ct: OneOrMany = None
-    st: OneOrMany = None
-    zp: OneOrMany = None
-    country: OneOrMany = None
-    external_id: OneOrMany = None
-    f5first: OneOrMany = None
-    f5last: OneOrMany = None
-    fi: OneOrMany = None
-    dobd: OneOrMany = None
-    dobm: OneOrMany = None
-    doby: OneOrMany = None
-    client_ip_address: str | None = None
-    client_user_agent: str | None = None
-    fbc: str | None = None
-    fbp: str | None = None
-    subscription_id: str | None = None
-    lead_id: int | None = None
-    fb_login_id: int | None = None
-    page_id: str | None = None
-    page_scoped_user_id: str | None = None
-    ctwa_clid: str | None = None
-    ig_account_id: str | None = None
-    ig_sid: str | None = None
-    anon_id: str | None = None
-    madid: str | None = None
-
-
-class Content(Struct, omit_defaults=True, kw_only=True):
-    """One product of the event."""
-
-    id: str
-    quantity: int | float
-    item_price: int | float | None = None
-    title: str | None = None
-    description: str | None = None
-    brand: str | None = None
-    category: str | None = None
-    delivery_category: str | None = None
-
-
-class ServerEvent(Struct, omit_defaults=True, kw_only=True):
-    """One event of the array `data`."""
-
-    event_name: str
-    event_time: int
-    """Unix seconds."""
-    event_id: str | None = None
-    action_source: str | None = None
-    event_source_url: str | None = None
-    referrer_url: str | None = None
-    user_data: UserData
-    custom_data: dict[str, Any] | None = None
-    opt_out: bool = False
-    data_processing_options: list[str] | None = None
-    data_processing_options_country: int | None = None
-    data_processing_options_state: int | None = None
-    app_data: dict[str, Any] | None = None
-    original_event_data: dict[str, Any] | None = None
-    attribution_data: dict[str, Any] | None = None
-    messaging_channel: str | None = None
-    customer_segmentation: str | None = None
-    advanced_measurement_table: str | None = None
-
-
-def match_keys(event: ServerEvent) -> tuple[str, ...]:
-    """Which customer parameters the event carries, for a match-quality report (R137)."""
-    return tuple(key for key in UserData.__struct_fields__ if getattr(event.user_data, key) is not None)
+SAID = Mapping(
+    *(
+        Field(key, TEXT, key)
+        for key in (
+            *("page_location", "page_referrer", "event_id", "transaction_id", "action_source"),
+            *("user_agent", "ip_override", "test_event_code", "messaging_channel"),
+            *("customer_segmentation", "advanced_measurement_table"),
+        )
+    ),
+    *(
+        Field(key, AS_IS, key)
+        for key in (
+            *("app_data", "extinfo", "original_event_data", "attribution_data", "data_processing_options"),
+            *("common_cookie", "x-fb-ck-fbp", "x-fb-ck-fbc", "fbp", "fbc"),
+        )
+    ),
+)
+"""What the event says about itself and its browser, read once; texts first, then what is judged later."""
 
 
 def advice(event: ServerEvent) -> list[str]:
     """What Meta asks for and takes without. SPEC: meta-capi 3 (website), 7, 12."""
     said = []
-    if event.action_source == "website":
-        if event.event_source_url is None:
+    user_data, details = event["user_data"], event.get("custom_data")
+    if event.get("action_source") == "website":
+        if "event_source_url" not in event:
             said.append("a website event needs page_location")
-        if event.user_data.client_user_agent is None:
+        if "client_user_agent" not in user_data:
             said.append("a website event needs user_agent")
-    details = event.custom_data or {}
-    if "value" in details and "currency" not in details:
+    if details and "value" in details and "currency" not in details:
         said.append("value has no currency")
-    is_located = event.data_processing_options_country or event.user_data.client_ip_address
-    if event.data_processing_options and not is_located:
+    if event.get("data_processing_options") and not (
+        event["data_processing_options_country"] or "client_ip_address" in user_data
+    ):
         said.append("limited data use without an address needs a country and a state")
     return said
 
@@ -159,7 +102,8 @@ def seconds(time: float) -> int:
 
 # -- the last gate: no personal data in the clear (R268) ---------------------------------------
 
-_MARKS = (b"@", b"%40", b"%2540")
+_MARKS = (b"%40", b"%2540")
+_encode = msgspec.json.Encoder().encode
 _EMAIL = re.compile(r"(?<![\w.+'%-])[\w.+'%-]+(?:@|%(?:25)?40)[\w-][\w.-]{0,253}\.\w{2,24}(?!\w)")
 """Begins only where no character of a name stands before, so the time is linear in the text."""
 
@@ -167,12 +111,12 @@ _EMAIL = re.compile(r"(?<![\w.+'%-])[\w.+'%-]+(?:@|%(?:25)?40)[\w-][\w.-]{0,253}
 def encode_event(event: ServerEvent, warnings: list[str]) -> bytes:
     """The event as JSON. An e-mail address outside user_data (in a page URL, a search) is taken out."""
     try:
-        item = msgspec.json.encode(event)
-        if not any(mark in item for mark in _MARKS):
+        item = _encode(event)
+        if b"@" not in item and not (b"%" in item and any(mark in item for mark in _MARKS)):
             return item
     except UnicodeEncodeError:
         item = b""
-    clean = msgspec.json.encode(_in_clear(msgspec.to_builtins(event)))
+    clean = _encode(_in_clear(event))
     if clean != item:
         warnings.append("an e-mail address stood in the clear outside user_data; it is replaced")
     return clean

@@ -4,11 +4,11 @@ Only keys that Meta documents are passed on. SPEC: meta-capi 3, 12.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sgtm.event import Event
 from sgtm.identifiers import plain_text
+from sgtm.messages import EventData
 from sgtm.tags._meta.custom_data import decoded, json_tree, number
 from sgtm.tags._meta.event import seconds
 
@@ -36,24 +36,28 @@ _SEGMENT = re.compile(
 EXTINFO_SIZE = 16
 
 
-def passed_on(event: Event, action_source: str, warnings: list[str]) -> Iterator[tuple[str, Any]]:
-    """Fields of the server event, by name."""
-    data = event.data
-    yield "app_data", _app_data(data, action_source, warnings)
-    original = _known(data.get("original_event_data"), ORIGINAL_EVENT_DATA)
-    if original and (time := number(original.get("event_time"))) is not None:
-        original["event_time"] = seconds(time)
-    yield "original_event_data", original
-    yield "attribution_data", _known(data.get("attribution_data"), ATTRIBUTION_DATA)
-    yield "advanced_measurement_table", event.text("advanced_measurement_table")
-    segment = event.text("customer_segmentation")
-    yield "customer_segmentation", segment if segment and _SEGMENT.fullmatch(segment) else None
+def passed_on(said: dict[str, Any], action_source: str, warnings: list[str]) -> dict[str, Any]:
+    """Fields of the server event, by name, out of what the event says about itself."""
+    found = {}
+    if action_source == "app" or "app_data" in said or "extinfo" in said:
+        found["app_data"] = _app_data(said, action_source, warnings)
+    if "original_event_data" in said:
+        original = _known(said["original_event_data"], ORIGINAL_EVENT_DATA)
+        if original and (time := number(original.get("event_time"))) is not None:
+            original["event_time"] = seconds(time)
+        found["original_event_data"] = original
+    if "attribution_data" in said:
+        found["attribution_data"] = _known(said["attribution_data"], ATTRIBUTION_DATA)
     if action_source == "business_messaging":
-        channel = event.text("messaging_channel")
+        found["messaging_channel"] = channel = said.get("messaging_channel")
         if channel not in MESSAGING_CHANNELS:
             warnings.append("business_messaging needs messaging_channel: whatsapp, messenger or instagram")
-            channel = None
-        yield "messaging_channel", channel
+            del found["messaging_channel"]
+    if _SEGMENT.fullmatch(said.get("customer_segmentation", "")):
+        found["customer_segmentation"] = said["customer_segmentation"]
+    if "advanced_measurement_table" in said:
+        found["advanced_measurement_table"] = said["advanced_measurement_table"]
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _known(value: Any, keys: frozenset[str]) -> dict[str, Any] | None:
@@ -65,14 +69,12 @@ def _known(value: Any, keys: frozenset[str]) -> dict[str, Any] | None:
     )
 
 
-def _app_data(data: dict[str, Any], action_source: str, warnings: list[str]) -> dict[str, Any] | None:
-    if action_source != "app" and "app_data" not in data and "extinfo" not in data:
-        return None
-    app_data = _known(data.get("app_data"), APP_DATA) or {}
+def _app_data(said: dict[str, Any], action_source: str, warnings: list[str]) -> dict[str, Any] | None:
+    app_data = _known(said.get("app_data"), APP_DATA) or {}
     for key in ("advertiser_tracking_enabled", "application_tracking_enabled"):
         if isinstance(app_data.get(key), bool):
             app_data[key] = int(app_data[key])
-    extinfo = app_data.get("extinfo", data.get("extinfo"))
+    extinfo = app_data.get("extinfo", said.get("extinfo"))
     if isinstance(extinfo, list) and len(extinfo) <= EXTINFO_SIZE:
         texts = [plain_text(one) or "" for one in extinfo]
         app_data["extinfo"] = texts + [""] * (EXTINFO_SIZE - len(texts))
@@ -87,11 +89,10 @@ def _app_data(data: dict[str, Any], action_source: str, warnings: list[str]) -> 
 
 
 def limited_data_use(
-    event: Event, options: Sequence[str] | None, country: int | None, state: int | None
+    data: EventData, said: Any, options: Sequence[str] | None, country: int | None, state: int | None
 ) -> dict[str, Any]:
-    """Data processing options: of the event, else of the tag. A country brings a state, 0 (Meta
+    """Data processing options: of the event (`said`), else of the tag. A country brings a state, 0 (Meta
     decides from the address) where none is said. SPEC: meta-capi 12."""
-    said = event.data.get("data_processing_options")
     if isinstance(said, str):
         said = decoded(said) if said.strip().startswith("[") else [said] if plain_text(said) else None
     if isinstance(said, list):
@@ -100,8 +101,8 @@ def limited_data_use(
         return {}
     if not options:
         return {"data_processing_options": []}
-    said_country = _whole(event.data.get("data_processing_options_country"))
-    said_state = _whole(event.data.get("data_processing_options_state"))
+    said_country = _whole(data.get("data_processing_options_country"))
+    said_state = _whole(data.get("data_processing_options_state"))
     return {
         "data_processing_options": list(options),
         "data_processing_options_country": (country or 0) if said_country is None else said_country,

@@ -9,37 +9,56 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from sgtm.event import Event
-from sgtm.identifiers import plain_text, with_calling_code
+from sgtm._fast.mapping import PLAIN_TEXT, VALUES, Field, Mapping, convert
+from sgtm.identifiers import with_calling_code
+from sgtm.messages import EventData
 
-CONTACT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "em": (("email_address", "email", "sha256_email_address"), ("email", "email_address")),
-    "ph": (("phone_number", "phone"), ("phone",)),
-}
-"""Keys inside `user_data`, then keys of the event data. `sha256_phone_number` is Google's E.164 with
-`+`, which never matches at Meta (T2)."""
-ADDRESS: dict[str, tuple[str, ...]] = {
-    "fn": ("first_name", "sha256_first_name"),
-    "ln": ("last_name", "sha256_last_name"),
-    "ct": ("city",),
-    "st": ("region",),
-    "zp": ("postal_code",),
-    "country": ("country",),
-}
-"""Keys inside `user_data.address`, an object or a list of them (T5)."""
-ONLY_OVERRIDES = ("db", "ge", "f5first", "f5last", "fi", "dobd", "dobm", "doby")
-VERBATIM = (
-    *("subscription_id", "page_id", "page_scoped_user_id", "ctwa_clid"),
-    *("ig_account_id", "ig_sid", "anon_id", "madid"),
+
+def _of_address(name: str, *keys: str) -> Field:
+    """`user_data.address` is an object or a list of them (T5)."""
+    return Field(name, VALUES, f"x-fb-ud-{name}", *(f"user_data.address[].{key}" for key in keys))
+
+
+PERSON = Mapping(
+    Field(
+        "em",
+        VALUES,
+        "x-fb-ud-em",
+        *("user_data.email_address", "user_data.email", "user_data.sha256_email_address"),
+        *("email", "email_address"),
+    ),
+    # `sha256_phone_number` is Google's E.164 with `+`, which never matches at Meta (T2)
+    Field("ph", VALUES, "x-fb-ud-ph", "user_data.phone_number", "user_data.phone", "phone"),
+    _of_address("fn", "first_name", "sha256_first_name"),
+    _of_address("ln", "last_name", "sha256_last_name"),
+    Field("db", VALUES, "x-fb-ud-db"),
+    Field("ge", VALUES, "x-fb-ud-ge"),
+    _of_address("ct", "city"),
+    _of_address("st", "region"),
+    _of_address("zp", "postal_code"),
+    _of_address("country", "country"),
+    Field("external_id", VALUES, "x-fb-ud-external_id", "user_id"),
+    *(Field(name, VALUES, f"x-fb-ud-{name}") for name in ("f5first", "f5last", "fi", "dobd", "dobm", "doby")),
 )
-WHOLE_NUMBERS = ("fb_login_id", "lead_id")
-
-_OVERRIDE = {
-    field: f"x-fb-ud-{field}"
-    for field in ("external_id", *CONTACT, *ADDRESS, *ONLY_OVERRIDES, *VERBATIM, *WHOLE_NUMBERS)
-} | {"fb_login_id": "x-fb-ud-fb-login-id"}
-_HASHED = tuple((field, _OVERRIDE[field]) for field in ("external_id", *CONTACT, *ADDRESS, *ONLY_OVERRIDES))
-_SENT_RAW = tuple((field, _OVERRIDE[field]) for field in (*VERBATIM, *WHOLE_NUMBERS))
+"""What is hashed, and where its raw values stand: the first place that has any counts."""
+VERBATIM = Mapping(
+    *(
+        Field(name, VALUES, f"x-fb-ud-{name.replace('fb_login_id', 'fb-login-id')}", f"user_data.{name}")
+        for name in (
+            *("subscription_id", "lead_id", "fb_login_id", "page_id", "page_scoped_user_id"),
+            *("ctwa_clid", "ig_account_id", "ig_sid", "anon_id", "madid"),
+        )
+    )
+)
+"""Ids that are never hashed. SPEC: meta-capi 4.4."""
+WHOLE_NUMBERS = frozenset({"fb_login_id", "lead_id"})
+OF_BROWSER = ("client_ip_address", "client_user_agent", "fbc", "fbp")
+ORDER = (
+    *(field.name for field in PERSON.fields),
+    *OF_BROWSER,
+    *(field.name for field in VERBATIM.fields),
+)
+"""All keys of user_data as they stand in an event."""
 
 MAX_ID_DIGITS = 19
 
@@ -50,6 +69,7 @@ WEAK = (
     frozenset({"ln", "ge"}),
 )
 """An event that has only keys of one of these is refused, and its whole batch with it (4.7)."""
+_IN_SOME_WEAK = frozenset().union(*WEAK)
 
 
 def _bounds(*networks: str) -> tuple[tuple[int, int], ...]:
@@ -73,41 +93,22 @@ Python to the next."""
 def is_enough(keys: Iterable[str]) -> bool:
     """Whether Meta accepts an event with these keys of user_data. SPEC: meta-capi 4.7."""
     present = frozenset(keys)
-    return not any(present <= weak for weak in WEAK)
+    return not present <= _IN_SOME_WEAK or not any(present <= weak for weak in WEAK)
 
 
-def known_person(event: Event, calling_code: str) -> dict[str, list[Any]]:
+def known_person(data: EventData, calling_code: str) -> dict[str, list[Any]]:
     """Raw values of the fields that are hashed: the first source that has any, for each."""
-    data = event.data
-    user_data = _user_data(event)
-    address = user_data.get("address")
-    addresses = [
-        part for part in (address if isinstance(address, list) else [address]) if isinstance(part, dict)
-    ]
-
-    found = {"external_id": _first([data.get("user_id")])}
-    for field, (inner, outer) in CONTACT.items():
-        found[field] = _first([*map(user_data.get, inner), *map(data.get, outer)])
-    if addresses:
-        for field, keys in ADDRESS.items():
-            found[field] = _first([part.get(key) for part in addresses] for key in keys)
-    for field, key in _HASHED:
-        if key in data and (override := _first([data[key]])):
-            found[field] = override
-    if calling_code:
+    found = PERSON.read(data)
+    if calling_code and "ph" in found:
         found["ph"] = [with_calling_code(phone, calling_code) for phone in found["ph"]]
-    return {field: values for field, values in found.items() if values}
+    return found
 
 
-def verbatim_ids(event: Event) -> Iterator[tuple[str, str | int]]:
-    """Ids that are never hashed. SPEC: meta-capi 4.4."""
-    data, user_data = event.data, _user_data(event)
-    for key, override in _SENT_RAW:
-        if key not in user_data and override not in data:
-            continue
-        known = _first([data.get(override), user_data.get(key)])
-        text = plain_text(known[0]) or "" if known else ""
-        if key in VERBATIM and text:
+def verbatim_ids(data: EventData) -> Iterator[tuple[str, str | int]]:
+    """Ids that are never hashed, the first of each."""
+    for key, (first, *_) in VERBATIM.read(data).items():
+        text = convert(first, PLAIN_TEXT)
+        if key not in WHOLE_NUMBERS:
             yield key, text
         elif text.isascii() and text.isdecimal() and len(text) < MAX_ID_DIGITS:
             yield key, int(text)
@@ -132,20 +133,3 @@ def _public_address(text: str) -> str | None:
     number = int(address)
     is_public = not any(first <= number <= last for first, last in _NOT_PUBLIC[address.version])
     return str(address) if is_public else None
-
-
-def _user_data(event: Event) -> dict[str, Any]:
-    user_data = event.data.get("user_data")
-    return user_data if isinstance(user_data, dict) else {}
-
-
-def _first(sources: Iterable[Any]) -> list[Any]:
-    """Values of the first source that has any; a source is one value or a list of them."""
-    for source in sources:
-        if isinstance(source, list):
-            known = [value for value in source if plain_text(value) is not None]
-            if known:
-                return known
-        elif plain_text(source) is not None:
-            return [source]
-    return []
