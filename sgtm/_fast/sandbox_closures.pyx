@@ -49,13 +49,10 @@ cdef class Code:
 cdef class Function(Callable):
     """A function of a script, with the scope in which it was made."""
 
-    cdef Code code
-    cdef list scope
-
     cdef object invoke(self, Run run, PyObject** args, Py_ssize_t count):
         cdef PyObject* few[ROOM]
         cdef PyObject* result
-        cdef Code code = self.code
+        cdef Code code = <Code> self.code
         cdef Py_ssize_t index
         cdef Frame frame
         spend(run, 1)
@@ -72,9 +69,13 @@ cdef class Function(Callable):
         frame.scope = NULL if self.scope is None else <PyObject*> self.scope
         if frame.scope != NULL:
             Py_INCREF(self.scope)
-        for index in range(code.slots):
+        cdef Py_ssize_t given = min(code.parameters, count)
+        for index in range(given):
+            frame.slots[index] = args[index]
+            Py_INCREF(<object> args[index])
+        for index in range(given, code.slots):
             frame.slots[index] = <PyObject*> UNDEFINED
-        sgtm_have(UNDEFINED, code.slots)
+        sgtm_have(UNDEFINED, code.slots - given)
         result = (<Raw> <void*> ran)(<PyObject*> code, &frame, args, count)
         # from here on nothing raises: whatever came of it, all that the frame holds is let go
         for index in range(code.slots):
@@ -96,8 +97,6 @@ cdef object ran(PyObject* compiled, Frame* frame, PyObject** args, Py_ssize_t co
     cdef Code code = <Code> compiled
     cdef Py_ssize_t index, place
     cdef PyObject* scope
-    for index in range(min(code.parameters, count)):
-        put(&frame.slots[index], <object> args[index])
     if code.uses_arguments:
         arguments = listed(args, count)
         Py_INCREF(arguments)

@@ -13,7 +13,7 @@ from libc.math cimport INFINITY, NAN, floor, fmod, isfinite, isnan, signbit, tru
 from msgspec import UNSET
 
 from sgtm._fast.javascript cimport number_text
-from sgtm._fast.sandbox_values cimport Callable, HostObject, Opaque, Promise, Run
+from sgtm._fast.sandbox_values cimport Callable, HostObject, Opaque, Promise, Run, sgtm_same_text
 from sgtm._fast.sandbox_whole cimport of_whole
 
 from sgtm._fast.sandbox_values import LimitError, ScriptError
@@ -207,7 +207,7 @@ cdef bint same(object left, object right) except -1:
     if left is right:
         return type(left) is not float or PyFloat_AS_DOUBLE(left) == PyFloat_AS_DOUBLE(right)
     if type(left) is str:
-        return type(right) is str and <str> left == <str> right
+        return type(right) is str and sgtm_same_text(left, right)
     if (type(left) is int or type(left) is float) and (type(right) is int or type(right) is float):
         return left == right
     return False

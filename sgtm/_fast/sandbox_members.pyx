@@ -4,14 +4,14 @@ from cpython.dict cimport PyDict_GetItemWithError, PyDict_SetItem
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE, PyList_New
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from msgspec import UNSET
 
 from sgtm._fast.sandbox_methods cimport array_method, call_method, record_method
 from sgtm._fast.sandbox_convert cimport key_of, member, set_member, truth
 from sgtm._fast.sandbox_nodes cimport KINDS, Frame, Node, sgtm_items, sgtm_owned, sgtm_parts
 from sgtm._fast.sandbox_text cimport Method, string_method
-from sgtm._fast.sandbox_values cimport Callable, HostObject, Run, spend
+from sgtm._fast.sandbox_values cimport Callable, HostObject, Run, is_callable, spend
 
 from sgtm._fast.sandbox_values import ScriptError
 
@@ -152,45 +152,50 @@ cdef class SetMember(Node):
 # -- calls ---------------------------------------------------------------------------------------------------
 
 
+cdef struct Args:
+    PyObject** values
+    Py_ssize_t count        # so many are there, and must be let go
+
+
 cdef class Called(Parts):
     cdef str text
 
-    cdef object called(self, Frame* frame, PyObject** room):
+    cdef object called(self, Frame* frame, Args* args):
         raise NotImplementedError
 
     cdef object eval(self, Frame* frame):
         # The arguments are let go here, whatever comes: `called` may leave by an error anywhere.
         cdef PyObject* few[ROOM]
-        cdef PyObject** room = few
         cdef PyObject* result
-        cdef Py_ssize_t index, count = self.count
-        if count > ROOM:
-            room = <PyObject**> PyMem_Malloc(count * sizeof(PyObject*))
-            if room == NULL:
+        cdef Py_ssize_t index
+        cdef Args args
+        args.values, args.count = few, 0
+        if self.count > ROOM:
+            args.values = <PyObject**> PyMem_Malloc(self.count * sizeof(PyObject*))
+            if args.values == NULL:
                 raise MemoryError
-        for index in range(count):
-            room[index] = NULL
-        result = (<Raw> <void*> called_by)(<PyObject*> self, frame, room)
-        for index in range(count):
-            Py_XDECREF(room[index])
-        if room != few:
-            PyMem_Free(room)
+        result = (<Raw> <void*> called_by)(<PyObject*> self, frame, &args)
+        for index in range(args.count):
+            Py_DECREF(<object> args.values[index])
+        if args.values != few:
+            PyMem_Free(args.values)
         return sgtm_owned(result)
 
 
-ctypedef PyObject* (*Raw)(PyObject*, Frame*, PyObject**) noexcept
+ctypedef PyObject* (*Raw)(PyObject*, Frame*, Args*) noexcept
 
 
-cdef object called_by(PyObject* node, Frame* frame, PyObject** room):
-    return (<Called> node).called(frame, room)
+cdef object called_by(PyObject* node, Frame* frame, Args* args):
+    return (<Called> node).called(frame, args)
 
 
-cdef inline int fill(Called node, Frame* frame, PyObject** room) except -1:
+cdef inline int fill(Called node, Frame* frame, Args* args) except -1:
     cdef Py_ssize_t index
     for index in range(node.count):
         value = (<Node> node.parts[index]).eval(frame)
         Py_INCREF(value)
-        room[index] = <PyObject*> value
+        args.values[index] = <PyObject*> value
+        args.count = index + 1
     return 0
 
 
@@ -201,13 +206,13 @@ cdef class Call(Called):
         self.function, self.text = function, text
         self.keep(parts)
 
-    cdef object called(self, Frame* frame, PyObject** room):
+    cdef object called(self, Frame* frame, Args* args):
         function = self.function.eval(frame)
-        fill(self, frame, room)
+        fill(self, frame, args)
         (<Run> frame.run).at = self.at
-        if not isinstance(function, Callable):
+        if not is_callable(function):
             raise ScriptError(f"{self.text} is not a function")
-        return (<Callable> function).invoke(<Run> frame.run, room, self.count)
+        return (<Callable> function).invoke(<Run> frame.run, args.values, self.count)
 
 
 cdef class CallMember(Called):
@@ -223,35 +228,35 @@ cdef class CallMember(Called):
             self.of_text, self.of_list = string_method(name), array_method(name)
             self.of_record = record_method(name)
 
-    cdef object called(self, Frame* frame, PyObject** room):
+    cdef object called(self, Frame* frame, Args* args):
         cdef Run run = <Run> frame.run
         cdef PyObject* found
         owner = self.owner.eval(frame)
         key = self.name if self.name is not None else self.key.eval(frame)
-        fill(self, frame, room)
+        fill(self, frame, args)
         run.at = self.at
         spend(run, 1)
         if type(owner) is str:
             if self.of_text != NULL:
-                return self.of_text(run, owner, room, self.count)
+                return self.of_text(run, owner, args.values, self.count)
         elif type(owner) is list:
             if self.of_list != NULL:
-                return self.of_list(run, owner, room, self.count)
+                return self.of_list(run, owner, args.values, self.count)
         elif type(owner) is dict or type(owner) is HostObject:
             found = PyDict_GetItemWithError(
                 <dict> owner if type(owner) is dict else (<HostObject> owner).members, key_of(run, key))
             if found != NULL:
                 function = <object> found
-                if isinstance(function, Callable):
-                    return (<Callable> function).invoke(run, room, self.count)
+                if is_callable(function):
+                    return (<Callable> function).invoke(run, args.values, self.count)
             elif self.of_record != NULL and type(owner) is dict:
-                return self.of_record(run, owner, room, self.count)
-        return slowly(self, run, owner, key, room)
+                return self.of_record(run, owner, args.values, self.count)
+        return slowly(self, run, owner, key, args.values)
 
 
-cdef object slowly(CallMember node, Run run, object owner, object key, PyObject** room):
+cdef object slowly(CallMember node, Run run, object owner, object key, PyObject** args):
     try:
-        return call_method(run, owner, key, room, node.count)
+        return call_method(run, owner, key, args, node.count)
     except ScriptError as error:
         if str(error) == f"{key_of(run, key):.60} is not a function":
             raise ScriptError(f"{node.text} is not a function") from None

@@ -83,7 +83,7 @@ cdef class Run:
         self.elements -= count
         if self.elements < 0:
             raise LimitError("elements", "the run makes too many members of lists and objects")
-        return self.charge(count >> 2)
+        return 0 if count < 4 else self.charge(count >> 2)
 
     def drain(self):
         """Run reactions of promises until none is ready, then what `callLater` left, and so on."""
@@ -91,6 +91,7 @@ cdef class Run:
             (self.jobs or self.later).popleft()()
 
 
+@cython.freelist(128)
 cdef class Callable:
     """A function value. Each kind has a `call` or an `invoke` of its own."""
 
