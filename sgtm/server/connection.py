@@ -10,6 +10,7 @@ from typing import Any, TypeAlias, cast
 
 from aiohttp import http_exceptions, http_parser, web
 from aiohttp.streams import StreamReader
+from yarl import URL
 
 from sgtm.errors import SettingsError
 from sgtm.observability.metrics import Counters
@@ -238,7 +239,7 @@ class Listener(web.Server):
     """Makes a Connection for each accepted socket: a protocol factory."""
 
     def __init__(self, handler: Any, settings: Settings, counters: Counters, admission: Admission) -> None:
-        super().__init__(handler)
+        super().__init__(handler, request_factory=_request_of)
         self._settings, self._counters, self._admission = settings, counters, admission
 
     def __call__(self) -> Connection:
@@ -254,6 +255,20 @@ class Listener(web.Server):
     def connection_of(self, peer: Peer | None) -> Connection:
         """A new connection of `peer`, who may be another than the socket's."""
         return Connection(self, self._settings, self._counters, self._admission, peer)
+
+
+def _request_of(
+    message: http_parser.RawRequestMessage,
+    payload: StreamReader,
+    protocol: web.RequestHandler,
+    writer: Any,
+    task: "asyncio.Task[None]",
+) -> web.BaseRequest:
+    """aiohttp's request. `CONNECT` without a target, cut at an unlucky place, has no URL: aiohttp's task
+    would die of it and leave the connection without an answer. It is refused as others are."""
+    if message.url is None:
+        message = message._replace(path="", url=URL())
+    return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
 
 
 def line_limit(settings: Settings) -> int:

@@ -43,6 +43,14 @@ async def test_what_is_plain_is_answered_by_the_edge_and_nothing_else() -> None:
         assert not await way.lent(get() * 3)
 
 
+@pytest.mark.parametrize("edge", ["on", "off"])
+async def test_connect_without_a_target_is_refused_wherever_it_is_cut(edge: str) -> None:
+    text = b"CONNECT \nshop.example:443 HTTP/1.1\r\nHost: shop.example\r\n\r\n"
+    async with Way(edge=edge) as way:
+        for cut in range(1, len(text)):
+            assert (await way.outcome([text[:cut], text[cut:]])).is_refusal, cut
+
+
 def _outcome(*bodies: bytes, status: int = 200, is_closed: bool = False) -> Outcome:
     requests = [("GET", "/", b"", ((b"host", b"a"),), "a", body) for body in bodies]
     return Outcome(requests, [(status, (), b"") for _ in bodies], is_closed)
