@@ -244,12 +244,16 @@ def in_pieces(texts: Iterable[bytes], seed: int) -> Iterator[Sequence[bytes]]:
 async def compare(texts: Iterable[Sequence[bytes]]) -> int:
     """Compare all three on each text, given in pieces; how many there were. Raises AssertionError."""
     count = 0
+    died: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: died.append(context))
     async with Way(edge="on") as edge, Way(edge="off") as plain:
         for pieces in texts:
             count += 1
             on, off = await edge.outcome(pieces), await plain.outcome(pieces)
             data = b"".join(pieces)
-            found = disagreement(on, off) or other_opinion(on, data)
+            found = (
+                disagreement(on, off) or other_opinion(on, data) or (f"a task died: {died}" if died else "")
+            )
             assert not found, f"{found}\nbytes: {data!r}\nedge:  {on}\noff:   {off}"
     return count
 
