@@ -3,6 +3,9 @@
 # PERF: a field that is read and turned into a text costs 150 instructions here and 3,000 as a method of
 # Event in plain Python; a vendor's event has 20 to 60 of them, most of them missing.
 
+from cpython.dict cimport PyDict_GetItemWithError
+from cpython.object cimport PyObject
+
 from sgtm._fast.scalars cimport finite_number, plain_text, scalar_text
 
 AS_IS, TEXT, PLAIN_TEXT, NUMBER, VALUES = range(5)
@@ -82,11 +85,17 @@ cdef object holder_at(dict data, tuple steps):
 
 cdef object value_of(Field field, list holders):
     cdef _Source source
+    cdef PyObject* found
     for source in field.sources:
         holder = holders[source.holder]
-        if holder is None:
+        if type(holder) is dict:
+            found = PyDict_GetItemWithError(holder, source.key)
+            if found is NULL:
+                continue
+            value = <object>found
+        elif not holder:
             continue
-        if isinstance(holder, dict):
+        elif isinstance(holder, dict):
             value = (<dict>holder).get(source.key)
         else:
             value = [(<dict>one).get(source.key) for one in <list>holder]

@@ -42,9 +42,14 @@ def em_text(user_data: Any) -> str:
     entries += [f"pn.{web_safe_base64(digest)}" for digest in hashed.get("sha256_phone_number", ())]
     for number, address in enumerate(hashed.get("address", ())):
         for name, value in address.items():
-            text = web_safe_base64(value) if name.startswith("sha256_") else quote(value, safe="!'()*")
-            entries.append(f"{_ADDRESS_KEYS[name]}{number}.{text}")
+            entries.append(f"{_ADDRESS_KEYS[name]}{number}.{_written(name, value)}")
     return "~".join(entries) if len(entries) > 1 else ""
+
+
+def _written(name: str, value: str) -> str:
+    if name.startswith("sha256_"):
+        return web_safe_base64(value)
+    return value if value.isascii() and value.isalnum() else quote(value, safe="!'()*")
 
 
 def hashed_user_data(user_data: Any) -> dict[str, Any]:

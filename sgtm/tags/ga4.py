@@ -32,11 +32,13 @@ its direct GA4 tag in the same step. Purchases with the same `transaction_id` ar
 
 import re
 from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from sgtm._fast.mapping import TEXT, convert
 from sgtm.component import Secret, read_status, tag
 from sgtm.consent import CONSENT_TYPES, Consent, gcd_text
 from sgtm.errors import Problem
@@ -56,6 +58,8 @@ from sgtm.protocols.measurement_protocol_validation import BACKDATING_MICROS, as
 from sgtm.tags._google_user_data import em_text, hashed_user_data
 
 MAX_ITEMS = 200
+MAX_REMEMBERED = 512
+"""Characters of a user agent whose headers are kept; browsers have fewer, a JSON event has room for more."""
 HOSTS = {"global": "www.google-analytics.com", "eu": "region1.google-analytics.com"}
 PATHS = {"gtag": "/g/collect", "measurement_protocol": "/mp/collect"}
 USER_PROPERTIES = "x-ga-mp2-user_properties"
@@ -88,7 +92,7 @@ _APP_ID = re.compile("[0-9A-Za-z:._-]+")
 _NOT_IN_HEADERS = re.compile("[^ -~]+")
 
 
-class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
+class Parameters(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """What is sent, and where."""
 
     measurement_id: Annotated[
@@ -148,6 +152,11 @@ class Parameters(Struct, frozen=True, forbid_unknown_fields=True):
     user_properties: Annotated[
         dict[str, Any], Meta(description="User properties to add or replace; undefined ones change nothing.")
     ] = {}
+
+    @cached_property
+    def own_endpoint(self) -> str:
+        """`endpoint`, with the protocol's path where it has none."""
+        return self.endpoint if self.endpoint.count("/") > 2 else self.endpoint + PATHS[self.protocol]
 
 
 def check(parameters: dict[str, Any], where: str) -> list[Problem]:
@@ -327,21 +336,26 @@ def _send_hit(event: Event, data: EventData, parameters: Parameters, warnings: l
         data.pop(key, None)
     system = data.get("x-ga-system_properties")
     of_hit = system.get("uip") if isinstance(system, dict) else None
-    is_known = scalar_text(data.get("ip_override")) or scalar_text(of_hit)
-    if parameters.redact_visitor_ip or not is_known:
+    if parameters.redact_visitor_ip or not (scalar_text(data.get("ip_override")) or scalar_text(of_hit)):
         data["ip_override"] = REDACTED
     if parameters.user_data != "as_is":
         _hash_user_data(
             data, is_wanted=parameters.user_data == "hashed" and event.consent.ad_user_data is not False
         )
     url, body = encode_hit(data, _endpoint(data, parameters))
-    headers = [("Content-Type", "text/plain;charset=UTF-8")]
-    agent = event.text("user_agent") or ""
-    if not (agent.isascii() and agent.isprintable()):
-        agent = _NOT_IN_HEADERS.sub("", agent)
-    if agent := agent.strip():
-        headers.append(("User-Agent", agent))
-    return TagResult((OutgoingRequest("POST", url, tuple(headers), body),), warnings=tuple(warnings))
+    agent = convert(event.data.get("user_agent"), TEXT) or ""
+    headers = _known_headers(agent) if len(agent) <= MAX_REMEMBERED else _headers(agent)
+    return TagResult((OutgoingRequest("POST", url, headers, body),), warnings=tuple(warnings))
+
+
+def _headers(agent: str) -> tuple[tuple[str, str], ...]:
+    of_body = ("Content-Type", "text/plain;charset=UTF-8")
+    agent = _NOT_IN_HEADERS.sub("", agent).strip()
+    return (of_body, ("User-Agent", agent)) if agent else (of_body,)
+
+
+_known_headers = lru_cache(maxsize=1024)(_headers)
+"""PERF: a visitor sends many hits by one user agent; judging its characters costs ten times a look-up."""
 
 
 def _hash_user_data(data: EventData, *, is_wanted: bool) -> None:
@@ -352,14 +366,13 @@ def _hash_user_data(data: EventData, *, is_wanted: bool) -> None:
         data |= {"user_data": described} if described else {}
     if not is_wanted:
         data.pop("x-ga-em", None)
-    elif "x-ga-em" not in data and (em := em_text(user_data)):
+    elif user_data and "x-ga-em" not in data and (em := em_text(user_data)):
         data["x-ga-em"] = em
 
 
 def _endpoint(data: EventData, parameters: Parameters) -> str:
     if parameters.endpoint:
-        has_path = parameters.endpoint.count("/") > 2
-        return parameters.endpoint if has_path else parameters.endpoint + PATHS[parameters.protocol]
+        return parameters.own_endpoint
     region = parameters.region
     if region == "auto":
         system = data.get("x-sst-system_properties")

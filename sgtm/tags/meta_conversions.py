@@ -243,7 +243,8 @@ def _request(
     item, body = encode_event(server_event, warnings), b""
     shared = {"partner_agent": f"{PARTNER_AGENT}-ee"} if parameters.enhance_events else {}
     of_event = said.get("test_event_code", "")
-    test_event_code = of_event if _TEST_EVENT_CODE.fullmatch(of_event) else parameters.test_event_code
+    is_code = of_event and _TEST_EVENT_CODE.fullmatch(of_event)
+    test_event_code = of_event if is_code else parameters.test_event_code
     if test_event_code:
         body, item = _body([item], shared | {"test_event_code": test_event_code}), b""
     elif shared:

@@ -46,17 +46,20 @@ def browser(
     fbp = browser_id(said, "fbp", in_cookies[0], may_store=may_store)
     if fbp is None and generates_fbp and may_store:
         fbp = new_browser_id(event)
-    found = {
-        "client_ip_address": browser_address(_own_address(in_cookies[2]), said.get("ip_override")),
-        "client_user_agent": said.get("user_agent"),
-        "fbc": fbc,
-        "fbp": fbp,
-    }
+    found = {}
+    if address := browser_address(_own_address(in_cookies[2]), said.get("ip_override")):
+        found["client_ip_address"] = address
+    if "user_agent" in said:
+        found["client_user_agent"] = said["user_agent"]
+    if fbc:
+        found["fbc"] = fbc
+    if fbp:
+        found["fbp"] = fbp
     cookies = []
     if extends_cookies and may_store:
         # the pixel must be able to read them, so they are not HttpOnly
         cookies = [Cookie(name, value, LIFE_S) for name, value in (("_fbp", fbp), ("_fbc", fbc)) if value]
-    return {key: value for key, value in found.items() if value}, cookies
+    return found, cookies
 
 
 def browser_id(said: Mapping[str, Any], name: str, in_cookie: str | None, *, may_store: bool) -> str | None:
@@ -64,7 +67,7 @@ def browser_id(said: Mapping[str, Any], name: str, in_cookie: str | None, *, may
     common = said.get("common_cookie") if may_store else None
     in_common = common.get(f"_{name}") if isinstance(common, dict) else None
     for text in (said.get(f"x-fb-ck-{name}"), in_cookie, in_common, said.get(name)):
-        if isinstance(text, str) and _is_id(text):
+        if isinstance(text, str) and len(text) <= MAX_ID_LENGTH and _ID.fullmatch(text):
             return text
     return None
 
@@ -74,7 +77,10 @@ def click_id(event: Event, said: Mapping[str, Any], known: str | None) -> str | 
 
     The creation time is when the click was first seen, so what is known stays while its click id is
     the same (segment 4, whatever follows)."""
-    fbclid = _fbclid(said.get("page_location", "")) or _fbclid(said.get("page_referrer", ""))
+    page, referrer = said.get("page_location", ""), said.get("page_referrer", "")
+    fbclid = None
+    if "fbclid=" in page or "fbclid=" in referrer:
+        fbclid = _fbclid(page) or _fbclid(referrer)
     if not fbclid or (known is not None and known.split(".")[3] == fbclid):
         return known
     return f"{_prefix(event)}.{fbclid}"
@@ -88,8 +94,10 @@ def new_browser_id(event: Event) -> str:
 
 def _own_address(in_cookie: str | None) -> str:
     """What `_fbi` says of the browser's address, the cookie of Meta's parameter builder: `ip.appendix`."""
-    address, dot, appendix = (in_cookie or "").rpartition(".")
-    return address if dot and not appendix.isdecimal() else in_cookie or ""
+    if not in_cookie:
+        return ""
+    address, dot, appendix = in_cookie.rpartition(".")
+    return address if dot and not appendix.isdecimal() else in_cookie
 
 
 # -- event enhancement -------------------------------------------------------------------------
@@ -132,10 +140,6 @@ def enhancement_cookie(kept: Mapping[str, Any], user_data: Mapping[str, Any]) ->
 
 
 # -- the parts of an id ------------------------------------------------------------------------
-
-
-def _is_id(text: str) -> bool:
-    return len(text) <= MAX_ID_LENGTH and _ID.fullmatch(text) is not None
 
 
 def _prefix(event: Event) -> str:

@@ -49,9 +49,9 @@ DETAILS = Mapping(
 def custom_data(data: EventData, warnings: list[str]) -> dict[str, Any]:
     """custom_data without undefined keys. Own keys of the site (`custom_properties`) fill up what is
     left; they never take the place of a key that Meta knows."""
-    items = [item for item in _list(data.get("items")) if isinstance(item, dict)]
+    items = [item for item in _list(data["items"]) if isinstance(item, dict)] if "items" in data else []
     found = VALUE.read(data)
-    if "value" not in found and convert(data.get("value"), TEXT) is not None:
+    if "value" not in found and "value" in data and convert(data["value"], TEXT) is not None:
         warnings.append("value is not a number; it is left out")
     said = found.pop("currency", None) or (convert(items[0].get("currency"), PLAIN_TEXT) if items else None)
     if said is not None and (currency := _currency(said, warnings)):

@@ -38,7 +38,7 @@ EXTINFO_SIZE = 16
 
 def passed_on(said: dict[str, Any], action_source: str, warnings: list[str]) -> dict[str, Any]:
     """Fields of the server event, by name, out of what the event says about itself."""
-    found = {}
+    found: dict[str, Any] = {}
     if action_source == "app" or "app_data" in said or "extinfo" in said:
         found["app_data"] = _app_data(said, action_source, warnings)
     if "original_event_data" in said:
@@ -53,11 +53,11 @@ def passed_on(said: dict[str, Any], action_source: str, warnings: list[str]) -> 
         if channel not in MESSAGING_CHANNELS:
             warnings.append("business_messaging needs messaging_channel: whatsapp, messenger or instagram")
             del found["messaging_channel"]
-    if _SEGMENT.fullmatch(said.get("customer_segmentation", "")):
+    if "customer_segmentation" in said and _SEGMENT.fullmatch(said["customer_segmentation"]):
         found["customer_segmentation"] = said["customer_segmentation"]
     if "advanced_measurement_table" in said:
         found["advanced_measurement_table"] = said["advanced_measurement_table"]
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: value for key, value in found.items() if value is not None} if found else found
 
 
 def _known(value: Any, keys: frozenset[str]) -> dict[str, Any] | None:

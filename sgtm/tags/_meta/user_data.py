@@ -116,8 +116,13 @@ def verbatim_ids(data: EventData) -> Iterator[tuple[str, str | int]]:
 
 def browser_address(*candidates: str | None) -> str | None:
     """The browser's own public address: the first IPv6, else the first IPv4. SPEC: meta-capi 4.4, 8."""
-    public = [address for text in candidates if text and (address := _public_address(text))]
-    return next((address for address in public if ":" in address), public[0] if public else None)
+    first = None
+    for text in candidates:
+        address = _public_address(text) if text else None
+        if address and ":" in address:
+            return address
+        first = first or address
+    return first
 
 
 @lru_cache(maxsize=1024)
