@@ -306,7 +306,8 @@ class ExpressionParser(Cursor, ABC):
     def _arrow(self) -> Node:
         token = self.token
         parameters = self._parameters() if self.take("(") else [self.name()]
-        self.expect("=>")
+        if self.expect("=>").after_newline:
+            self.refuse("an arrow on a new line", token, "put => behind the parameters")
         if self.is_sign("{"):
             return tree.Function(token.at, "", parameters, self.function_body(), False)
         self.deeper()

@@ -111,6 +111,7 @@ def test_a_script_gives_what_the_spec_says(source, expected):
         ("return ٣", 1, "no meaning here", "leave it out"),
         ("var ²a", 1, "no meaning here", "leave it out"),
         ("return\x1c1", 1, "no meaning here", "leave it out"),
+        ("return a\n=> a", 1, "arrow on a new line", "behind"),
         ("<!-- a\rreturn (", 1, "where a value is expected", "before"),
         ("a ? b : c = " * 3000 + "d", 1, "nested more than 64 deep", "functions"),
         ("1||1&&1|1^1&1==1<1<<1+1*(" * 60 + "1" + ")" * 60, 1, "nested too deep", "functions"),
