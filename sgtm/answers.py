@@ -68,7 +68,7 @@ def _allowed(asked: list[ContainerClient]) -> tuple[dict[str, None], dict[str, N
 
 def cors_headers(client: ContainerClient, origin: str | None) -> tuple[tuple[str, str], ...]:
     """Reflect an allowed origin, with credentials. `null` never gets them: any page can be `null`."""
-    return () if origin is None or not client.origins.allows(origin) else _reflected(origin)
+    return _reflected(origin) if origin is not None and client.origins.allows(origin) else ()
 
 
 @lru_cache(maxsize=1024)
@@ -97,14 +97,14 @@ def finish_answer(hit: Hit) -> Answer:
         answer = _with_pixels(hit, answer)
     prefix, headers = hit.request.path_prefix, answer.headers
     says_origin = False  # a client that is a template may
-    if headers:
+    if not headers:
+        headers = _NO_STORE_ALONE
+    else:
         says_origin = any(name == "access-control-allow-origin" for name, _ in headers)
         if prefix:
             headers = tuple(_below(prefix, header) for header in headers)
         if not any(name.lower() == "cache-control" for name, _ in headers):
             headers = (*headers, NO_STORE)
-    else:
-        headers = _NO_STORE_ALONE
     if not says_origin:
         headers += cors_headers(hit.client, hit.request.header(b"origin"))
     if answer.cookies or hit.cookies:

@@ -3,12 +3,12 @@
 SPEC: ga4-protocol 7, google-runtime 6.6 (the gcd letters), ga4-protocol 11.1.4 (updates).
 """
 
-from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from msgspec import Struct
 from msgspec.structs import replace
+
+from sgtm._fast.glance import known_consent
 
 ConsentType = Literal["ad_storage", "analytics_storage", "ad_user_data", "ad_personalization"]
 CONSENT_TYPES: tuple[ConsentType, ...] = get_args(ConsentType)
@@ -28,6 +28,8 @@ class Consent(Struct, frozen=True):
 
     def missing(self, required: tuple[ConsentType, ...], *, is_unset_granted: bool) -> list[ConsentType]:
         """Those of `required` that are not granted; unset counts as `is_unset_granted` says."""
+        if not required:
+            return []
         granted = (True, None) if is_unset_granted else (True,)
         return [name for name in required if getattr(self, name) not in granted]
 
@@ -76,24 +78,36 @@ def _gcd_states(gcd: str) -> list[bool | None]:
     return states
 
 
-@lru_cache(maxsize=4096)
+_known: dict[str, dict[str, Consent]] = {}
+"""gcs -> gcd -> what the two say. PERF: a site sends few different ones, so nearly every hit finds its."""
+MAX_KNOWN = 256
+"""Of each; whoever sends others makes us forget, no more."""
+
+
 def _consent_of(gcs: str, gcd: str) -> Consent:
-    """What the two texts say. PERF: a site sends few different ones, so nearly every hit finds its own."""
+    """What the two texts say."""
     states: dict[str, bool | None] = {}
     if len(gcs) == 4 and gcs.startswith("G1"):
         letters = zip(CONSENT_TYPES, gcs[2:], strict=False)
         states.update((name, {"1": True, "0": False}.get(letter)) for name, letter in letters)
     known = zip(CONSENT_TYPES, _gcd_states(gcd), strict=False)
     states.update((name, state) for name, state in known if state is not None)
-    return replace(Consent(), **states)
+    consent = replace(Consent(), **states)
+    if len(_known) >= MAX_KNOWN or len(_known.get(gcs, ())) >= MAX_KNOWN:
+        _known.clear()
+    _known.setdefault(gcs, {})[gcd] = consent
+    return consent
 
 
-def read_consent(data: Mapping[str, Any]) -> Consent:
+def read_consent(data: dict[str, Any]) -> Consent:
     """Read the consent of one event from its data.
 
     Explicit `consent_state` wins (convention of server-side senders), then `x-ga-gcd`, which also
     knows implicit states, then `x-ga-gcs` (ad and analytics storage only).
     """
+    known = known_consent(data, _known)
+    if known is not None:
+        return known
     gcs, gcd = data.get("x-ga-gcs"), data.get("x-ga-gcd")
     consent = _consent_of(
         gcs[:4] if isinstance(gcs, str) else "",

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from msgspec import Struct
+
 from sgtm.container.container import ContainerTag, View
 from sgtm.delivery.letter import is_name
 from sgtm.hit import Debt, Hit
@@ -10,19 +12,18 @@ from sgtm.observability.walk import WalkedEvent, WalkedTag, WalkedVariable
 from sgtm.once import Claim
 
 
-class EventRun:
+class EventRun(Struct, eq=False):
     """One event while its tags fire."""
 
-    __slots__ = ("claims", "hit", "sequences", "traces", "view", "walked")
-
-    def __init__(self, hit: Hit, view: View, walked: WalkedEvent | None) -> None:
-        self.hit, self.view, self.walked = hit, view, walked
-        self.claims: dict[str, Claim] = {}
-        """Keys that tags have taken for what they are about to send."""
-        self.traces: dict[str, TagTrace] = {}
-        """Tags that build just now, if anybody is told."""
-        self.sequences: dict[str, asyncio.Future[Debt | None]] = {}
-        """Sequences of this event by the name of their tag."""
+    hit: Hit
+    view: View
+    walked: WalkedEvent | None
+    claims: dict[str, Claim] = {}
+    """Keys that tags have taken for what they are about to send."""
+    traces: dict[str, TagTrace] = {}
+    """Tags that build just now, if anybody is told."""
+    sequences: dict[str, asyncio.Future[Debt | None]] = {}
+    """Sequences of this event by the name of their tag."""
 
     def begins(self, tag: ContainerTag) -> None:
         """The tag begins to build."""
@@ -57,22 +58,19 @@ def harmless(name: str) -> str:
     return name if is_name(name) else "..."
 
 
-def walk_transformations(tag: ContainerTag, view: View, walked: WalkedTag | None) -> None:
-    """Note, if anybody looks."""
-    if walked is None:
-        return
+def walk_transformations(tag: ContainerTag, view: View, walked: WalkedTag) -> None:
+    """Note them for somebody who looks."""
     walked.transformations.clear()
     for transformation in tag.transformations:
         walked.transformations.append(transformation.explain(view))
         view = view.after(transformation)
 
 
-def walk_variables(view: View, walked: WalkedTag | None) -> None:
-    """Note, if anybody looks."""
-    if walked is not None:
-        failed = view.failed_variables
-        walked.variables = [WalkedVariable(name, value, name in failed) for name, value in view.values()]
-        around = view.container.surroundings
-        said = around.console(view.event.request) if around is not None else {}
-        lines = (f"{one.name}: {line}" for one in walked.variables for line in said.get(one.name, ()))
-        walked.console.extend(lines)
+def walk_variables(view: View, walked: WalkedTag) -> None:
+    """Note them for somebody who looks."""
+    failed = view.failed_variables
+    walked.variables = [WalkedVariable(name, value, name in failed) for name, value in view.values()]
+    around = view.container.surroundings
+    said = around.console(view.event.request) if around is not None else {}
+    lines = (f"{one.name}: {line}" for one in walked.variables for line in said.get(one.name, ()))
+    walked.console.extend(lines)

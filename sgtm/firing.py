@@ -76,22 +76,29 @@ class Firing:
         if hit.ends is not None:
             hit.ends.event_begins(view.event.index)
         candidates = hit.container.tags_worth_a_look(view)
-        # only somebody who looks wants to hear of tags that the event's name has ruled out
-        for tag in candidates if walked is None else hit.container.tags:
-            if hit.skips(tag.name, tag.answers_browser) and not leads_to_partner(hit, tag):
-                continue
-            walked_tag = run.walk_tag(tag)
-            times = _times(tag, view, candidates, walked_tag)
-            if times and self._may_fire(run, tag, walked_tag):
-                for _ in range(times):
-                    self._fire(run, tag, walked_tag)
-        self._count_failed(view)
+        if walked is None:
+            for tag in candidates:
+                if hit.fires_all or self._fires(hit, tag):
+                    times = 1 if tag.firings is None else tag.firings(view)
+                    self._fire(run, tag, None, times)
+        else:  # only somebody who looks wants to hear of tags that the event's name has ruled out
+            for tag in hit.container.tags:
+                if self._fires(hit, tag):
+                    walked_tag = run.walk_tag(tag)
+                    self._fire(run, tag, walked_tag, _times(tag, view, candidates, walked_tag))
+        if view.failed_variables:
+            self._count_failed(view)
+
+    def _fires(self, hit: Hit, tag: ContainerTag) -> bool:
+        return not hit.skips(tag.name, tag.answers_browser) or leads_to_partner(hit, tag)
 
     def _count_failed(self, view: View) -> None:
         for name in view.newly_failed():
             self._counters.add("sgtm_variable_errors_total", name)
 
     def _may_fire(self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None) -> bool:
+        if not tag.is_gated and not run.view.event.consent.is_update:
+            return True
         outcome, reason = "held back", held_back(run.hit, run.view.event, tag)
         if not reason:
             outcome, reason = "blocked by consent", blocked_by_consent(run.hit, run.view.event, tag)
@@ -105,22 +112,25 @@ class Firing:
             walked.outcome, walked.reason = outcome, reason  # type: ignore[assignment]
         return False
 
-    def _fire(self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None) -> None:
-        if tag.is_sequenced:
-            run.hit.pending.append(self._run_in_sequence(run, tag, walked, frozenset()))
-        else:
-            self._build(run, tag, walked, None)
+    def _fire(self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None, times: int) -> None:
+        if times and self._may_fire(run, tag, walked):
+            for _ in range(times):
+                if tag.is_sequenced:
+                    run.hit.pending.append(self._run_in_sequence(run, tag, walked, frozenset()))
+                else:
+                    self._build(run, tag, walked, None)
 
     # -- build -----------------------------------------------------------------------------------
 
     def _build(self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None) -> None:
         """Run the tag's function; what has to wait first goes to `hit.pending`."""
-        run.begins(tag)
+        if run.hit.trace is not None:
+            run.begins(tag)
         try:
             if tag.awaits or (tag.transformations and any(one.awaits for one in tag.transformations)):
                 run.hit.pending.append(self._build_later(run, tag, walked, debt))
                 return
-            view = run.view.for_tag(tag)
+            view = run.view.for_tag(tag) if tag.transformations else run.view
             result = self._built(run, tag, walked, view)
             if not run.hit.delivers and isinstance(result, Conversation):
                 result = result.result()  # whoever delivers asks
@@ -133,11 +143,13 @@ class Firing:
 
     def _built(self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None, view: View) -> Any:
         """What the tag's function gives for its view."""
-        walk_transformations(tag, run.view, walked)
+        if walked is not None:
+            walk_transformations(tag, run.view, walked)
         try:
             return tag.component.function(view.event, tag.parameters(view))
         finally:
-            walk_variables(view, walked)
+            if walked is not None:
+                walk_variables(view, walked)
             if run.hit.walk is not None:
                 run.hit.walk.reached(f"tag {tag.name}")
             if view.failed_variables:
@@ -271,8 +283,9 @@ class Firing:
         if not isinstance(result, TagResult):
             result = TagResult(tuple(result))
         hit = run.hit
-        hit.cookies.extend(result.cookies)
-        hit.pixels.extend(result.pixels)
+        if result.cookies or result.pixels:
+            hit.cookies.extend(result.cookies)
+            hit.pixels.extend(result.pixels)
         if walked is not None:
             walked.note(result)
         if hit.ends is not None:
@@ -288,16 +301,17 @@ class Firing:
     ) -> None:
         """Its requests, each into its lane."""
         hit = run.hit
-        life_s = min(tag.delivery.expires_after_s, tag.component.expires_after_s)
-        latest = hit.begun_micros + int(life_s * 1_000_000)
-        is_over, claimed = False, run.claims.pop(tag.name, None)
+        latest = hit.begun_micros + tag.life_micros
+        is_over, claimed = False, run.claims.pop(tag.name, None) if run.claims else None
         trace = run.has_built(tag, len(result.requests)) if run.traces else None
         for request in result.requests if hit.delivers else ():
             if not hit.may_cause(request, self._bounds):
                 is_over = True
                 self._refuse(hit, tag, walked)
                 continue
-            expires = min(latest, request.expires_micros or latest)
+            expires = request.expires_micros
+            if not expires or expires > latest:
+                expires = latest
             settle = hit.owe(tag.name)
             if claimed is not None:
                 settle = claimed.owe(settle)

@@ -105,80 +105,81 @@ class HitBounds(Struct, frozen=True):
     """Of their addresses and bodies together; 0: any number."""
 
 
-class Hit:
+class Hit(Struct, eq=False):
     """What was claimed, what its tags asked for, and what they still owe to the outbox.
 
     A tag owes a record all the requests it built for it. When the last one is settled the outbox is
     told; never before all tags have run, since a later event of the same hit may add to the debt.
     """
 
-    __slots__ = (
-        "_all_settled",
-        "_given_back",
-        "_has_run",
-        "_outbox",
-        "_owed",
-        "_parts",
-        "again",
-        "caused_bytes",
-        "caused_requests",
-        "claimed",
-        "client",
-        "commit",
-        "container",
-        "cookies",
-        "delivers",
-        "ends",
-        "has_failed",
-        "is_over",
-        "keys",
-        "later_answer",
-        "pending",
-        "pixels",
-        "record_id",
-        "request",
-        "trace",
-        "waits",
-        "walk",
-    )
+    container: Container
+    request: IncomingRequest
+    client: ContainerClient
+    claimed: Claimed
+    debts: Debts
+    walk: Walk | None = None
+    again: Again | None = None
+    trace: Trace | None = None
+    delivers: bool = True
+    fires_all: bool = True
+    """No tag is left out, whatever it is: nothing runs again, and deliveries are made here."""
+    waits: bool = False
+    """The answer waits for what the tags send."""
+    record_id: int = -1
+    commit: Commit | None = None
+    """Done when the record is safe; None: it is."""
+    cookies: list[Cookie] = []
+    pixels: list[str] = []
+    pending: list[Coroutine[Any, Any, Any]] = []
+    """Firings that cannot go on before something has been answered."""
+    later_answer: Answer | None = None
+    """In the place of the client's, where that has to be fetched or is said later."""
+    keys: dict[bytes, int] = {}
+    """Keys that its events have taken, by the index of the event."""
+    caused_requests: int = 0
+    caused_bytes: int = 0
+    """Outgoing requests of its tags."""
+    ends: EventEnds | None = None
+    """None: nobody wants to hear of the ends of events."""
+    is_over: bool = False
+    """Whether that was more than it may."""
+    has_failed: bool = False
+    _has_run: bool = False
+    _owed: dict[str, int] = {}
+    _parts: int = 1
+    """What has not run yet: its events, and each one that waits for its counterpart."""
+    _given_back: dict[str, dict[Hold, int]] = {}
+    """By tag what its deliveries wait for that the lanes handed back, and when the first expires:
+    still owed by the record."""
+    _all_settled: asyncio.Future[None] | None = None
 
-    def __init__(self, run: Run, client: ContainerClient, claimed: Claimed, outbox: Debts) -> None:
-        self.container, self.request, self.walk, self.again = run.container, run.request, run.walk, run.again
-        self.trace = run.trace
-        self.client, self.claimed, self.delivers = client, claimed, run.delivers
-        self.record_id = -1 if run.again is None else run.again.record_id
-        self.cookies: list[Cookie] = []
-        self.pixels: list[str] = []
-        self.pending: list[Coroutine[Any, Any, Any]] = []
-        """Firings that cannot go on before something has been answered."""
-        self.later_answer: Answer | None = None
-        """In the place of the client's, where that has to be fetched or is said later."""
-        self.commit: Commit | None = None
-        """Done when the record is safe; None: it is."""
-        self.keys: dict[bytes, int] = {}
-        """Keys that its events have taken, by the index of the event."""
-        self.caused_requests = self.caused_bytes = 0
-        """Outgoing requests of its tags."""
-        around = run.container.surroundings
-        self.ends = EventEnds() if around is not None and around.hears_ends else None
-        """None: nobody wants to hear of the ends of events."""
-        self.is_over = False
-        """Whether that was more than it may."""
-        self.has_failed = self._has_run = False
-        self.waits = claimed.waits_for_tags and run.again is None
-        self._outbox = (run.again and run.again.debts) or outbox
-        self._owed: dict[str, int] = {}
-        self._parts = 1
-        """What has not run yet: its events, and each one that waits for its counterpart."""
-        self._given_back: dict[str, dict[Hold, int]] = {}
-        """By tag what its deliveries wait for that the lanes handed back, and when the first expires:
-        still owed by the record."""
-        self._all_settled: asyncio.Future[None] | None = None
-        if self.walk is not None:
-            self.walk.claimed_by = client.name
-            self.walk.warnings.extend(claimed.warnings)
-            self.walk.concealed, self.walk.recorded_body = claimed.conceal, claimed.recorded_body
-            self.walk.reached("clients")
+    @classmethod
+    def of(cls, run: Run, client: ContainerClient, claimed: Claimed, outbox: Debts) -> "Hit":
+        """What `client` has claimed."""
+        again, around = run.again, run.container.surroundings
+        hit = cls(
+            run.container,
+            run.request,
+            client,
+            claimed,
+            outbox if again is None or again.debts is None else again.debts,
+            run.walk,
+            again,
+            run.trace,
+            run.delivers,
+            again is None and run.delivers,
+            claimed.waits_for_tags and again is None,
+        )
+        if again is not None:
+            hit.record_id = again.record_id
+        if around is not None and around.hears_ends:
+            hit.ends = EventEnds()
+        if run.walk is not None:
+            run.walk.claimed_by = client.name
+            run.walk.warnings.extend(claimed.warnings)
+            run.walk.concealed, run.walk.recorded_body = claimed.conceal, claimed.recorded_body
+            run.walk.reached("clients")
+        return hit
 
     # -- a record that is run again --------------------------------------------------------------
 
@@ -210,6 +211,8 @@ class Hit:
         """Count one more request, and say whether that is within bounds."""
         self.caused_requests += 1
         self.caused_bytes += len(request.url) + len(request.body) + len(request.item)
+        if self.caused_requests <= bounds.requests and self.caused_bytes <= bounds.bytes:
+            return True
         return self._is_within(bounds, 1.0) or (
             self.claimed.is_sender_known
             and self._is_within(bounds, len(self.claimed.events) / EVENTS_OF_A_HIT)
@@ -248,10 +251,10 @@ class Hit:
         """The tag has nothing under way any more: it owes nothing, or its record goes on waiting."""
         holds = self._given_back.get(tag)
         if holds is None:
-            self._outbox.settle(self.record_id, tag)
+            self.debts.settle(self.record_id, tag)
             return
         for hold, expires_micros in holds.items():
-            self._outbox.hand_back(self.record_id, hold, expires_micros)
+            self.debts.hand_back(self.record_id, hold, expires_micros)
 
     def has_part(self) -> None:
         """An event waits by itself: the record has not run before `tags_have_run` was said once more."""
@@ -267,9 +270,11 @@ class Hit:
         if self._parts:
             return
         self._has_run = True
-        if self.record_id >= 0:
-            owing = self._owing()
-            self._outbox.ran(self.record_id, owing)
+        if self.record_id < 0:
+            return
+        owing = self._owing()
+        self.debts.ran(self.record_id, owing)
+        if self._given_back or self.again is not None:
             ended = [tag for tag in self._given_back if not self._owed[tag]]
             if self.again is not None and self.again.only is not None:
                 # an earlier run has said what is owed: it hears of each that owes nothing now
@@ -281,7 +286,9 @@ class Hit:
                 self._end(tag)
 
     def _owing(self) -> frozenset[str]:
-        return frozenset(tag for tag, count in self._owed.items() if count) | self._given_back.keys()
+        if self._given_back:
+            return frozenset(tag for tag, count in self._owed.items() if count) | self._given_back.keys()
+        return frozenset([tag for tag, count in self._owed.items() if count])
 
     async def all_settled(self) -> None:
         """Wait until nothing is owed any more."""
@@ -338,7 +345,7 @@ class Hit:
         events, index = self.claimed.events, letter.event_index
         data = events[index] if index is not None and index < len(events) else {}
         name = data.get("event_name")
-        self._outbox.bury(
+        self.debts.bury(
             self.record_id,
             replace(
                 letter,

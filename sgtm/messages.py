@@ -20,7 +20,7 @@ from urllib.parse import unquote_plus, urlsplit
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from sgtm._fast.headers import find_header
+from sgtm._fast.headers import header_text
 
 EventData = dict[str, Any]
 """What a client made of one hit: a dict under Google's exact key names."""
@@ -61,8 +61,7 @@ class IncomingRequest(Struct, frozen=True, weakref=True):
 
     def header(self, name: bytes) -> str | None:
         """First value of header `name` (lower case), or None. Invalid UTF-8 becomes U+FFFD."""
-        value = find_header(self.headers, name)
-        return None if value is None else value.decode("utf-8", "replace")
+        return header_text(self.headers, name)
 
     def chance(self, purpose: str, size: int = 16) -> bytes:
         """`size` (<= 64) random bytes that are always the same for this request and purpose."""

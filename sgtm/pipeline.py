@@ -242,7 +242,7 @@ class Pipeline:
     # -- 2 the record, then the events -----------------------------------------------------------
 
     def _run_claimed(self, run: Run, client: ContainerClient, claimed: Claimed) -> Answer | Awaitable[Answer]:
-        hit = Hit(run, client, claimed, self._outbox)
+        hit = Hit.of(run, client, claimed, self._outbox)
         if run.again is not None:
             self._run_events(hit)
             return self._run_pending(hit) if hit.pending else _UNSEEN
@@ -271,7 +271,7 @@ class Pipeline:
             hit.pending.append(self._run_unseen(hit, self._keys))
         else:
             self._run_each(hit)
-        if not hit.pending:
+        if not hit.pending and hit.ends is not None:
             self._firing.tell_ends(hit)
         if not hit.pending:
             hit.tags_have_run()
@@ -336,7 +336,7 @@ class Pipeline:
     def _run_event(self, hit: Hit, event: Event) -> None:
         if hit.delivers:
             self._tally.made(event)
-        walked = hit.walk_event(event)
+        walked = hit.walk_event(event) if hit.walk is not None else None
         if hit.container.context is None or not self._goes_on_later(hit, event, walked):
             self._fire(hit, event, walked)
 
@@ -349,7 +349,8 @@ class Pipeline:
         return self._holding.take(hit, event, walked, self._fire)
 
     def _fire(self, hit: Hit, event: Event, walked: WalkedEvent | None) -> None:
-        view = prepared(hit, View(event, hit.container), walked, self._counters)
+        first = View(event, hit.container)
+        view = prepared(hit, first, walked, self._counters) if hit.container.preparations else first
         if view is not None:
             self._firing.fire_tags(hit, view, walked)
 

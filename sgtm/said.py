@@ -1,7 +1,7 @@
 """What a client said about a request, made sure of before the pipeline acts on it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from sgtm.authentication import is_proven
 from sgtm.errors import SgtmError
@@ -22,12 +22,13 @@ def sound(said: Any, secret_of: SecretOf) -> Said:
     sender knows a secret, what it says then. Raises TypeError."""
     if isinstance(said, Verify):
         said = said.then(is_proven(said.proofs, secret_of))
-    if not isinstance(said, (Claimed, Declined, Pending, Conversation)):
-        raise TypeError("a client says Claimed, Declined or Pending")
     if isinstance(said, Claimed):
-        if not all(isinstance(data, dict) for data in said.events):
-            raise TypeError("event data are dicts")
+        for data in said.events:
+            if not isinstance(data, dict):
+                raise TypeError("event data are dicts")
         for keys in (said.repeat_keys, said.once_keys):
             if keys and len(keys) != len(said.events):
                 raise TypeError("there is one key per event")
-    return said
+    elif not isinstance(said, (Declined, Pending, Conversation)):
+        raise TypeError("a client says Claimed, Declined or Pending")
+    return cast(Said, said)

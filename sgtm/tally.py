@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from sgtm.delivery.letter import now_micros
 from sgtm.event import Event
@@ -38,7 +39,9 @@ class Tally:
     def answered(self, answer: Answer, of: Run | Hit, client: str = NOBODY) -> Answer:
         """The same answer, which leaves now; whoever looks at its request is told."""
         self._counters.add("sgtm_answers_total", f"{client}/{answer.status // 100}xx")
-        seconds = max(0, self._clock() - of.request.received_micros) / 1_000_000
+        seconds = (self._clock() - of.request.received_micros) / 1_000_000
+        if seconds < 0:  # somebody has set the clock
+            seconds = 0.0
         if client is not NOBODY:
             self._counters.observe("sgtm_request_seconds", seconds, client)
         if of.trace is not None or answer.status >= 500:
@@ -53,8 +56,7 @@ class Tally:
         self._counters.add("sgtm_events_total", event.client_name)
         named = event.data.get("x-ga-measurement_id")
         if isinstance(named, str):
-            is_id = _MEASUREMENT_ID.fullmatch(named) is not None
-            self._counters.add("sgtm_measurement_id_events_total", named if is_id else OTHERS)
+            self._counters.add("sgtm_measurement_id_events_total", _harmless_id(named))
 
     def ran_again(self, run: Run) -> None:
         """The tags of a record have run again; nobody is answered."""
@@ -74,6 +76,12 @@ class Tally:
         if status >= 500:
             extra = {"request": request_id(request), "method": method, "client": client, "status": status}
             log.error("answered with an error", extra={**extra, "duration_ms": round(seconds * 1000, 3)})
+
+
+@lru_cache(maxsize=1024)
+def _harmless_id(named: str) -> str:
+    """PERF: a site has few."""
+    return named if _MEASUREMENT_ID.fullmatch(named) is not None else OTHERS
 
 
 def harmless_method(request: IncomingRequest) -> str:

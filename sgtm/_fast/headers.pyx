@@ -27,6 +27,11 @@ def find_header(tuple headers not None, bytes name not None):
     return None
 
 
+def header_text(tuple headers not None, bytes name not None):
+    cdef object value = find_header(headers, name)
+    return None if value is None else (<bytes> value).decode("utf-8", "replace")
+
+
 def headers_size(tuple headers not None):
     cdef Py_ssize_t total = 0
     for index in range(PyTuple_GET_SIZE(headers)):

@@ -54,7 +54,9 @@ class ClientCompiler:
         consent: ConsentPolicy,
     ) -> None:
         self._slots, self._parameters, self._consent = slots, parameters, consent
-        self._view = _Constants(container, frozenset(slots[name] for name in constants))
+        nothing = make_event({}, NO_REQUEST, "", 0)
+        slots_of = frozenset(slots[name] for name in constants)
+        self._view = _Constants(nothing, container, constants=slots_of)
 
     def client(self, client: Client) -> ContainerClient:
         """One client. Raises ContainerError for an unknown type and parameters that do not fit."""
@@ -100,14 +102,11 @@ class ClientCompiler:
 class _Constants(View):
     """No event at all: only constants have a value."""
 
-    __slots__ = ("_slots",)
-
-    def __init__(self, container: Container, slots: frozenset[int]) -> None:
-        super().__init__(make_event({}, NO_REQUEST, "", 0), container)
-        self._slots = slots
+    constants: frozenset[int] = frozenset()
+    """Their slots."""
 
     def value(self, slot: int) -> Any:
-        return super().value(slot) if slot in self._slots else undefined
+        return View.value(self, slot) if slot in self.constants else undefined
 
 
 def origins_of(patterns: Iterable[str]) -> Origins:

@@ -27,7 +27,7 @@ _LABELS = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 """What `*` stands for in an origin: part of a host name, so no `/`, `@`, `:` or `#` can hide there."""
 
 
-class View:
+class View(Struct, eq=False):
     """An event as it is for who asks, with the variables that were resolved for it.
 
     Each variable is evaluated at most once per view. Triggers see the untransformed event, a tag
@@ -35,32 +35,19 @@ class View:
     applied transformations share one view.
     """
 
-    __slots__ = (
-        "_after",
-        "_found",
-        "_told",
-        "_values",
-        "conditions",
-        "container",
-        "event",
-        "failed_variables",
-        "lookups",
-    )
-
-    def __init__(self, event: Event, container: "Container") -> None:
-        self.event = event
-        self.container = container
-        self._values: dict[int, Any] = {}
-        self._found: dict[int, Any] | None = None
-        self._after: dict[int, View] | None = None
-        self.conditions: dict[int, Any] = {}
-        """Results of conditions: each is computed once (SPEC: google-runtime 2.2)."""
-        self.failed_variables: tuple[str, ...] = ()
-        """Names of variables that raised for this view; each of them is False."""
-        self._told = 0
-        self.lookups: dict[int, Lookup | Conversation] | None = None
-        """By slot: what asynchronous variables asked for. Until somebody has waited (`found`), such a
-        variable has its default: so triggers never wait (SPEC: requirements R152)."""
+    event: Event
+    container: "Container"
+    conditions: dict[int, Any] = {}
+    """Results of conditions: each is computed once (SPEC: google-runtime 2.2)."""
+    failed_variables: tuple[str, ...] = ()
+    """Names of variables that raised for this view; each of them is False."""
+    lookups: dict[int, Lookup | Conversation] | None = None
+    """By slot: what asynchronous variables asked for. Until somebody has waited (`found`), such a
+    variable has its default: so triggers never wait (SPEC: requirements R152)."""
+    _values: dict[int, Any] = {}
+    _found: dict[int, Any] | None = None
+    _after: dict[int, "View"] | None = None
+    _told: int = 0
 
     def value(self, slot: int) -> Any:
         """Value of the variable in `slot`; inside its own evaluation (a cycle) it is undefined."""
@@ -305,6 +292,16 @@ class ContainerTag(Struct, frozen=True):
     cleanup_tag: str = ""
     cleanup_only_on_success: bool = False
     deduplication: ContainerDeduplication | None = None
+    is_gated: bool = False
+    """Whether its own settings or consent may hold it back; made from them."""
+    life_micros: int = 0
+    """How long after its hit a delivery of it is of use; made from its rules."""
+
+    def __post_init__(self) -> None:
+        gates = (self.missing_setup_tag, self.is_live_only, self.schedule, self.sample, self.required_consent)
+        force_setattr(self, "is_gated", any(gates))
+        life_s = min(self.delivery.expires_after_s, self.component.expires_after_s)
+        force_setattr(self, "life_micros", int(life_s * 1_000_000))
 
 
 class Container(Struct, frozen=True, weakref=True):

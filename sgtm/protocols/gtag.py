@@ -11,6 +11,7 @@ import msgspec
 
 from sgtm._fast.collect import add_request_data, find_parameter, parse_collect
 from sgtm._fast.encode import encode_request
+from sgtm._fast.glance import leading_tag_id
 from sgtm.messages import EventData, IncomingRequest
 
 SYSTEM_PROPERTIES = "x-ga-system_properties"
@@ -23,7 +24,7 @@ def why_not_a_hit(request: IncomingRequest) -> str | None:
 
     A hit has `v=2` and a `tid`, in the URL or in the body (SPEC: ga4-protocol 1.2, 11.2). The path is not
     judged here."""
-    if _leading_tag_id(request.query):
+    if leading_tag_id(request.query):
         return None
     version = _parameter(request, b"v")
     if version is None:
@@ -43,19 +44,10 @@ def only_tag_id(request: IncomingRequest) -> str | None:
     have ids of their own."""
     in_body = request.body.count(b"tid=") if request.body else 0
     if not in_body:
-        return _leading_tag_id(request.query) or find_parameter(request.query, b"tid")
+        return leading_tag_id(request.query) or find_parameter(request.query, b"tid")
     if in_body == 1 and b"\n" not in request.body and find_parameter(request.query, b"tid") is None:
         return find_parameter(request.body, b"tid")
     return None
-
-
-def _leading_tag_id(query: bytes) -> str:
-    """The `tid` where it stands as every gtag writes it, right behind `v=2`; "" where one has to search.
-    PERF: three times cheaper than two searches, and asked twice for each hit."""
-    if query[:10] != b"v=2&tid=G-":
-        return ""
-    end = query.find(b"&", 10)
-    return query[8:end].decode() if query[10:end].isalnum() and end > 0 else ""
 
 
 def _parameter(request: IncomingRequest, name: bytes) -> str | None:

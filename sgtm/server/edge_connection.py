@@ -11,7 +11,6 @@ MOST_WAITING on. SPEC: design "One port, two ways through it"; reliability 2.4.
 
 import asyncio
 from collections.abc import Awaitable
-from inspect import isawaitable
 from typing import cast
 
 from sgtm._fast.http import LEND, WAIT, PlainRequest, scan_head
@@ -166,7 +165,7 @@ class EdgeConnection(asyncio.Protocol):
     def _go_on(self) -> None:
         """Answer what the buffer holds, until one request has to wait."""
         for _ in range(AT_ONCE):
-            if not self._answer_next():
+            if not self._answer_next() or not self._buffer:
                 return
         self._loop.call_soon(self._go_on)
 
@@ -185,8 +184,10 @@ class EdgeConnection(asyncio.Protocol):
             return False
         data, self._head, self._head_since, self._pieces = self._buffer, None, None, 0
         self._buffer, self._start = (b"", 0) if end == len(data) else (data, end)
-        self._stop_timer()
-        self._stop_awaiting()
+        if self._timer is not None:
+            self._stop_timer()
+        if self._is_awaited:
+            self._stop_awaiting()
         self._answer(head, data[body:end])
         return True
 
@@ -247,12 +248,12 @@ class EdgeConnection(asyncio.Protocol):
         except Exception as error:
             self._fail(error)
             return
-        if isawaitable(answer):
+        if isinstance(answer, Answer):
+            self._write(answer)
+        else:
             self._is_busy = True
             reception.begin()
             self._edge.keep(answer).add_done_callback(self._answered)
-        else:
-            self._write(answer)
 
     def _answered(self, task: "asyncio.Future[Answer]") -> None:
         """The answer that had to be waited for is there."""

@@ -68,7 +68,7 @@ class Rates:
         self._measurement_ids = table(settings.measurement_id_rate)
         self._paths = table(settings.path_rate)
         tables = (self._requests, self._collects, self._client_ids, self._measurement_ids, self._paths)
-        self._is_any_set = any(table is not None for table in tables)
+        self.is_any_set = any(table is not None for table in tables)
 
     def wait_s(self, endpoint: Endpoint | None, path: str, query: bytes, address: str, now: float) -> float:
         """Count a request at `now` (seconds, never going back): 0.0, or after how many seconds it would be
@@ -76,7 +76,7 @@ class Rates:
 
         The narrowest counts first: whoever floods is stopped before he uses up what others share.
         """
-        if not self._is_any_set:
+        if not self.is_any_set:
             return 0.0
         for by, table, key in self._buckets(endpoint, path, query, address):
             wait_s = table.take(key, now)

@@ -122,7 +122,7 @@ class Reception:
             raise Refusal(*UNKNOWN_HOST)
         endpoint = self._pipeline.endpoint(path, requester.host)
         arrival = Arrival(method, path, query, headers, requester, endpoint, received_micros)
-        is_collect = arrival.is_collect
+        is_collect = endpoint is not None and endpoint.is_collect
         if self._memory.level == HARD or (self._memory.level == SOFT and not is_collect):
             raise Refusal(*SHORT_OF_MEMORY, RETRY_LATER)
         if not is_collect:  # before a body is read that nobody wants
@@ -191,6 +191,8 @@ class Reception:
         return answer
 
     def _wait_s(self, arrival: Arrival) -> float:
+        if not self._rates.is_any_set:
+            return 0.0
         now = asyncio.get_running_loop().time()
         address = arrival.requester.remote_address
         return self._rates.wait_s(arrival.endpoint, arrival.path, arrival.query, address, now)

@@ -4,6 +4,7 @@ import ast
 import json
 from importlib import import_module
 from importlib.machinery import ExtensionFileLoader
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -34,11 +35,17 @@ HITS = [json.loads(line) for line in (ROOT / "tests/vectors/ga4-hits.jsonl").rea
 
 
 def signatures(source: Path) -> dict[str, list[str]]:
-    """Public functions of a file and the names of their parameters."""
-    functions = [node for node in ast.parse(source.read_text()).body if isinstance(node, ast.FunctionDef)]
+    """Public functions and methods (no properties) of a file and the names of their parameters."""
+    named: list[tuple[str, ast.stmt]] = []
+    for node in ast.parse(source.read_text()).body:
+        inside = node.body if isinstance(node, ast.ClassDef) else [node]
+        named += [(f"{node.name}." if isinstance(node, ast.ClassDef) else "", one) for one in inside]
     return {
-        function.name: [argument.arg for argument in [*function.args.posonlyargs, *function.args.args]]
-        for function in functions
+        f"{where}{function.name}": [
+            argument.arg for argument in [*function.args.posonlyargs, *function.args.args]
+        ]
+        for where, function in named
+        if isinstance(function, ast.FunctionDef) and not function.decorator_list
     }
 
 
@@ -54,7 +61,7 @@ def test_every_compiled_function_has_a_twin_with_the_same_parameters(stub: Path)
 def test_the_compiled_module_is_the_one_that_is_loaded(stub: Path) -> None:
     module = import_module(f"sgtm._fast.{stub.stem}")
     assert isinstance(module.__spec__.loader, ExtensionFileLoader)  # type: ignore[union-attr]
-    assert all(hasattr(module, name) for name in signatures(stub))
+    assert all(attrgetter(name)(module) for name in signatures(stub))
 
 
 def same(query: bytes, body: bytes = b"") -> None:

@@ -7,6 +7,8 @@ however it ends, is lost (SPEC: reliability 1.2). `len()` is how many records th
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 
+from msgspec import Struct
+
 from sgtm._fast.headers import headers_size
 from sgtm.delivery.archive.buffer import ArchiveBuffer
 from sgtm.delivery.archive.keeping import Archive
@@ -22,19 +24,14 @@ log = logging.getLogger("sgtm.delivery.outbox")
 _FIXED_BYTES = 1_024
 
 
-class _Kept:
+class _Kept(Struct, eq=False):
     """A record and its bits."""
 
-    __slots__ = ("owing", "record", "settled", "size_bytes")
-
-    def __init__(self, record: Record, size_bytes: int) -> None:
-        self.record, self.size_bytes = record, size_bytes
-        self.owing: frozenset[str] | None = None
-        self.settled: set[str] = set()
-
-    @property
-    def is_finished(self) -> bool:
-        return self.owing is not None and self.owing <= self.settled
+    record: Record
+    size_bytes: int
+    owing: frozenset[str] | None = None
+    """None: its tags have not run."""
+    settled: set[str] = set()
 
 
 class MemoryOutbox:
@@ -66,9 +63,8 @@ class MemoryOutbox:
         size_bytes = size_of(record)
         if self._is_closed:
             raise OutboxFull("is closed", where="outbox", mend="the process is going down: ask again later")
-        full = self._full_because(size_bytes)
-        if full:
-            raise _full(full)
+        if len(self._kept) >= self._max_records or self.size_bytes + size_bytes > self._max_bytes:
+            raise _full(self._full_because(size_bytes))
         record_id = self._next_id
         self._next_id += 1
         self._kept[record_id] = _Kept(record, size_bytes)
@@ -80,14 +76,16 @@ class MemoryOutbox:
         kept = self._kept.get(record_id)
         if kept is not None:
             kept.owing = owing
-            self._forget_if_finished(record_id, kept)
+            if owing <= kept.settled:
+                self._forget(record_id, kept)
 
     def settle(self, record_id: int, tag: str) -> None:
         """See Outbox."""
         kept = self._kept.get(record_id)
         if kept is not None:
             kept.settled.add(tag)
-            self._forget_if_finished(record_id, kept)
+            if kept.owing is not None and kept.owing <= kept.settled:
+                self._forget(record_id, kept)
 
     def bury(self, record_id: int, letter: Letter) -> None:
         """See Outbox."""
@@ -159,12 +157,11 @@ class MemoryOutbox:
             return f"holds {self.size_bytes} bytes"
         return ""
 
-    def _forget_if_finished(self, record_id: int, kept: _Kept) -> None:
-        if kept.is_finished:
-            if self._archive is not None:
-                self._archive.add(kept.record)
-            del self._kept[record_id]
-            self.size_bytes -= kept.size_bytes
+    def _forget(self, record_id: int, kept: _Kept) -> None:
+        if self._archive is not None:
+            self._archive.add(kept.record)
+        del self._kept[record_id]
+        self.size_bytes -= kept.size_bytes
 
 
 def size_of(record: Record) -> int:
