@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from sgtm._fast.javascript cimport number_text
 from sgtm._fast.sandbox_convert cimport number
-from sgtm._fast.sandbox_values cimport Callable, Run
+from sgtm._fast.sandbox_values cimport Callable, Run, spend
 
 from sgtm._fast.sandbox_values import LimitError
 
@@ -14,15 +14,51 @@ __all__ = ["adopted", "stringify"]
 
 cdef extern from "Python.h":
     void* PyUnicode_DATA(object) noexcept
+    bint PyUnicode_IS_ASCII(object) noexcept
+    long long PyLong_AsLongLongAndOverflow(object, int*) except? -1
 
 cdef extern from *:
     """
+    #include <stdint.h>
+    #include <string.h>
+
     /* What follows the backslash of a byte that JSON escapes; 0 for the others. */
     static const unsigned char sgtm_json_escape[256] = {
         [0 ... 31] = 'u', ['\\b'] = 'b', ['\\t'] = 't', ['\\n'] = 'n', ['\\f'] = 'f', ['\\r'] = 'r',
         ['"'] = '"', ['\\\\'] = '\\\\',
     };
+
+    /* How many bytes from the first on need no escape. */
+    static Py_ssize_t sgtm_json_plain(const unsigned char *text, Py_ssize_t count) {
+        const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+        Py_ssize_t at = 0;
+        for (; count - at >= 8; at += 8) {
+            uint64_t word, quote, slash;
+            memcpy(&word, text + at, 8);
+            quote = word ^ ones * '"', slash = word ^ ones * '\\\\';
+            if ((((word - ones * 32) & ~word) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & highs)
+                break;
+        }
+        while (at < count && !sgtm_json_escape[text[at]])
+            at++;
+        return at;
+    }
+
+    /* A whole number as text at the end of `room`; where it begins. */
+    static const char *sgtm_json_digits(long long value, char *room, Py_ssize_t *count) {
+        unsigned long long rest = value < 0 ? 0ULL - (unsigned long long) value : (unsigned long long) value;
+        char *at = room + 24;
+        do
+            *--at = (char) ('0' + rest % 10);
+        while (rest /= 10);
+        if (value < 0)
+            *--at = '-';
+        *count = room + 24 - at;
+        return at;
+    }
     """
+    Py_ssize_t sgtm_json_plain(const unsigned char*, Py_ssize_t) noexcept
+    const char* sgtm_json_digits(long long, char*, Py_ssize_t*) noexcept
     const unsigned char* sgtm_json_escape
 
 cdef object UNDEFINED = UNSET
@@ -77,8 +113,8 @@ cdef class _Pieces:
 
     cdef int put_text(self, str text) except -1:
         cdef bytes encoded
-        self.run.charge((len(text) >> 4) + 1)
-        if text.isascii():
+        spend(self.run, (len(text) >> 4) + 1)
+        if PyUnicode_IS_ASCII(text):
             return self.put_quoted(<const char*> PyUnicode_DATA(text), len(text))
         try:
             encoded = text.encode()
@@ -88,15 +124,20 @@ cdef class _Pieces:
         return self.put_quoted(encoded, len(encoded))
 
     cdef int put_quoted(self, const char* text, Py_ssize_t count) except -1:
-        cdef Py_ssize_t index, begin = 0
+        cdef Py_ssize_t plain
+        cdef unsigned char byte
+        if self.length + count + 2 > self.room:
+            self.grow(count + 2)
         self.put_sign(c'"')
-        for index in range(count):
-            if sgtm_json_escape[<unsigned char> text[index]]:
-                self.put(text + begin, index - begin)
-                self.put_escape(text[index], sgtm_json_escape[<unsigned char> text[index]])
-                begin = index + 1
-        self.put(text + begin, count - begin)
-        return self.put_sign(c'"')
+        while True:
+            plain = sgtm_json_plain(<const unsigned char*> text, count)
+            self.put(text, plain)
+            if plain == count:
+                return self.put_sign(c'"')
+            byte = text[plain]
+            self.put_escape(byte, sgtm_json_escape[byte])
+            text += plain + 1
+            count -= plain + 1
 
     cdef int put_escape(self, unsigned char byte, unsigned char sign) except -1:
         cdef char[6] escape = [c"\\", sign, c"0", c"0", c"0" + (byte >> 4), 0]
@@ -104,7 +145,18 @@ cdef class _Pieces:
         return self.put(escape, 6 if sign == c"u" else 2)
 
     cdef int put_number(self, value) except -1:
-        cdef str text = number_text(value)
+        cdef int overflow = 0
+        cdef Py_ssize_t count
+        cdef char[24] room
+        cdef const char* digits
+        cdef long long whole
+        cdef str text
+        if type(value) is int:
+            whole = PyLong_AsLongLongAndOverflow(value, &overflow)
+            if not overflow:
+                digits = sgtm_json_digits(whole, room, &count)
+                return self.put(digits, count)
+        text = number_text(value)
         if text in ("NaN", "Infinity", "-Infinity"):
             return self.put(b"null", 4)
         return self.put(<const char*> PyUnicode_DATA(text), len(text))
@@ -146,7 +198,7 @@ cdef class _Pieces:
         cdef Py_ssize_t start
         cdef char between = c"{"
         for key in record:
-            if is_place(key):
+            if is_digit_first(key) and is_place(key):
                 record = in_order(record)
                 break
         for key, value in record.items():
@@ -200,6 +252,11 @@ cdef dict in_order(dict record):
     places.sort(key=int)
     places.extend([key for key in record if not is_place(key)])
     return {key: record[key] for key in places}
+
+
+cdef inline bint is_digit_first(str key) noexcept:
+    # PERF: what most keys are not, without a look at the rest
+    return PyUnicode_IS_ASCII(key) and c"0" <= (<const char*> PyUnicode_DATA(key))[0] <= c"9"
 
 
 cdef bint is_place(str key):
