@@ -36,7 +36,8 @@ cdef extern from *:
             uint64_t word, quote, slash;
             memcpy(&word, text + at, 8);
             quote = word ^ ones * '"', slash = word ^ ones * '\\\\';
-            if ((((word - ones * 32) & ~word) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & highs)
+            if ((((word - ones * 32) & ~word) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash))
+                & highs)
                 break;
         }
         while (at < count && !sgtm_json_escape[text[at]])

@@ -13,7 +13,7 @@ from sgtm.consent import ConsentType
 from sgtm.errors import Problem
 from sgtm.event import Event
 from sgtm.messages import Claimed, Declined, IncomingRequest, TagResult
-from sgtm.templates.apis import table_for
+from sgtm.templates.apis import require_for
 from sgtm.templates.client_run import ClientRun
 from sgtm.templates.code import Code
 from sgtm.templates.fields import problems_of, values_of
@@ -67,20 +67,23 @@ class _Adapter:
         """As a client. Raises TemplateFailed."""
         host = self._host("client", request)
         run = ClientRun(self._code, self._surroundings, host)
-        run.start(table_for("client"), self._data(parameters))
+        run.start(require_for("client"), self._data(parameters))
         if not host.is_claimed and not run.failure:
             return Declined("its template does not claim the request")
         return run if not run.is_over else run.claimed()
 
     def build(self, event: Event, parameters: Struct) -> TagResult | TemplateRun:
         """As a tag."""
-        run = self._run("tag", event, parameters, lambda run: tag_result(run, self._code.name))
-        return run if not run.is_over else tag_result(run, self._code.name)
+        run = self._run("tag", event, parameters, self._tag_result)
+        return run if not run.is_over else self._tag_result(run)
 
     def resolve(self, event: Event, parameters: Struct) -> Any:
         """As a variable: its value, or a run whose value is still asked for. Raises TemplateFailed."""
         run = self._run("variable", event, parameters, self._value)
         return run if not run.is_over and self._code.asks else self._value(run)
+
+    def _tag_result(self, run: TemplateRun) -> TagResult:
+        return tag_result(run, self._code.name)
 
     def _value(self, run: TemplateRun) -> Any:
         if run.host.log:
@@ -97,7 +100,7 @@ class _Adapter:
         host = self._host(kind, event.request)
         host.event, host.client_name = event, event.client_name
         run = TemplateRun(self._code, self._surroundings, host, shape)
-        run.start(table_for(kind), self._data(parameters))
+        run.start(require_for(kind), self._data(parameters))
         return run
 
     def _host(self, kind: TemplateKind, request: IncomingRequest) -> Host:

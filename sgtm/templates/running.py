@@ -14,13 +14,14 @@ from typing import Any
 from msgspec import UNSET
 
 from sgtm._fast.sandbox_border import engine_value, house_value
+from sgtm._fast.sandbox_functions import Require
 from sgtm._fast.sandbox_values import LimitError, Native, Promise, Run, SandboxError
 from sgtm.messages import Ask, Failed, Listener, VendorAnswer
 from sgtm.templates.apis.guard import PermissionRefused
 from sgtm.templates.code import Code
 from sgtm.templates.host import EventCallback, Host
 from sgtm.templates.processor import ProcessorTime
-from sgtm.templates.script import SETTING_OF, require_of
+from sgtm.templates.script import SETTING_OF
 from sgtm.templates.surroundings import Surroundings
 
 MAX_CONSOLE_LINE = 4_096
@@ -48,26 +49,28 @@ class TemplateRun(Listener):
         self._processor = None if processor is None else ProcessorTime(limits.cpu_ms, processor)
         self._run: Run = limits.start(self._processor)
         self._run.host = host
-        self._open = 0
-        """Requests whose answers are awaited."""
-        self.has_asked = False
-        """Whether requests of its own were sent."""
-        self._seconds, self._is_counted = 0.0, False
-        self.told = 0
-        """Lines of its console that the walk has."""
-        self.value: Any = UNSET
-        """What the code has returned."""
-        self.failure = self.limit = ""
-        """Why it failed, without anything of the event; the limit that it went beyond."""
 
-    def start(self, table: dict[str, Any], data: Mapping[str, Any]) -> "TemplateRun":
+    # PERF: what most runs leave as it is stands here, once for all of them
+    _open = 0
+    """Requests whose answers are awaited."""
+    has_asked = False
+    """Whether requests of its own were sent."""
+    _seconds, _is_counted = 0.0, False
+    told = 0
+    """Lines of its console that the walk has."""
+    value: Any = UNSET
+    """What the code has returned."""
+    failure = limit = ""
+    """Why it failed, without anything of the event; the limit that it went beyond."""
+
+    def start(self, require: Require, data: Mapping[str, Any]) -> "TemplateRun":
         """Run the code. `data` is not changed: the code gets a copy."""
 
         def code() -> None:
             values = engine_value(self._run, data)
             if self.host.kind == "tag":
                 values |= {"gtmOnSuccess": _SUCCESS, "gtmOnFailure": _FAILURE}
-            self.value = self._code.script.call(self._run, require_of(table), values)
+            self.value = self._code.script.call(self._run, require, values)
 
         self._step(code)
         self.host.has_returned = True

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from sgtm._fast.sandbox_functions import Require
 from sgtm._fast.sandbox_values import HostObject, Native, Run, ScriptError
 from sgtm.templates.apis import (  # noqa: F401 - each declares its APIs
     chance,
@@ -27,8 +28,9 @@ from sgtm.templates.apis import (  # noqa: F401 - each declares its APIs
 from sgtm.templates.apis.declaration import DECLARED, KINDS, Api, Kind
 from sgtm.templates.arguments import Arguments
 from sgtm.templates.library import LIBRARY
+from sgtm.templates.script import require_of
 
-__all__ = ["DECLARED", "KINDS", "PERMISSION_OF", "table_for"]
+__all__ = ["DECLARED", "KINDS", "PERMISSION_OF", "require_for", "table_for"]
 
 PERMISSION_OF: dict[str, str] = {
     api.name.partition(".")[0]: api.permission for api in DECLARED.values() if api.permission
@@ -52,6 +54,12 @@ def table_for(kind: Kind) -> dict[str, Any]:
         else:
             table[api.name] = native
     return table | {name: HostObject(name, members) for name, members in objects.items()}
+
+
+@cache
+def require_for(kind: Kind) -> Require:
+    """`require` over this table."""
+    return require_of(table_for(kind))
 
 
 def _not_for(kind: Kind, api: Api) -> Callable[[Run, Arguments], Any]:

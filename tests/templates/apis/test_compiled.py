@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from template_hosts import EVERYTHING, host_for, with_request
 
+from sgtm._fast.sandbox_json import stringify as stringify_value
 from sgtm._fast.sandbox_values import SandboxError
 from sgtm.cookies import read_cookies
 from sgtm.event import read_key_path
@@ -136,3 +137,20 @@ def test_what_is_allowed_once_allows_nothing_else(permission, parameters, api, a
     assert "may not" in called(api, allowed, host=other), (
         "another template's permissions remember nothing of it"
     )
+
+
+def test_json_escapes_wherever_they_stand():
+    """ECMA-262, QuoteJSONString: around the eight bytes that are looked at together."""
+    for length in range(18):
+        for sign, written in (
+            ('"', '\\"'),
+            ("\\", "\\\\"),
+            ("\n", "\\n"),
+            ("\x1f", "\\u001f"),
+            ("\x7f", "\x7f"),
+        ):
+            text = "x" * length + sign + "é" * (length % 2)
+            expected = f'"{"x" * length}{written}{"é" * (length % 2)}"'
+            assert stringify_value(Limits().start(), text) == expected
+    for number in (0, -1, 10, 2**53, -(2**63), 2**63, 2**70, 1.5):
+        assert stringify_value(Limits().start(), [number]) == f"[{number}]"
