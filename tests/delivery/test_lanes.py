@@ -349,6 +349,46 @@ async def test_drain_waits_for_what_is_under_way_and_close_hands_back_the_rest()
         assert it.lanes.pending == 0
 
 
+async def test_close_takes_back_what_left_without_a_task_and_ends_its_connection():
+    async with bench() as it:
+        first = it.deliver()
+        await it.until(lambda: it.outcome_of(first))
+        it.vendor.fail("/hang", Fault(breaks="before answering"))
+        hanging = it.deliver("/hang")  # over the connection that rests
+        await it.until(lambda: it.vendor.under_way)
+        await it.lanes.close()
+        assert it.outcome_of(hanging).kind == "retry"
+        pools = getattr(it.sender, "_pools", {})  # the lean sender's
+        await it.until(lambda: all(pool.is_unused for pool in pools.values()))
+        assert len(it.settled) == 2
+
+
+async def test_who_delivers_the_next_when_one_is_settled_climbs_no_stack():
+    async with bench() as it:
+        left = list(range(1_500))
+
+        def settled(outcome):
+            assert outcome.kind == "done"
+            if left:
+                left.pop()
+                delivery = it.deliver()
+                delivery.on_settled = settled
+
+        it.deliver().on_settled = settled
+        await it.until(lambda: not left and not it.lanes.pending)
+
+
+async def test_what_finds_a_connection_at_rest_needs_no_task(each_sender):
+    async with bench() as it:
+        first = it.deliver()
+        await it.until(lambda: it.outcome_of(first))
+        it.vendor.fail("/collect", Fault(latency_ms=50))
+        before = asyncio.all_tasks()
+        it.deliver()
+        assert (asyncio.all_tasks() == before) == (each_sender == "lean")
+        await it.until(lambda: not it.lanes.pending)
+
+
 async def test_drain_returns_at_once_when_nothing_is_pending():
     async with bench() as it:
         assert await it.lanes.drain(60.0) == 0
