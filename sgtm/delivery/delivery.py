@@ -16,6 +16,7 @@ from sgtm.observability.walk import WalkedDelivery
 MAX_BATCH_BYTES = 1_048_576
 """Bound of a batch's body (SPEC: reliability 3, rule 10); a larger single item travels alone."""
 _ENVELOPE_BYTES = 1_024
+MAX_ITEMS_BYTES = MAX_BATCH_BYTES - _ENVELOPE_BYTES
 _FIXED_BYTES = 1_024
 
 BatchKey = tuple[str, str, tuple[tuple[str, str], ...], CredentialUse | None]
@@ -156,26 +157,18 @@ class Batch:
         """Those of the delivery that was tried most often."""
         if self.key is None:
             return self.deliveries[0].attempts
-        return max(delivery.attempts for delivery in self.deliveries)
-
-    def fits(self, item_bytes: int, count: int = 1) -> bool:
-        """Whether `count` more deliveries of `item_bytes` in all can travel with these."""
-        return (
-            len(self.deliveries) + count <= self.max_batch
-            and self.item_bytes + item_bytes <= MAX_BATCH_BYTES - _ENVELOPE_BYTES
-        )
-
-    def add(self, delivery: Delivery, item_bytes: int) -> None:
-        """Take one more (`fits` said yes)."""
-        self.deliveries.append(delivery)
-        self.item_bytes += item_bytes
+        return max([delivery.attempts for delivery in self.deliveries])
 
     def can_take_over(self, other: "Batch") -> bool:
         """Whether all of `other` can travel with these."""
         are_kin = (
             self.key is not None and self.key == other.key and not (self.is_isolated or other.is_isolated)
         )
-        return are_kin and self.fits(other.item_bytes, len(other.deliveries))
+        has_room = (
+            len(self.deliveries) + len(other.deliveries) <= self.max_batch
+            and self.item_bytes + other.item_bytes <= MAX_ITEMS_BYTES
+        )
+        return are_kin and has_room
 
     def take_over(self, other: "Batch") -> None:
         """All of `other` travel with these (`can_take_over` said yes)."""

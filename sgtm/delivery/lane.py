@@ -58,9 +58,8 @@ class Lane:
         hands_back: bool = False,
     ) -> None:
         self.destination, self.credential = destination, credential
-        self._key, self._hands_back = key, hands_back
+        self._key, self._hands_back, self._limits = key, hands_back, limits
         self._sender, self._settling, self._clock, self._chance = sender, settling, clock, chance
-        self._limits = limits
         self._queue = LaneQueue(limits, clock, self._wake)
         self._under_way: set[Batch] = set()
         self._waiting: set[asyncio.Task[None]] = set()
@@ -88,9 +87,10 @@ class Lane:
             return
         if self._queue.is_full_for(delivery):
             self._make_room_for(delivery)
-        self._standing.tries(delivery.tag, now)
+        if self._standing.refusals:
+            self._standing.tries(delivery.tag, now)
         self._queue.add(delivery)
-        if self._queue.has_ready:
+        if self._queue.ready:
             self._wake()
 
     def _make_room_for(self, delivery: Delivery) -> None:
@@ -143,7 +143,7 @@ class Lane:
             due = self._queue.next_due
             if due is not None and due <= now and self._standing.may_retry(now):
                 batch = self._queue.take_due()
-            elif self._queue.has_ready:
+            elif self._queue.ready:
                 batch = self._queue.take_ready()
             else:
                 break
@@ -237,7 +237,7 @@ class Lane:
         standing, settling = self._standing, self._settling
         settling.answered(self.destination, now - batch.began, is_done=True)
         standing.went_well(now, is_retry=batch.attempts > 1)
-        if standing.has_refused:
+        if standing.refusals:
             for delivery in batch.deliveries:
                 standing.accepted(delivery.tag)
         settling.all_done(batch.deliveries, outcome, answer, self.destination)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from sgtm.delivery.clock import Clock
-from sgtm.delivery.delivery import Batch, BatchKey, Delivery
+from sgtm.delivery.delivery import MAX_ITEMS_BYTES, Batch, BatchKey, Delivery
 
 BACKLOG = 1_000
 """Deliveries that are enough to do for a while."""
@@ -37,7 +37,8 @@ class LaneQueue:
         self.count = self.size_bytes = 0
         self._limits, self._clock, self._on_ready = limits, clock, on_ready
         self._forming: dict[BatchKey, Batch] = {}
-        self._ready: deque[Batch] = deque()
+        self.ready: deque[Batch] = deque()
+        """What could leave at once."""
         self._waiting: list[tuple[float, int, Batch]] = []
         self._numbers = itertools.count()
 
@@ -50,12 +51,12 @@ class LaneQueue:
         if delivery.has_company:
             self._join(delivery)
         else:
-            self._ready.append(Batch([delivery]))
+            self.ready.append(Batch([delivery]))
 
     def put_first(self, batch: Batch) -> None:
         """This batch is next."""
         self._count_all(batch, 1)
-        self._ready.appendleft(batch)
+        self.ready.appendleft(batch)
 
     def wait_until(self, due: float, batch: Batch) -> None:
         """This batch is a retry that is due at `due`."""
@@ -70,7 +71,7 @@ class LaneQueue:
     def _join(self, delivery: Delivery) -> None:
         key, item_bytes = delivery.batch_key, delivery.item_bytes
         batch = self._forming.get(key)
-        if batch is not None and not batch.fits(item_bytes):
+        if batch is not None and batch.item_bytes + item_bytes > MAX_ITEMS_BYTES:
             self._formed(batch)
             batch = None
         if batch is None:
@@ -78,13 +79,14 @@ class LaneQueue:
             linger_s = delivery.rules.linger_ms / 1_000
             batch.alarm = self._clock.call_at(self._clock.now() + linger_s, lambda: self._formed(new))
         else:
-            batch.add(delivery, item_bytes)
+            batch.deliveries.append(delivery)
+            batch.item_bytes += item_bytes
         if len(batch.deliveries) >= batch.max_batch:
             self._formed(batch)
 
     def _formed(self, batch: Batch) -> None:
         self._stop_forming(batch)
-        self._ready.append(batch)
+        self.ready.append(batch)
         self._on_ready()
 
     def _stop_forming(self, batch: Batch) -> None:
@@ -101,24 +103,19 @@ class LaneQueue:
         """When the first retry is due."""
         return self._waiting[0][0] if self._waiting else None
 
-    @property
-    def has_ready(self) -> bool:
-        """Something could leave at once."""
-        return bool(self._ready)
-
     def take_due(self) -> Batch:
         """The first retry (`next_due` says there is one), with what may travel along."""
         return self._taken(heapq.heappop(self._waiting)[2])
 
     def take_ready(self) -> Batch:
-        """The first of the ready ones (`has_ready` says there is one), with what may travel along."""
-        return self._taken(self._ready.popleft())
+        """The first of the ready ones (`ready` holds one), with what may travel along."""
+        return self._taken(self.ready.popleft())
 
     def take_expired(self, now: float) -> list[Delivery]:
         """The expired at the head of the ready ones, where the oldest are."""
         expired: list[Delivery] = []
-        while self._ready and self._ready[0].deliveries[0].deadline_s <= now:
-            batch = self._ready.popleft()
+        while self.ready and self.ready[0].deliveries[0].deadline_s <= now:
+            batch = self.ready.popleft()
             self._count_all(batch, -1)
             expired += batch.drop_expired(now)
             if batch.deliveries:
@@ -140,14 +137,14 @@ class LaneQueue:
 
     def take_oldest(self) -> Delivery | None:
         """What has waited longest for its turn (but for batches that are forming: `flush` first)."""
-        if not self._ready:
+        if not self.ready:
             if not self._waiting:
                 return None
-            self._ready.append(heapq.heappop(self._waiting)[2])
-        batch = self._ready[0]
+            self.ready.append(heapq.heappop(self._waiting)[2])
+        batch = self.ready[0]
         delivery = batch.pop_first()
         if not batch.deliveries:
-            self._ready.popleft()
+            self.ready.popleft()
         self.count -= 1
         self.size_bytes -= delivery.size_bytes
         return delivery
@@ -156,21 +153,21 @@ class LaneQueue:
         """Everything, for the end."""
         for batch in list(self._forming.values()):
             self._stop_forming(batch)
-            self._ready.append(batch)
-        batches = [*self._ready, *(batch for _, _, batch in self._waiting)]
-        self._ready.clear()
+            self.ready.append(batch)
+        batches = [*self.ready, *(batch for _, _, batch in self._waiting)]
+        self.ready.clear()
         self._waiting.clear()
         self.count = self.size_bytes = 0
         return [delivery for batch in batches for delivery in batch.deliveries]
 
     def __iter__(self) -> Iterator[Delivery]:
         """Everything that is here, in no order."""
-        batches = (*self._forming.values(), *self._ready, *(batch for _, _, batch in self._waiting))
+        batches = (*self._forming.values(), *self.ready, *(batch for _, _, batch in self._waiting))
         return (delivery for batch in batches for delivery in batch.deliveries)
 
     def _taken(self, batch: Batch) -> Batch:
-        while self._ready and batch.can_take_over(self._ready[0]):
-            batch.take_over(self._ready.popleft())
+        while self.ready and batch.can_take_over(self.ready[0]):
+            batch.take_over(self.ready.popleft())
         self._count_all(batch, -1)
         return batch
 

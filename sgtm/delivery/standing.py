@@ -67,13 +67,14 @@ class Standing:
         self.last_error, self.last_error_at = "", 0.0
         """Why the latest one failed, and when."""
         self._destination, self._credential = destination, credential
-        self._refusals: dict[str, _Refusal] = {}
+        self.refusals: dict[str, _Refusal] = {}
+        """Tags that it refuses while others are accepted."""
 
     # -- what may leave --------------------------------------------------------------------------
 
     def is_clear(self, now: float) -> bool:
         """Whether there is nothing to consider: the destination takes requests, of every tag."""
-        return self.circuit.state == "closed" and now >= self.paused_until and not self._refusals
+        return self.circuit.state == "closed" and now >= self.paused_until and not self.refusals
 
     def allows(self, now: float) -> bool:
         """Whether a request may leave now."""
@@ -102,12 +103,12 @@ class Standing:
 
     def turns_away(self, tag: str, now: float) -> bool:
         """Whether the destination refuses this tag, and it is too early to try again."""
-        refusal = self._refusals.get(tag)
+        refusal = self.refusals.get(tag)
         return refusal is not None and now < refusal.try_at
 
     def tries(self, tag: str, now: float) -> None:
         """A delivery of the tag goes there; if it is refused, no other for a while."""
-        refusal = self._refusals.get(tag)
+        refusal = self.refusals.get(tag)
         if refusal is not None:
             refusal.is_trying, refusal.try_at = True, now + refusal.wait_s
 
@@ -118,14 +119,9 @@ class Standing:
         return max(self.paused_until, opens_at)
 
     @property
-    def has_refused(self) -> bool:
-        """Whether there are such tags."""
-        return bool(self._refusals)
-
-    @property
     def refused_tags(self) -> Sequence[str]:
         """Tags that the destination refuses until somebody mends something."""
-        return tuple(self._refusals)
+        return tuple(self.refusals)
 
     def state(self, now: float, *, queued: int, in_flight: int, oldest_s: float) -> LaneState:
         """For operators."""
@@ -137,7 +133,7 @@ class Standing:
             next_try_in_s=max(0.0, self.shut_until - now),
             queued=queued,
             in_flight=in_flight,
-            refused_tags=tuple(self._refusals),
+            refused_tags=tuple(self.refusals),
             oldest_s=oldest_s,
             done=self.done,
             failed=self.failed,
@@ -186,9 +182,9 @@ class Standing:
 
     def refused(self, tag: str, reason: str, now: float) -> None:
         """One alert while it lasts, not endless retries (SPEC: R136)."""
-        known = self._refusals.get(tag)
+        known = self.refusals.get(tag)
         if known is None:
-            self._refusals[tag] = _Refusal(now + FIRST_PROBE_S)
+            self.refusals[tag] = _Refusal(now + FIRST_PROBE_S)
             where = {"tag": tag, "destination": self._destination, "credential": self._credential}
             log.error(
                 "destination refuses us: mend the credential or its rights",
@@ -200,5 +196,5 @@ class Standing:
 
     def accepted(self, tag: str) -> None:
         """The destination took something of the tag."""
-        if self._refusals.pop(tag, None) is not None:
+        if self.refusals.pop(tag, None) is not None:
             log.info("destination accepts again", extra={"tag": tag, "destination": self._destination})

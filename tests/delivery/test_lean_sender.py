@@ -146,6 +146,27 @@ async def test_head_has_no_body_and_keeps_the_connection():
         assert server.connections == 1
 
 
+async def test_what_answers_head_with_a_body_is_not_asked_again_over_that_connection():
+    async with Script(answering(OK)) as server, lean() as sender:
+        assert await ask(sender, server.url, method="HEAD") == (200, b"")
+        assert await ask(sender, server.url) == (200, b"ok")
+        assert server.connections == 2
+
+
+async def test_a_kept_connection_is_no_way_past_the_door():
+    async with Script(answering(OK)) as server:
+        url = f"http://vendor.example:{server.port}/x"
+        egress = to_loopback(resolver=Answering(["127.0.0.1"]), is_airgapped=True)
+        egress.use_destinations({("vendor.example", server.port)})
+        async with lean(egress=egress) as sender:
+            for _ in range(2):
+                assert await ask(sender, url) == (200, b"ok")
+            egress.use_destinations(())
+            with pytest.raises(Refused, match="airgapped"):
+                await ask(sender, url)
+            assert server.connections == 1
+
+
 async def test_a_body_without_length_ends_with_the_connection():
     async with Script(closing_after(b"HTTP/1.1 200 OK\r\n\r\nto the end")) as server, lean() as sender:
         assert await ask(sender, server.url) == (200, b"to the end")
