@@ -84,11 +84,11 @@ cdef class Lines:
 
 cdef class _Exchange:
     # A request that is under way, for its promise or for a callback.
-    cdef Run run
     cdef Lines lines
-    cdef Promise promise
     cdef Callable callback
     cdef object request, timeout_s, read, said
+    cdef Promise promise
+    cdef Run run            # last, as in `Promise`
 
     def leave(self):
         if (<_Awaited> self.promise).is_forgotten():

@@ -26,9 +26,10 @@ cdef class Block(Node):
     cdef PyObject** statements
     cdef Py_ssize_t size, count
     cdef list functions
+    cdef bint has_functions
 
     def __init__(self, size, functions, statements):
-        self.size, self.functions = size, functions
+        self.size, self.functions, self.has_functions = size, functions, bool(functions)
         self.kept, self.count = tuple(statements), len(statements)
         self.statements = sgtm_parts(self.kept)
 
@@ -44,13 +45,12 @@ cdef class Block(Node):
     cdef inline int inside(self, Frame* frame) except -1:
         cdef int status
         cdef Py_ssize_t index
-        cdef Run run = <Run> frame.run
-        if self.functions:
+        if self.has_functions:
             for node in self.functions:
                 (<Node> node).execute(frame)
         for index in range(self.count):
-            run.at = (<Node> self.statements[index]).at
-            spend(run, 1)
+            (<Run> frame.run).at = (<Node> self.statements[index]).at
+            spend(<Run> frame.run, 1)
             status = (<Node> self.statements[index]).execute(frame)
             if status != NORMAL:
                 return status

@@ -75,10 +75,10 @@ cdef class Regex(Opaque):
 
 
 cdef class Promise:
-    cdef Run run
     cdef readonly str state
     cdef readonly object value
     cdef list reactions
+    cdef Run run            # last: fields are let go in their order, and who holds functions goes before the run
     cpdef object then(self, object on_value, object on_reason)
     cpdef bint resolve(self, object value) except -1
     cpdef bint reject(self, object reason) except -1

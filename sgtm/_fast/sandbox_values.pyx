@@ -210,8 +210,8 @@ cdef class _Follow(Callable):
 
 
 cdef class _Job:
-    cdef Promise promise
     cdef tuple reaction
+    cdef Promise promise
 
     def __init__(self, promise, reaction):
         self.promise, self.reaction = promise, reaction
