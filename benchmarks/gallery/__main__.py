@@ -9,6 +9,11 @@ Python objects, each request answered with 200 at once. The others get one JSON 
 APIs in JavaScript (`prelude.js`) and neither permissions nor limits; hashes and URLs are the host's, and
 QuickJS keeps its host's answers, so that their price is not its own.
 
+What is not alike, in their favour: cookies and headers come parsed; a cookie that is set is neither encoded
+nor checked, a request's address, headers and body neither; a pattern's text is whatever their engine makes of
+it, in whatever time. In ours: they read 1.2 KB of JSON and write what they want done, where ours reads and
+leaves objects (some 4 us of V8's, 10 of QuickJS's).
+
 Before anything is timed the requests that a template sends are compared between the engines. Also told: how
 long a container with 50 templates takes to load, and the native Meta tag beside the two Meta templates.
 """
