@@ -29,9 +29,9 @@ from benchmarks.hits import (
 from benchmarks.hits import request_of as hit_of
 from benchmarks.interleaved import Contender
 from sgtm._fast.collect import add_request_data, find_parameter, parse_collect
-from sgtm._fast.cookies import find_cookie, find_cookies
+from sgtm._fast.cookies import find_cookie, find_cookies, first_values
 from sgtm._fast.encode import encode_query
-from sgtm._fast.identifiers import set_variant, sha256_hex_many
+from sgtm._fast.identifiers import hash_fields, hash_first, set_variant, sha256_hex_many, web_safe_base64
 from sgtm._fast.vendor_http import authority_size, read_answer, write_request
 from sgtm.container.container import Container, ContainerClient, ContainerTag, Endpoint, Origins, View
 from sgtm.delivery.credentials import Credentials
@@ -42,6 +42,7 @@ from sgtm.delivery.lanes import Delivery, Lanes
 from sgtm.delivery.outbox.memory import MemoryOutbox
 from sgtm.delivery.sender import SENDERS, Sender, make_sender
 from sgtm.event import make_event
+from sgtm.identifiers import RULES
 from sgtm.messages import (
     DONE,
     Answer,
@@ -69,6 +70,8 @@ from sgtm.server.rate import Rates
 from sgtm.server.reception import Reception
 from sgtm.server.watching import Runs
 from sgtm.settings import Settings
+from sgtm.tags._meta.event import SAID
+from sgtm.tags._meta.user_data import PERSON
 
 GOOGLE = (
     b"HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: *\r\nDate: Mon, 06 Jul 2026 10:00:00 GMT\r\n"
@@ -77,6 +80,23 @@ GOOGLE = (
 )
 COOKIES = dict(HEADERS)[b"cookie"]
 DIGESTED: list[bytes | str] = ["john_smith@gmail.com", "16505551212", "maryjane", "oconnor", "sanfrancisco"]
+NAMES = (b"_fbp", b"_fbc", b"_fbi")
+VISITOR = {
+    "email": "Jane.Doe@Example.com",
+    "phone_number": "+44 7911 123456",
+    "address": {
+        "first_name": "Jane",
+        "last_name": "Doe",
+        "city": "London",
+        "postal_code": "SW1A 1AA",
+        "country": "GB",
+    },
+}
+PERSON_DATA = {
+    "event_id": "order-T_12345",
+    "page_location": "https://www.shop.example/checkout/thanks",
+    "user_data": VISITOR,
+}
 SHOP_HITS = {"page_view": "1-page_view", "purchase": "3-purchase"}
 
 
@@ -126,7 +146,22 @@ def compiled() -> Iterator[Workload]:
     yield Workload("find all of a cookie", lambda: len(find_cookies(COOKIES, b"_fbp")) == 1)
     yield Workload("write a vendor's request", write)
     yield Workload("read a vendor's answer", lambda: read_answer(GOOGLE)[0] == 204)  # type: ignore[index]
+    yield Workload("first of three cookies", lambda: first_values(HEADERS, NAMES)[0] is not None)
+    yield from _persons()
     yield Workload("five digests", lambda: len(sha256_hex_many(DIGESTED)) == 5)
+
+
+def _persons() -> Iterator[Workload]:
+    """Who an event is about: what it says, raw, as Meta takes it, as Google takes it."""
+    google, names = RULES["google"], ("sha256_email_address", "email_address", "email")
+    raw = PERSON.read(PERSON_DATA)
+    digest = "0123456789abcdef" * 4
+    yield Workload("read what an event says", lambda: len(SAID.read(PERSON_DATA)) == 2)
+    yield Workload("read a person", lambda: len(PERSON.read(PERSON_DATA)) == 7)
+    yield Workload("hash a person for Meta", lambda: len(hash_fields(RULES["meta"], raw, 2025)) == 7)
+    email = google["email_address"]
+    yield Workload("hash an e-mail for Google", lambda: len(hash_first(VISITOR, email, names)) == 1)
+    yield Workload("a digest in base64", lambda: len(web_safe_base64(digest)) == 43)
 
 
 # -- the pipeline -------------------------------------------------------------------------------

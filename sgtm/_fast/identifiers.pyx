@@ -353,9 +353,10 @@ cdef inline int hex_value(uint8_t digit) except -1:
 
 
 def web_safe_base64(str digest not None):
-    cdef bytes hexadecimal = digest.encode("ascii", "replace")
-    cdef const uint8_t* at = <const uint8_t*>PyBytes_AS_STRING(hexadecimal)
-    cdef Py_ssize_t size = len(hexadecimal), index
+    if not PyUnicode_IS_ASCII(digest):
+        raise ValueError("no lower-case hex digit")
+    cdef const uint8_t* at = <const uint8_t*>PyUnicode_1BYTE_DATA(digest)
+    cdef Py_ssize_t size = len(digest), index
     cdef unsigned int held = 0
     cdef int count = 0
     text = PyUnicode_New((4 * size + 5) // 6, 127)
