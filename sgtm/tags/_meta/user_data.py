@@ -118,11 +118,15 @@ def browser_address(*candidates: str | None) -> str | None:
     """The browser's own public address: the first IPv6, else the first IPv4. SPEC: meta-capi 4.4, 8."""
     first = None
     for text in candidates:
-        address = _public_address(text) if text else None
+        address = _public_address(text) if text and len(text) <= MAX_ADDRESS else None
         if address and ":" in address:
             return address
         first = first or address
     return first
+
+
+MAX_ADDRESS = 64
+"""Characters of what may be an address: what is kept of others' texts has a bound."""
 
 
 @lru_cache(maxsize=1024)
