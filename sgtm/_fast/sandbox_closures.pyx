@@ -113,9 +113,9 @@ cdef object ran(PyObject* compiled, Frame* frame, PyObject** args, Py_ssize_t co
     return UNDEFINED if frame.result == NULL else <object> frame.result
 
 
-# -- scopes that are left -------------------------------------------------------------------------------------
-# A scope that holds a function which was made in it is a cycle. PERF: where nobody else has a part in it, it is
-# undone at the end of the call or of the run, so that Python's collector has nothing to do with runs.
+# -- scopes that are left ------------------------------------------------------------------------
+# A scope that holds a function which was made in it is a cycle. PERF: where nobody else has a part in it,
+# it is undone at the end of the call or of the run, so that Python's collector has nothing to do with runs.
 
 
 cdef bint untie(PyObject* scope) noexcept:
@@ -152,7 +152,7 @@ cdef void leave(Run run, PyObject* scope) noexcept:
         run.left.insert(0, knot)  # inner ones are untied first
 
 
-# -- the node that makes them ------------------------------------------------------------------------------------
+# -- the node that makes them ---------------------------------------------------------------------
 
 
 cdef class FunctionOf(Node):

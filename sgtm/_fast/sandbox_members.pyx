@@ -1,7 +1,7 @@
 """Lists, objects, members and calls of a script, as nodes: see `sandbox_nodes.pyx`."""
 
 from cpython.dict cimport PyDict_GetItemWithError, PyDict_SetItem
-from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE, PyList_New
+from cpython.list cimport PyList_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from sgtm._fast.sandbox_methods cimport array_method, call_method, record_method
 from sgtm._fast.sandbox_convert cimport key_of, member, set_member, truth
-from sgtm._fast.sandbox_nodes cimport KINDS, Frame, Node, sgtm_items, sgtm_owned, sgtm_parts
+from sgtm._fast.sandbox_nodes cimport KINDS, Frame, Node, sgtm_owned, sgtm_parts
 from sgtm._fast.sandbox_text cimport Method, string_method
 from sgtm._fast.sandbox_values cimport Callable, HostObject, Run, is_callable, spend
 

@@ -3,7 +3,7 @@ the run before it works."""
 
 from functools import cmp_to_key
 
-from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
 from msgspec import UNSET
 

@@ -13,8 +13,8 @@ from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from msgspec import UNSET
 
 from sgtm._fast.sandbox_convert cimport (
-    EQUAL, GREATER, LESS, LESS_OR_EQUAL, NOT_EQUAL, SAME, arithmetic, compare, double_of, loosely_same, member,
-    number, operator_of, plus, same, set_member, truth, type_of, uint32_of,
+    EQUAL, GREATER, LESS, LESS_OR_EQUAL, NOT_EQUAL, SAME, arithmetic, compare, double_of, loosely_same,
+    member, number, operator_of, plus, same, set_member, truth, type_of, uint32_of,
 )
 from sgtm._fast.sandbox_values cimport Run
 from sgtm._fast.sandbox_whole cimport of_whole

@@ -4,7 +4,7 @@
 """
 
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from cpython.ref cimport Py_INCREF, Py_XDECREF
 from msgspec import UNSET
 
 from sgtm._fast.sandbox_convert cimport same

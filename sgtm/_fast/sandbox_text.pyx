@@ -63,7 +63,8 @@ cdef object s_concat(Run run, object this, PyObject** args, Py_ssize_t count):
 cdef object s_index_of(Run run, object this, PyObject** args, Py_ssize_t count):
     cdef Py_ssize_t length = len(<str> this)
     run.charge(length >> 5)
-    return (<str> this).find(text_of(run, first(args, count)), max(0, min(int_of(run, second(args, count), 0), length)))
+    cdef str wanted = text_of(run, first(args, count))
+    return (<str> this).find(wanted, max(0, min(int_of(run, second(args, count), 0), length)))
 
 
 cdef object s_last_index_of(Run run, object this, PyObject** args, Py_ssize_t count):

@@ -78,7 +78,8 @@ cdef class Promise:
     cdef readonly str state
     cdef readonly object value
     cdef list reactions
-    cdef Run run            # last: fields are let go in their order, and who holds functions goes before the run
+    # last: fields are let go in their order, and who holds functions goes before the run
+    cdef Run run
     cpdef object then(self, object on_value, object on_reason)
     cpdef bint resolve(self, object value) except -1
     cpdef bint reject(self, object reason) except -1
