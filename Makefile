@@ -25,7 +25,7 @@ install: $(VENV)/.installed fast  ## make .venv with everything, and build the c
 
 SOURCES := $(wildcard sgtm/_fast/*.pyx sgtm/_fast/*.pxd sgtm/_fast/*.pxi sgtm/_fast/*.h) setup.py
 $(VENV)/.built: $(VENV)/.installed $(SOURCES)
-	$(BIN)/python setup.py --quiet build_ext --inplace
+	$(BIN)/python setup.py --quiet build_ext --inplace --parallel $$(nproc)
 	@touch $@
 
 fast: $(VENV)/.built  ## build the compiled core
@@ -114,7 +114,7 @@ clean:  ## remove what was built
 SANITIZED := build/sanitize/lib
 sanitize:  ## the compiled core under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) --no-print-directory fast
-	SGTM_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize --build-lib $(SANITIZED)
+	SGTM_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize --build-lib $(SANITIZED) build_ext --parallel $$(nproc)
 	LD_PRELOAD=$$(cc -print-file-name=libasan.so) PYTHONMALLOC=malloc PYTHONPATH=$(SANITIZED) \
 	ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 \
 	$(BIN)/pytest -n auto tests/fast tests/templates -q -o pythonpath="$(SANITIZED) tests"

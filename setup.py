@@ -57,4 +57,8 @@ extensions = [
     )
     for source in sorted(Path("sgtm/_fast").glob("*.pyx"))
 ]
-setup(ext_modules=cythonize(extensions, compiler_directives=DIRECTIVES, annotate=ANNOTATE))
+setup(
+    ext_modules=cythonize(
+        extensions, nthreads=os.cpu_count() or 1, compiler_directives=DIRECTIVES, annotate=ANNOTATE
+    )
+)

@@ -1,5 +1,8 @@
 """Counts by metric name and label, and histograms: what a hit updates."""
 
+from typing_extensions import disjoint_base
+
+@disjoint_base
 class Histogram:
     """How long something took, counted by bucket: `bounds` are upper ends in seconds (a value on a bound is
     below it), at most 32; what is above the last one has a bucket of its own."""
@@ -8,6 +11,7 @@ class Histogram:
     sum_s: float
     def __init__(self, bounds: tuple[float, ...]) -> None: ...
 
+@disjoint_base
 class Counts:
     """Counts that exist are updated here; what is new is for the class below to allow."""
 

@@ -2,12 +2,12 @@
 
 from typing import Any, TypeVar
 
-Seen = TypeVar("Seen")
+_Seen = TypeVar("_Seen")
 
 def leading_tag_id(query: bytes) -> str:
     """The `tid` where it stands as every gtag writes it, right behind `v=2` and before another parameter,
     `G-` and ASCII letters and digits; "" where one has to search."""
 
-def known_consent(data: dict[str, Any], known: dict[str, dict[str, Seen]]) -> Seen | None:
+def known_consent(data: dict[str, Any], known: dict[str, dict[str, _Seen]]) -> _Seen | None:
     """What stands in `known` under the texts of gcs and gcd ("" where missing), for event data that say
     nothing else of consent; None for all others."""

@@ -106,15 +106,9 @@ cdef class Empty(Node):
         return NORMAL
 
 
-cdef class For(Node):
-    # for, while, do-while. Variables of the head that inner functions use are copied for each turn.
-    cdef Node first, next_test, step, body
+cdef class Loop(Node):
+    # A loop has a scope of its own where inner functions use variables of its head.
     cdef Py_ssize_t size
-    cdef bint body_first
-
-    def __init__(self, first, test, step, body, size, body_first):
-        self.first, self.next_test, self.step, self.body = first, test, step, body
-        self.size, self.body_first = size, body_first
 
     cdef int execute(self, Frame* frame) except -1:
         cdef int status
@@ -124,6 +118,19 @@ cdef class For(Node):
         status = self.inside(frame)
         close_scope(frame)
         return status
+
+    cdef int inside(self, Frame* frame) except -1:
+        raise NotImplementedError
+
+
+cdef class For(Loop):
+    # for, while, do-while. Variables of the head that inner functions use are copied for each turn.
+    cdef Node first, next_test, step, body
+    cdef bint body_first
+
+    def __init__(self, first, test, step, body, size, body_first):
+        self.first, self.next_test, self.step, self.body = first, test, step, body
+        self.size, self.body_first = size, body_first
 
     cdef int inside(self, Frame* frame) except -1:
         cdef int status
@@ -145,23 +152,13 @@ cdef class For(Node):
         return NORMAL
 
 
-cdef class ForEach(Node):
+cdef class ForEach(Loop):
     # for-in and for-of.
     cdef Node target, values, body
-    cdef Py_ssize_t size
     cdef bint is_of
 
     def __init__(self, target, values, body, size, is_of):
         self.target, self.values, self.body, self.size, self.is_of = target, values, body, size, is_of
-
-    cdef int execute(self, Frame* frame) except -1:
-        cdef int status
-        if not self.size:
-            return self.inside(frame)
-        open_scope(frame, self.size)
-        status = self.inside(frame)
-        close_scope(frame)
-        return status
 
     cdef int inside(self, Frame* frame) except -1:
         cdef Py_ssize_t index = 0

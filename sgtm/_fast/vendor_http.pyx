@@ -10,8 +10,9 @@ PERF: a text that is ASCII is copied as it stands in memory, a run of bytes is l
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_DATA, PyUnicode_DecodeASCII, PyUnicode_GET_LENGTH
-from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcmp, memcpy
+
+from sgtm._fast.plain_http cimport plain_run, read_connection, read_length
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text)
@@ -44,23 +45,6 @@ cdef int learn() except -1:
 
 
 learn()
-
-
-cdef inline const unsigned char* plain_run(
-    const unsigned char* at, const unsigned char* end, unsigned char least
-) noexcept nogil:
-    """The first byte that is below `least` (0x20 or 0x21) or above 0x7E, or `end`."""
-    cdef uint64_t word
-    cdef uint64_t ones = 0x0101010101010101
-    while end - at >= 8:
-        memcpy(&word, at, 8)
-        # a high bit in one of the three: above 0x7F; 0x7F; below `least` (what a borrow adds is refused too)
-        if (word | (word + ones) | (word - ones * least)) & (ones << 7):
-            break
-        at += 8
-    while at < end and least <= at[0] < 0x7F:
-        at += 1
-    return at
 
 
 cdef inline Py_ssize_t lower_name(
@@ -98,31 +82,6 @@ cdef inline int kind_in_answer(const unsigned char* name, Py_ssize_t size) noexc
     ):
         return OTHER
     return ORDINARY
-
-
-cdef inline Py_ssize_t read_length(const unsigned char* at, Py_ssize_t size) noexcept nogil:
-    """1 to 7 digits, no zero before others; -1: something else."""
-    cdef Py_ssize_t length = 0
-    cdef Py_ssize_t index
-    if not 1 <= size <= 7 or (at[0] == c"0" and size > 1):
-        return -1
-    for index in range(size):
-        if not c"0" <= at[index] <= c"9":
-            return -1
-        length = length * 10 + (at[index] - c"0")
-    return length
-
-
-cdef inline int read_connection(const unsigned char* at, Py_ssize_t size) noexcept nogil:
-    """0: keep-alive, 1: close, -1: something else."""
-    cdef const char* wanted = b"keep-alive" if size == 10 else b"close"
-    cdef Py_ssize_t index
-    if size != 10 and size != 5:
-        return -1
-    for index in range(size):
-        if lower[at[index]] != <unsigned char>wanted[index]:
-            return -1
-    return size == 5
 
 
 cdef inline bint ends_line(const unsigned char* at, const unsigned char* end) noexcept nogil:
