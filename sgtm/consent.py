@@ -80,7 +80,7 @@ def _gcd_states(gcd: str) -> list[bool | None]:
 
 _known: dict[str, dict[str, Consent]] = {}
 """gcs -> gcd -> what the two say. PERF: a site sends few different ones, so nearly every hit finds its."""
-MAX_KNOWN = 256
+MAX_KNOWN = 64
 """Of each; whoever sends others makes us forget, no more."""
 
 
