@@ -16,7 +16,6 @@ makes no program that shows them, and `test_meant_differences` holds each:
 - a text of more than 1,000 characters is no number (ours: reading it takes more than linear time).
 """
 
-import gc
 import json
 import math
 
@@ -25,9 +24,8 @@ import quickjs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
-from template_scripts import value_of
+from template_scripts import functions_left_by, value_of
 
-from sgtm._fast.sandbox_closures import Function
 from sgtm._fast.sandbox_convert import to_text
 from sgtm._fast.sandbox_values import Callable, Opaque
 from sgtm.templates.script import Limits, TemplateError
@@ -260,13 +258,7 @@ def test_a_call_leaves_no_cycle_behind():
     kept = "const f = () => [f, g]; const g = () => f; require('Promise').create(r => r(1)).then(v => f()); return 1"
     for one in (source, kept):
         value_of(one)
-        gc.collect()
-        gc.disable()
-        try:
-            value_of(one)
-            assert not [left for left in gc.get_objects() if isinstance(left, Function)]
-        finally:
-            gc.enable()
+        assert not functions_left_by(lambda one=one: value_of(one))
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,11 +1,8 @@
 """sendHttpRequest and sendHttpGet: both forms, and who waits for the answer (SPEC: sandbox-api 1.4)."""
 
-import gc
-
 import pytest
 from template_hosts import Ran, host_for
-
-from sgtm._fast.sandbox_closures import Function
+from template_scripts import functions_left_by
 
 SEND = "const send = require('sendHttpRequest'); const log = require('logToConsole');"
 
@@ -133,10 +130,4 @@ def test_a_run_whose_answer_has_come_leaves_no_cycle_behind(rest):
     """Functions that know one another are let go with the run, without Python's collector."""
     source = f"{SEND} const f = () => g; const g = r => f; send('https://v.example/x'{rest}"
     Ran(source).answer()
-    gc.collect()
-    gc.disable()
-    try:
-        Ran(source).answer()
-        assert not [left for left in gc.get_objects() if isinstance(left, Function)]
-    finally:
-        gc.enable()
+    assert not functions_left_by(lambda: Ran(source).answer())
