@@ -7,7 +7,7 @@ from msgspec import Struct
 from sgtm.container.container import ContainerTag, View
 from sgtm.delivery.letter import is_name
 from sgtm.hit import Debt, Hit
-from sgtm.observability.trace import TagTrace
+from sgtm.observability.trace import TagTrace, Trace
 from sgtm.observability.walk import WalkedEvent, WalkedTag, WalkedVariable
 from sgtm.once import Claim
 
@@ -25,11 +25,9 @@ class EventRun(Struct, eq=False):
     sequences: dict[str, asyncio.Future[Debt | None]] = {}
     """Sequences of this event by the name of their tag."""
 
-    def begins(self, tag: ContainerTag) -> None:
-        """The tag begins to build."""
-        if self.hit.trace is not None:
-            name = self.view.event.name
-            self.traces[tag.name] = self.hit.trace.tag(tag.name, harmless(name))
+    def begins(self, tag: ContainerTag, trace: Trace) -> None:
+        """The tag begins to build, and somebody is told."""
+        self.traces[tag.name] = trace.tag(tag.name, harmless(self.view.event.name))
 
     def has_built(self, tag: ContainerTag, requests: int, failure: str = "") -> TagTrace | None:
         """The tag has built so many requests, or why none; who is told what becomes of them."""

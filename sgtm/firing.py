@@ -125,7 +125,7 @@ class Firing:
     def _build(self, run: EventRun, tag: ContainerTag, walked: WalkedTag | None, debt: Debt | None) -> None:
         """Run the tag's function; what has to wait first goes to `hit.pending`."""
         if run.hit.trace is not None:
-            run.begins(tag)
+            run.begins(tag, run.hit.trace)
         try:
             if tag.awaits or (tag.transformations and any(one.awaits for one in tag.transformations)):
                 run.hit.pending.append(self._build_later(run, tag, walked, debt))
